@@ -1,0 +1,323 @@
+#!/usr/bin/env python3
+"""Tangle: extract the programs that an essay contains, from microgpt.md into build/.
+
+usage: python3 tangle.py [--check | --force] [ESSAY]
+
+    ESSAY     the essay (microgpt.md beside this file when left out); programs go to build/ beside it
+    --check   write nothing; show a diff and exit with 1 where build/ is not what the essay says
+    --force   overwrite or remove programs that were edited by hand
+    --help    this text
+
+The essay is Markdown. Prose is prose; what counts are fences of three backticks at the start of a line:
+
+    ``` python {file=microgpt.py}    a root: the program build/microgpt.py begins here
+    ``` python {#attention}          a definition; the same name again continues it
+        <<scaled-dot-product>>       a reference, alone on its line: the chunk of that name is put here,
+                                     and every line of it gets the indentation of the reference
+    ```python name="loss"            a demonstration: run when the essay is woven, never tangled
+    ```text                          an illustration: shown as it is, in any language but python
+
+Names are lower-case letters, digits and hyphens, and begin with a letter. In the first two forms a blank follows
+the backticks; it keeps the weaver from running a definition. A fence of four or more backticks is verbatim: nothing
+inside it counts. Other languages (``` c {file=fast.c}) make roots and definitions in the same way.
+
+All errors are found in one go and printed as ESSAY:LINE: MESSAGE; the exit status is 1 and nothing is written. An
+error is: a chunk that is undefined, unused, part of a cycle or never closed; a fence or reference that is malformed,
+a reference with something else on its line; a target named twice or outside build/; Python that does not compile.
+
+Programs are written only where they change, each in one move, and their sums go to build/SHA256SUMS. A program whose
+sum is not the one recorded there was edited by hand: it is shown as a diff and kept, unless --force is given. A
+program that no longer has a root is removed with the same care.
+"""
+
+import argparse
+import difflib
+import hashlib
+import os
+import re
+import shutil
+import sys
+import warnings
+from pathlib import Path
+from typing import NamedTuple
+
+NAME = r"[a-z][a-z0-9-]*"
+HEADER = re.compile(rf"``` (?P<language>[\w+-]+) \{{(?:#(?P<name>{NAME})|file=(?P<file>[^\s{{}}]+))\}}\s*")
+OPTION = r'\w+=(?:"[^"]*"|\w+)'
+DEMONSTRATION = re.compile(rf'```python (?=.*\bname="(?P<name>{NAME})")(?P<options>{OPTION}(?:,\s*{OPTION})*)\s*')
+REFERENCE = re.compile(rf"(\s*)<<({NAME})>>\s*")
+SUMS = "SHA256SUMS"
+
+
+class Chunk(NamedTuple):
+    """A fenced block of the essay. Its fence stands at line `line` (counted from 1), its code in the lines after."""
+
+    kind: str  # "root", "definition", "demonstration" or "illustration"
+    name: str  # of the chunk; for a root its target, a path below build/; nothing for an illustration
+    language: str
+    options: str  # of a demonstration, as written
+    line: int
+    code: list
+
+
+class Line(NamedTuple):
+    """A line of a program, and the number of the line of the essay that it comes from."""
+
+    text: str
+    origin: int
+
+
+class TangleError(Exception):
+    """What is wrong with an essay: `errors` is a list of (line, message), sorted."""
+
+    def __init__(self, errors):
+        self.errors = sorted(set(errors))
+        super().__init__(self.errors)
+
+
+def parse(text, errors):
+    """Return the chunks of an essay in their order; append (line, message) to `errors` for what is malformed."""
+    chunks = []
+    chunk = verbatim = None
+    for number, line in enumerate(text.split("\n"), 1):
+        if "\0" in line:
+            errors.append((number, "a NUL byte: this is not a text file"))
+        if verbatim:
+            if re.fullmatch(rf"{verbatim}{verbatim[0]}*\s*", line):
+                verbatim = None
+        elif chunk and line.rstrip() == "```":
+            chunk = None
+        elif re.match(r"```(?!`)", line):
+            if chunk:
+                errors.append((chunk.line, f"unclosed: this fence is still open where line {number} opens another"))
+            chunk = open_chunk(line, number, errors)
+            chunks.append(chunk)
+        elif chunk:
+            chunk.code.append(line)
+            if chunk.kind in ("root", "definition"):
+                check_reference(line, number, errors)
+        elif match := re.match("`{4,}|~{3,}", line):
+            verbatim = match[0]
+    if chunk:
+        errors.append((chunk.line, "unclosed: no line with ``` closes this fence"))
+    return chunks
+
+
+def open_chunk(line, number, errors):
+    """Return the chunk, still empty, that an opening fence begins; one that is malformed becomes an illustration."""
+    if match := HEADER.fullmatch(line):
+        kind = "root" if match["file"] else "definition"
+        return Chunk(kind, match["file"] or match["name"], match["language"], "", number, [])
+    if match := DEMONSTRATION.fullmatch(line):
+        return Chunk("demonstration", match["name"], "python", match["options"], number, [])
+    if re.match(r"```\w.*\{ *(#|file=)", line):
+        errors.append((number, "malformed: put a blank between the backticks and the language"))
+    elif re.match(r"```\s*[{.]*python|```.*\{.*(#|file=)", line):
+        errors.append((number, "malformed: a chunk is ``` python {#name} or ``` python {file=path}, a demonstration "
+                               '```python name="…", and an illustration ```text or ```pycon'))
+    return Chunk("illustration", "", line[3:].strip(), "", number, [])
+
+
+def check_reference(line, number, errors):
+    """Append an error where a line of code has something like a reference that is not one."""
+    if match := re.search(rf"<<{NAME}>>|^\s*<<.*>>\s*$", line):
+        if not REFERENCE.fullmatch(line):
+            errors.append((number, f"malformed: the reference {match[0].strip()} must stand alone on its line, and "
+                                   "its name be lower-case letters, digits and hyphens"))
+
+
+def tangle(text):
+    """Return {target: [Line, …]} for the roots of an essay; raise TangleError with everything that is wrong."""
+    errors, definitions, roots, programs, used = [], {}, {}, {}, set()
+    for chunk in parse(text, errors):
+        if chunk.kind == "definition":
+            definitions.setdefault(chunk.name, []).append(chunk)
+        elif chunk.kind == "root":
+            if chunk.name in roots:
+                errors.append((chunk.line, f"{chunk.name} is named twice: first on line {roots[chunk.name].line}"))
+            elif problem := misplaced(chunk.name):
+                errors.append((chunk.line, f"{chunk.name} {problem}"))
+            roots.setdefault(chunk.name, chunk)
+    if not roots:
+        errors.append((1, "no program: it begins with a fence like ``` python {file=name.py}"))
+    for target, root in roots.items():
+        before = len(errors)
+        programs[target] = list(expand([root], definitions, used, errors))
+        if root.language == "python" and len(errors) == before:
+            check_syntax(programs[target], text, root, errors)
+    for name in [name for name in definitions if name not in used]:
+        errors.append((definitions[name][0].line, f"unused: no program has a reference to <<{name}>>"))
+        list(expand(definitions[name], definitions, set(), errors))  # it may be wrong in other ways as well
+    if errors:
+        raise TangleError(errors)
+    return programs
+
+
+def misplaced(target):
+    """Return what is wrong with the path of a target, or None."""
+    parts = re.split(r"[/\\]", target)
+    if not parts[0] or ":" in target or ".." in parts:
+        return "is outside build/: a target is a relative path without '..'"
+    return "is not a path that can be written" if {"", "."} & {*parts} or "\\" in target or target == SUMS else None
+
+
+def expand(chunks, definitions, used, errors):
+    """Yield the Lines of some chunks, each reference replaced by the chunk it names, with its indentation.
+
+    Adds every name that is reached to the set `used`, and (line, message) to `errors` for an undefined chunk and for
+    a cycle. No recursion: the stack holds (name, indentation, lines to come) of each chunk that we are inside of.
+    """
+
+    def numbered(chunks):
+        return ((number, text) for chunk in chunks for number, text in enumerate(chunk.code, chunk.line + 1))
+
+    stack = [(chunks[0].name, "", numbered(chunks))]
+    while stack:
+        _, indent, lines = stack[-1]
+        for number, text in lines:
+            match = REFERENCE.fullmatch(text)
+            if not match:
+                yield Line(indent + text if text.strip() else "", number)
+                continue
+            name, path = match[2], [name for name, _, _ in stack]
+            if name in path:
+                errors.append((number, "cyclic: " + " -> ".join([*path[path.index(name) :], name])))
+            elif name not in definitions:
+                near = difflib.get_close_matches(name, definitions, 1)
+                hint = f"; did you mean <<{near[0]}>>?" if near else ""
+                errors.append((number, f"undefined: there is no chunk <<{name}>>{hint}"))
+            else:
+                used.add(name)
+                stack.append((name, indent + match[1], numbered(definitions[name])))
+                break
+        else:
+            stack.pop()
+
+
+def render(program):
+    """Return the bytes of a program: its lines, with exactly one line end after the last."""
+    return ("\n".join(line.text for line in program).rstrip("\n") + "\n").encode()
+
+
+def check_syntax(program, text, root, errors):
+    """Append an error, with the offending line of the essay and a caret, where a program is not Python."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # a doubtful escape is an error here, with every version of Python
+            compile(render(program), root.name, "exec", dont_inherit=True)
+    except SyntaxError as error:
+        line = program[min(error.lineno or 1, len(program)) - 1]
+        source = text.split("\n")[line.origin - 1]
+        column = (error.offset or 1) - 1 - (len(line.text) - len(source))
+        caret = re.sub(r"\S", " ", source[: max(column, 0)]) + "^"
+        errors.append((line.origin, f"{error.msg}\n    {source}\n    {caret}"))
+    except (ValueError, RecursionError, MemoryError) as error:
+        errors.append((root.line, f"{root.name} does not compile: {error or type(error).__name__}"))
+
+
+def read(essay):
+    """Return the text of an essay with line ends \\n; raise TangleError where it is not UTF-8."""
+    data = essay.read_bytes()
+    try:
+        return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise TangleError([(line, f"byte {data[error.start]:#x} is not UTF-8: save the essay as UTF-8")]) from None
+
+
+def plan(programs, build):
+    """Return what has to change, {path: (old bytes, new bytes)}, None for no file, and which paths were hand-edited."""
+    recorded = {}
+    if (build / SUMS).exists():
+        for line in (build / SUMS).read_text("utf-8", "replace").splitlines():
+            if (match := re.fullmatch("([0-9a-f]{64})  (.+)", line)) and not misplaced(match[2]):
+                recorded[match[2]] = match[1]
+    wanted = {target: render(program) for target, program in programs.items()}
+    sums = {path: hashlib.sha256(data).hexdigest() for path, data in sorted(wanted.items())}
+    wanted[SUMS] = "".join(f"{digest}  {path}\n" for path, digest in sums.items()).encode()
+    changes, edited = {}, []
+    for path in {**recorded, **wanted}:
+        file, new = build / path, wanted.get(path)
+        if not file.resolve().is_relative_to(build.resolve()):
+            raise OSError(f"{file} is outside build/, through a link: remove the link")
+        old = file.read_bytes() if file.exists() else None
+        if old != new:
+            changes[path] = (old, new)
+            if path != SUMS and old is not None and hashlib.sha256(old).hexdigest() != recorded.get(path):
+                edited.append(path)
+    return changes, edited
+
+
+def apply(changes, build):
+    """Bring build/ up to date. New files are written beside their targets, and then moved into place together."""
+    staged = {}
+    try:
+        for path, (old, new) in changes.items():
+            if new is not None:
+                target = build / path
+                target.parent.mkdir(parents=True, exist_ok=True)
+                staged[target] = target.with_name(f".{target.name}.{os.getpid()}")
+                staged[target].write_bytes(new)
+                if old is not None:
+                    shutil.copymode(target, staged[target])
+        for target, temporary in staged.items():
+            os.replace(temporary, target)
+    finally:
+        for temporary in staged.values():
+            temporary.unlink(missing_ok=True)
+    for path in [path for path, (_, new) in changes.items() if new is None]:
+        (build / path).unlink(missing_ok=True)
+        for folder in list((build / path).parents)[: path.count("/")]:
+            if not any(folder.iterdir()):
+                folder.rmdir()
+
+
+def show(path, old, new):
+    """Print how a file in build/ differs from what the essay says."""
+    lines = [(data or b"").decode("utf-8", "replace").splitlines() for data in (old, new)]
+    print(*difflib.unified_diff(*lines, f"{path} (as it is)", f"{path} (from the essay)", lineterm=""), sep="\n")
+
+
+def run(essay, check, force):
+    """Tangle the file `essay` into build/ beside it; return the exit status."""
+    build = essay.parent / "build"
+    changes, edited = plan(tangle(read(essay)), build)
+    if check or (edited and not force):
+        for path in changes if check else edited:
+            show(build / path, *changes[path])
+            advice = f"edited by hand: carry the edit over to {essay}, or lose it with --force"
+            print(f"{build / path}: {advice if path in edited else 'stale: run tangle.py'}", file=sys.stderr)
+        return 1 if changes else 0
+    apply(changes, build)
+    for path, (_, new) in changes.items():
+        if path != SUMS:
+            print(f"{build / path}:", "removed" if new is None else "{} lines".format(new.count(b"\n")))
+    return 0
+
+
+def main():
+    """The command line: return the exit status."""
+    sys.stdout.reconfigure(errors="backslashreplace")
+    essay = Path(os.path.relpath(Path(__file__).with_name("microgpt.md")))
+    parser = argparse.ArgumentParser(prog="tangle.py", add_help=False)
+    parser.error = lambda message: parser.exit(2, f"tangle.py: {message} (--help shows the manual)\n")
+    for flag in ("--check", "--force", "--help"):
+        parser.add_argument(flag, action="store_true")
+    parser.add_argument("essay", nargs="?", type=Path, default=essay)
+    options = parser.parse_args()
+    if options.help:
+        print(__doc__.strip())
+        return 0
+    try:
+        return run(options.essay, options.check, options.force)
+    except TangleError as error:
+        for line, message in error.errors:
+            print(f"{options.essay}:{line}: {message}", file=sys.stderr)
+    except (OSError, RuntimeError) as error:  # RuntimeError: links that lead in a circle
+        reason = f"{error.filename}: {error.strerror}" if getattr(error, "filename", None) else error
+        print(f"tangle.py: {reason}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
