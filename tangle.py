@@ -120,10 +120,10 @@ def open_chunk(line, number, errors):
 
 def check_reference(line, number, errors):
     """Append an error where a line of code has something like a reference that is not one."""
-    if match := re.search(rf"<<{NAME}>>|^\s*<<.*>>\s*$", line):
-        if not REFERENCE.fullmatch(line):
-            errors.append((number, f"malformed: the reference {match[0].strip()} must stand alone on its line, and "
-                                   "its name be lower-case letters, digits and hyphens"))
+    match = re.search(rf"<<{NAME}>>|^\s*<<.*>>\s*$", line)
+    if match and not REFERENCE.fullmatch(line):
+        rule = "must stand alone on its line, and its name be lower-case letters, digits and hyphens"
+        errors.append((number, f"malformed: the reference {match[0].strip()} {rule}"))
 
 
 def tangle(text):
@@ -210,7 +210,8 @@ def check_syntax(program, text, root, errors):
         source = text.split("\n")[line.origin - 1]
         column = (error.offset or 1) - 1 - (len(line.text) - len(source))
         caret = re.sub(r"\S", " ", source[: max(column, 0)]) + "^"
-        errors.append((line.origin, f"{error.msg}\n    {source}\n    {caret}"))
+        if line.origin not in dict(errors):  # else the reason is known already
+            errors.append((line.origin, f"{error.msg}\n    {source}\n    {caret}"))
     except (ValueError, RecursionError, MemoryError) as error:
         errors.append((root.line, f"{root.name} does not compile: {error or type(error).__name__}"))
 
@@ -261,7 +262,7 @@ def apply(changes, build):
                 if old is not None:
                     shutil.copymode(target, staged[target])
         for target, temporary in staged.items():
-            os.replace(temporary, target)
+            temporary.replace(target)
     finally:
         for temporary in staged.values():
             temporary.unlink(missing_ok=True)

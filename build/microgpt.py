@@ -53,8 +53,7 @@ def parameters_of(model):
     """Return all parameters of a model in one list."""
     return [p for part in model for rows in part.values() for row in rows for p in row]
 
-# Vectors are lists of Values, matrices lists of rows.
-def add(x, y): return [a + b for a, b in zip(x, y)]
+def add(x, y): return [a + b for a, b in zip(x, y)]  # vectors are lists of Values, matrices are lists of rows
 def scale(x, factor): return [a * factor for a in x]
 def dot(x, y): return reduce(Value.__add__, map(Value.__mul__, x, y))
 def linear(x, weights): return [dot(row, x) for row in weights]
@@ -144,19 +143,19 @@ temperature    0.5   lower is safer, higher is wilder
 samples        20    documents to invent
 seed           42    start of the random numbers"""
 
-def read(path):
+def read(path, fail):
     """Return the lines of a text file, without the empty ones and without blanks around them."""
     try:
         with open(path, encoding="utf-8-sig") as file:
-            return [line.strip() for line in file if line.strip()]
+            return [line.strip() for line in file if line.strip()] or fail(f"{path} is empty: give one document a line")
     except (OSError, ValueError) as error:
-        raise argparse.ArgumentTypeError(f"{error}; give a UTF-8 text file, one document a line")
+        fail(f"cannot read {path} ({error}): give a UTF-8 text file, one document a line")
 
 def command_line():
     """Return the flags and the documents; where one makes no sense, end with a line that says so."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.error = lambda message: parser.exit(2, f"microgpt: {message}\n")
-    parser.add_argument("text", nargs="?", type=read, default="docs/names.txt", help="text file, one document a line")
+    parser.add_argument("text", nargs="?", default="docs/names.txt", help="text file, one document a line")
     for name, default, meaning in (line.split(None, 2) for line in FLAGS.splitlines()):
         number = float if "." in default else int
         parser.add_argument("--" + name, type=number, default=default, help=f"{meaning} (%(default)s)")
@@ -166,7 +165,8 @@ def command_line():
             parser.error(f"--{name} must be greater than 0")
     if flags.n_embd % flags.n_head:
         parser.error("--n_embd must be a multiple of --n_head")
-    return flags if flags.text else parser.error("the text is empty; give one document a line")
+    flags.text = read(flags.text, parser.error)
+    return flags
 
 def main():
     """Train on the text, print samples, and return the exit status."""

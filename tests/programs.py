@@ -1,0 +1,38 @@
+"""What the tests share: the repository's places, the tangled programs as modules, and a way to run them."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+ROOT = Path(__file__).resolve().parent.parent
+ESSAY = ROOT / "microgpt.md"
+BUILD = ROOT / "build"
+MICROGPT = BUILD / "microgpt.py"
+GRAPH_SEARCH = BUILD / "efficiency" / "graph_search.py"
+REFERENCE = ROOT.parent / "shared" / "reference"
+
+
+def load(path):
+    """Return a fresh module made from the program at `path`."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def run(*arguments, program=MICROGPT, python=sys.executable, cwd=ROOT, **options):
+    """Run a program with a Python and return the completed process, its output as text."""
+    environment = {**os.environ, "PYTHONUTF8": "1", **options.pop("env", {})}
+    return subprocess.run(
+        [python, program, *map(str, arguments)],
+        cwd=cwd, env=environment, capture_output=True, encoding="utf-8", timeout=600, check=False, **options,
+    )  # fmt: skip
+
+
+def flags(**changes):
+    """Return the flags that `train` and `sample` read, small unless said otherwise."""
+    return SimpleNamespace(**{"n_head": 2, "block_size": 8, "num_steps": 10, "learning_rate": 0.01, "temperature": 0.5}
+                           | changes)  # fmt: skip

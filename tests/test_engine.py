@@ -1,0 +1,120 @@
+"""The engines: each operation's derivative, gradients that add up, a tape without cycles."""
+
+import gc
+import math
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from programs import GRAPH_SEARCH, MICROGPT, load
+
+ENGINES = {path.stem: load(path) for path in (MICROGPT, GRAPH_SEARCH)}
+OPERATIONS = {
+    "+": (2, lambda a, b: a + b),
+    "*": (2, lambda a, b: a * b),
+    "** -0.5": (1, lambda a: a**-0.5),
+    "** -1": (1, lambda a: a**-1),
+    "** 3": (1, lambda a: a**3),
+    "exp": (1, lambda a: a.exp()),
+    "log": (1, lambda a: a.log()),
+    "relu": (1, lambda a: a.relu()),
+}
+POSITIVE_ONLY = {"** -0.5", "** -1", "log"}
+
+
+@pytest.fixture(params=ENGINES, scope="module")
+def engine(request):
+    return ENGINES[request.param]
+
+
+def evaluate(engine, operation, numbers):
+    """Return (result, gradients of the inputs) of one operation."""
+    inputs = [engine.value(number) for number in numbers]
+    result = operation(*inputs)
+    engine.backward(result)
+    return result.data, [x.grad for x in inputs]
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+@given(numbers=st.tuples(*[st.floats(-3, 3)] * 2))
+def test_derivative_of_each_operation(engine, name, numbers):
+    count, operation = OPERATIONS[name]
+    numbers = [abs(x) + 0.1 if name in POSITIVE_ONLY else x for x in numbers[:count]]
+    h = 1e-5
+    assume(name != "relu" or abs(numbers[0]) > 2 * h)  # it has a corner at 0
+    _, gradients = evaluate(engine, operation, numbers)
+    for i, gradient in enumerate(gradients):
+        above, below = (evaluate(engine, operation, [x + (i == j) * d for j, x in enumerate(numbers)])[0]
+                        for d in (h, -h))  # fmt: skip
+        assert gradient == pytest.approx((above - below) / (2 * h), rel=1e-4, abs=1e-7)
+
+
+def test_relu_at_zero_passes_nothing(engine):
+    assert evaluate(engine, lambda a: a.relu(), [0.0]) == (0.0, [0.0])
+
+
+def test_example_of_the_essay(engine):
+    a, b, c = (engine.value(x) for x in (2.0, -3.0, 10.0))
+    e = a * b + c
+    loss = e * e
+    engine.backward(loss)
+    assert loss.data == 16
+    assert (e.grad, a.grad, b.grad, c.grad) == (8, -24, 16, 8)
+
+
+def test_a_value_that_is_used_twice_adds_up_its_gradients(engine):
+    x = engine.value(3.0)
+    engine.backward(x * x * x + x)
+    assert x.grad == 28
+
+
+def test_walk_leaves_the_tape_empty():
+    engine = ENGINES["microgpt"]
+    loss = (engine.value(2.0) * engine.value(3.0)).exp()
+    assert len(engine.tape) == 4
+    engine.backward(loss)
+    assert engine.tape == []
+
+
+def test_a_chain_of_any_length_needs_no_recursion():
+    engine = ENGINES["microgpt"]
+    x = total = engine.value(1.0)
+    for _ in range(100_000):
+        total = total + x
+    engine.backward(total)
+    assert x.grad == 100_001
+
+
+def test_nothing_refers_to_itself_in_a_circle():
+    """The collector is switched off in the program, so whatever it would find is a leak."""
+    engine = load(MICROGPT)
+    engine.tape.clear()
+    model = engine.new_model(5, 4, 2, 8)
+    gc.collect()
+    gc.disable()
+    try:
+        loss = engine.loss_of([4, 0, 1, 2, 4], model, 2)
+        engine.backward(loss)
+        del loss
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+
+
+@given(st.lists(st.floats(-800, 800), min_size=1, max_size=6))
+def test_softmax_gives_probabilities_whatever_the_logits(logits):
+    engine = ENGINES["microgpt"]
+    probabilities = [p.data for p in engine.softmax([engine.value(x) for x in logits])]
+    engine.tape.clear()
+    assert sum(probabilities) == pytest.approx(1)
+    assert all(0 <= p <= 1 for p in probabilities)
+    expected = [math.exp(x - max(logits)) for x in logits]
+    assert probabilities == pytest.approx([x / sum(expected) for x in expected])
+
+
+def test_rmsnorm_brings_the_squares_to_one():
+    engine = ENGINES["microgpt"]
+    x = [a.data for a in engine.rmsnorm([engine.value(a) for a in (3.0, -4.0, 12.0)])]
+    engine.tape.clear()
+    assert sum(a * a for a in x) / 3 == pytest.approx(1, abs=1e-5)
+    assert x[1] / x[0] == pytest.approx(-4 / 3)

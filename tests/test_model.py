@@ -1,0 +1,140 @@
+"""The model: gradients against finite differences and PyTorch, causality, learning, shapes."""
+
+import random
+
+import pytest
+from programs import MICROGPT, flags, load
+
+gpt = load(MICROGPT)
+
+
+@pytest.fixture
+def small():
+    """A model of 5 tokens and 2 layers, its parameters large enough for every part to matter."""
+    random.seed(1)
+    model = gpt.new_model(5, 4, 2, 8)
+    for p in gpt.parameters_of(model):
+        p.data *= 8
+    gpt.tape.clear()
+    return model
+
+
+def gradients(model, tokens, n_head):
+    """Return (loss, gradient of every parameter)."""
+    for p in gpt.parameters_of(model):
+        p.grad = 0.0
+    loss = gpt.loss_of(tokens, model, n_head)
+    gpt.backward(loss)
+    return loss.data, [p.grad for p in gpt.parameters_of(model)]
+
+
+def test_every_gradient_agrees_with_finite_differences(small):
+    tokens, h = [4, 0, 1, 1, 2, 4], 1e-5
+    _, exact = gradients(small, tokens, 2)
+
+    def loss_with(p, data):
+        p.data, before = data, p.data
+        loss = gpt.loss_of(tokens, small, 2).data
+        p.data = before
+        gpt.tape.clear()
+        return loss
+
+    estimates = [(loss_with(p, p.data + h) - loss_with(p, p.data - h)) / (2 * h) for p in gpt.parameters_of(small)]
+    assert exact == pytest.approx(estimates, rel=1e-5, abs=1e-8)
+    assert sum(g != 0 for g in exact) > 0.8 * len(exact)  # the rest are unused rows and silent ReLUs
+
+
+def test_agrees_with_pytorch():
+    """The loss and all gradients, in float64, against the Transformer written with whole arrays and a causal mask."""
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    functional = torch.nn.functional
+    random.seed(2)
+    n_head, n_embd = 4, 16
+    model = gpt.new_model(27, n_embd, 2, 16)
+    for p in gpt.parameters_of(model):
+        p.data *= 3
+    tokens = [26, *(random.randrange(26) for _ in range(12)), 26]
+    loss, exact = gradients(model, tokens, n_head)
+
+    parts = [{name: torch.tensor([[p.data for p in row] for row in rows], dtype=torch.float64, requires_grad=True)
+              for name, rows in part.items()} for part in model]  # fmt: skip
+    tables, *layers = parts
+
+    def norm(x):
+        return x * torch.rsqrt((x * x).mean(-1, keepdim=True) + 1e-5)
+
+    def heads(x, matrix):  # (positions, n_embd) -> (n_head, positions, head size)
+        return (x @ matrix.T).view(len(x), n_head, -1).transpose(0, 1)
+
+    given = torch.tensor(tokens[:-1])
+    x = norm(tables["wte"][given] + tables["wpe"][: len(given)])
+    for layer in layers:
+        h = norm(x)
+        query, key, value = (heads(h, layer[name]) for name in ("wq", "wk", "wv"))
+        scores = query @ key.transpose(1, 2) / (n_embd / n_head) ** 0.5
+        future = torch.ones(len(given), len(given), dtype=torch.bool).triu(1)
+        found = scores.masked_fill(future, -torch.inf).softmax(-1) @ value
+        x = x + found.transpose(0, 1).reshape(len(given), n_embd) @ layer["wo"].T
+        x = x + (norm(x) @ layer["fc1"].T).relu() @ layer["fc2"].T
+    theirs = functional.cross_entropy(x @ tables["lm_head"].T, torch.tensor(tokens[1:]))
+    theirs.backward()
+    assert loss == pytest.approx(theirs.item(), rel=1e-9)
+    flat = [g for part in parts for matrix in part.values() for g in matrix.grad.flatten().tolist()]
+    assert exact == pytest.approx(flat, rel=1e-9, abs=1e-12)
+
+
+def logits_of(model, tokens):
+    """Return the logits after each of the tokens."""
+    caches = [[] for _ in model[1:]]
+    logits = [[x.data for x in gpt.gpt(token, model, caches, 2)] for token in tokens]
+    gpt.tape.clear()
+    return logits
+
+
+def test_a_later_token_never_changes_an_earlier_logit(small):
+    one, other = logits_of(small, [4, 0, 1, 2, 3]), logits_of(small, [4, 0, 1, 3, 3])
+    assert one[:3] == other[:3]
+    assert one[3] != other[3]
+    assert one[4] != other[4]  # the same token in the same place, but after something else
+
+
+def test_position_matters(small):
+    first, second = logits_of(small, [1, 1])
+    assert first != second
+
+
+def test_one_name_can_be_learned_by_heart():
+    random.seed(3)
+    characters = ["a", "e", "m"]
+    model, tokens = gpt.new_model(4, 8, 1, 8), gpt.encode("emma", characters)
+    *_, last = gpt.train(model, [tokens], flags(num_steps=150, learning_rate=0.05))
+    assert last < 0.02
+    cold = flags(temperature=0.05)
+    assert "".join(characters[t] for t in gpt.sample(model, 3, cold)) == "emma"
+
+
+def test_number_of_parameters():
+    random.seed(0)
+    assert len(gpt.parameters_of(gpt.new_model(27, 16, 1, 16))) == 4192
+    assert len(gpt.parameters_of(gpt.new_model(27, 16, 3, 16))) == 4192 + 2 * 3072
+
+
+def test_encode_puts_bos_around_the_document():
+    assert gpt.encode("emma", sorted("abcdefghijklmnopqrstuvwxyz")) == [26, 4, 12, 12, 0, 26]
+
+
+def test_sampling_leaves_no_tape_and_stops_at_block_size(small):
+    for _ in range(20):
+        assert len(list(gpt.sample(small, 4, flags(block_size=3)))) <= 3
+    assert gpt.tape == []
+
+
+def test_training_goes_round_when_it_has_seen_all_documents(small):
+    documents = [[4, 0, 4], [4, 1, 4]]
+    seen = []
+    encode, gpt.loss_of = gpt.loss_of, lambda tokens, *rest: seen.append(tokens) or encode(tokens, *rest)
+    try:
+        assert len(list(gpt.train(small, documents, flags(num_steps=5)))) == 5
+    finally:
+        gpt.loss_of = encode
+    assert seen == [documents[0], documents[1], documents[0], documents[1], documents[0]]

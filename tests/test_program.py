@@ -1,0 +1,287 @@
+"""The program as its user meets it: what it prints, on every Python there is, and what it says to bad input."""
+
+import io
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import tokenize
+from pathlib import Path
+
+import pytest
+from programs import BUILD, ESSAY, GRAPH_SEARCH, MICROGPT, REFERENCE, ROOT, flags, load, run
+
+import tangle
+
+GOLDEN = (Path(__file__).parent / "golden.txt").read_text(encoding="utf-8")
+SHORT = ("--num_steps", 15, "--samples", 5)
+TINY = ("--num_steps", 3, "--samples", 2, "--n_embd", 4, "--n_head", 2)
+
+
+def interpreters():
+    """Return the supported Pythons on this machine, {"3.12": path}."""
+    found = {}
+    for minor in range(10, 15):
+        if path := shutil.which(f"python3.{minor}"):
+            found[f"3.{minor}"] = path
+    if shutil.which("pyenv"):
+        versions = subprocess.run(["pyenv", "versions", "--bare"], capture_output=True, text=True, check=False).stdout
+        for version in versions.split():
+            if match := re.match(r"3\.1[0-4]\b", version):
+                prefix = subprocess.run(["pyenv", "prefix", version], capture_output=True, text=True, check=True).stdout
+                found[match[0]] = f"{prefix.strip()}/bin/python"
+    return found
+
+
+def test_prints_the_same_as_ever():
+    assert run(*SHORT).stdout == GOLDEN
+
+
+def test_the_graph_search_prints_the_same():
+    assert run(*SHORT, program=GRAPH_SEARCH).stdout == GOLDEN
+
+
+@pytest.mark.parametrize("version", interpreters() or [pytest.param("", marks=pytest.mark.skip("no other Python"))])
+def test_prints_the_same_on_every_python(version):
+    done = run(*SHORT, python=interpreters()[version])
+    assert (done.stdout, done.stderr) == (GOLDEN, "")
+
+
+@pytest.mark.skipif(not REFERENCE.is_dir(), reason="the published program's data and output are not here")
+def test_reproduces_the_published_run():
+    """All 1,023 lines of the published program, on its own list of names."""
+    assert run(REFERENCE / "names.txt").stdout == (REFERENCE / "expected-output.txt").read_text(encoding="utf-8")
+
+
+def test_importing_runs_nothing(capfd):
+    load(MICROGPT)
+    load(GRAPH_SEARCH)
+    assert capfd.readouterr() == ("", "")
+
+
+# Size
+
+
+def count_tokens(source):
+    """Return the number of tokens of some Python without comments and layout, an f-string counting as one."""
+    layout = {"COMMENT", "NL", "NEWLINE", "INDENT", "DEDENT", "ENDMARKER", "ENCODING"}
+    depth = count = 0
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        name = tokenize.tok_name[token.type]
+        depth += (name in ("FSTRING_START", "TSTRING_START")) - (name in ("FSTRING_END", "TSTRING_END"))
+        count += name not in layout and (depth == 0)
+    return count
+
+
+def test_the_program_is_small():
+    program = MICROGPT.read_text(encoding="utf-8")
+    lines = tangle.tangle(ESSAY.read_text(encoding="utf-8"))["microgpt.py"]
+    chunks = tangle.parse(ESSAY.read_text(encoding="utf-8"), [])
+    definitions = {}
+    for chunk in chunks:
+        definitions.setdefault(chunk.name, []).append(chunk)
+    command_line = {line.origin for line in tangle.expand(definitions["command-line"], definitions, set(), [])}
+    algorithm = "\n".join(line.text for line in lines if line.origin not in command_line) + "\n"
+    assert len(program.splitlines()) <= 200
+    assert count_tokens(program) <= 2000
+    assert count_tokens(algorithm) < 1500
+
+
+# Larger models, and memory
+
+
+@pytest.mark.parametrize("size", [("--n_layer", 12), ("--n_embd", 64, "--n_layer", 4)])
+def test_deep_and_wide_models_train(size):
+    done = run("--num_steps", 2, "--samples", 1, *size)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(re.findall(r"^step .* loss \d+\.\d{4}$", done.stdout, re.M)) == 2
+
+
+def peak_memory(*arguments):
+    """Return the peak resident memory of a run, in bytes."""
+    process = subprocess.Popen([sys.executable, MICROGPT, *map(str, arguments)], cwd=ROOT, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = status
+    assert status == 0
+    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+@pytest.mark.skipif(not hasattr(os, "wait4"), reason="no wait4 on this system")
+def test_memory_stays_flat_and_small(tmp_path):
+    names = tmp_path / "names.txt"
+    names.write_text("\n".join(a + b + "lexandrinaabc" for a in "abcdef" for b in "ghijkl"))  # as long as the longest
+    short, long = (peak_memory(names, "--num_steps", steps, "--samples", 1) for steps in (4, 24))
+    assert long - short < 2e6
+    assert peak_memory("--num_steps", 4, "--samples", 1) < 48e6  # with the whole list of names, though not its longest
+
+
+# On a terminal, in a pipe, interrupted
+
+
+def test_one_progress_line_on_a_terminal():
+    pty = pytest.importorskip("pty", reason="no pseudo-terminals on this system")
+    leader, follower = pty.openpty()
+    process = subprocess.Popen([sys.executable, MICROGPT, *map(str, SHORT)], cwd=ROOT, stdout=follower)
+    os.close(follower)
+    text = b""
+    try:
+        while data := os.read(leader, 65536):
+            text += data
+    except OSError:  # the way in which Linux says that the other side is closed
+        pass
+    assert process.wait() == 0
+    lines = text.decode().replace("\r\n", "\n").split("\n")
+    shown = lines[3].split("\r")[1:]
+    assert len(shown) == 15
+    assert re.fullmatch(r"step   15 /   15 \| loss \d\.\d{4} \| 0 s left ", shown[-1])
+    assert all(re.fullmatch(r"step +\d+ /   15 \| loss \d\.\d{4} \| \d+ s left ", line) for line in shown)
+    assert lines[4:6] == ["", "--- inference (new, hallucinated names) ---"]
+
+
+def start_and_wait_for(line, *arguments):
+    process = subprocess.Popen([sys.executable, MICROGPT, *map(str, arguments)], cwd=ROOT, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True)  # fmt: skip
+    for output in process.stdout:
+        if output.startswith(line):
+            return process
+    raise AssertionError(f"{line!r} never came")
+
+
+def test_ctrl_c_stops_training_and_goes_on_to_sample():
+    process = start_and_wait_for("step    3", "--samples", 3)
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=60)
+    assert re.search(r"\n--- inference .*---\n(sample  \d: .*\n){3}$", output)
+    assert "step 1000" not in output
+    assert (process.returncode, errors) == (130, "")
+
+
+def test_ctrl_c_while_sampling_ends_it():
+    process = start_and_wait_for("sample  2", "--num_steps", 1, "--samples", 10000)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (130, "")
+
+
+def test_a_closed_pipe_ends_it_quietly():
+    process = start_and_wait_for("step    1", "--samples", 3)
+    process.stdout.close()
+    begun = time.monotonic()
+    process.wait(timeout=60)
+    assert process.stderr.read() == ""
+    assert time.monotonic() - begun < 30  # it did not train to the end for nobody
+    process.stderr.close()
+
+
+def test_lines_come_as_they_happen():
+    process = start_and_wait_for("step    1", "--num_steps", 100000)
+    process.kill()
+    process.communicate()
+
+
+# Texts
+
+
+@pytest.mark.parametrize(
+    ("content", "documents", "vocabulary"),
+    [
+        (b"a", 1, 2),
+        (b"one document only", 1, 12),
+        ("🙂🙃\n🙃🙂🙂\n".encode(), 2, 3),
+        ("\ufeffanna\r\nbob\r\n".encode(), 2, 5),
+        (b"  anna \n\n\t\nbob", 2, 5),
+        (b"abcdefghijklmnopqrstuvwxyz" * 3, 1, 27),
+    ],
+    ids=["one character", "one document", "emoji", "mark and CRLF", "blanks", "longer than block_size"],
+)
+def test_any_text_will_do(tmp_path, content, documents, vocabulary):
+    text = tmp_path / "text.txt"
+    text.write_bytes(content)
+    done = run(text, *TINY)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"num docs: {documents}\nvocab size: {vocabulary}\n")
+    assert len(re.findall(r"^sample ", done.stdout, re.M)) == 2
+
+
+def test_emoji_on_an_ascii_terminal(tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text("🙂🙂🙂\n" * 3, encoding="utf-8")
+    done = run(text, *TINY, env={"PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"})
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_learning_rate_zero_is_refused_and_nearly_zero_is_not():
+    assert run(*TINY, "--learning_rate", "1e-9").returncode == 0
+
+
+BAD_TEXTS = {"empty": b"", "blank lines": b"\n  \n\t\n", "Latin-1": "M\xfcller".encode("latin-1"),
+             "UTF-16": "emma".encode("utf-16"), "binary": bytes(range(256))}  # fmt: skip
+BAD_FLAGS = [
+    (["--n_embd", 10, "--n_head", 4], "multiple of --n_head"),
+    *([[f"--{name}", value], f"--{name} must"] for name in ("n_embd", "n_head", "n_layer", "block_size", "num_steps",
+                                                            "samples", "temperature", "learning_rate")
+      for value in (0, -1)),
+    (["--temperature", "nan"], "--temperature must"),
+    (["--n_embd", "many"], "--n_embd"),
+    (["--n_embd", "1.5"], "--n_embd"),
+    (["--width", 3], "--width"),
+    (["docs/names.txt", "another.txt"], "another.txt"),
+]  # fmt: skip
+
+
+def assert_one_clear_line(done, says):
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("microgpt: ")
+    assert says in done.stderr
+
+
+@pytest.mark.parametrize("content", BAD_TEXTS.values(), ids=BAD_TEXTS)
+def test_a_text_that_will_not_do(tmp_path, content):
+    text = tmp_path / "text.txt"
+    text.write_bytes(content)
+    assert_one_clear_line(run(text, *TINY), "one document a line")
+
+
+def test_a_missing_text_and_a_directory(tmp_path):
+    assert_one_clear_line(run(tmp_path / "none.txt"), "No such file")
+    assert_one_clear_line(run(tmp_path), "directory")
+
+
+def test_a_program_that_stands_alone_says_how_to_give_a_text(tmp_path):
+    shutil.copy(MICROGPT, tmp_path)
+    assert_one_clear_line(run(program="microgpt.py", cwd=tmp_path), "give a UTF-8 text file, one document a line")
+
+
+@pytest.mark.parametrize(("arguments", "says"), BAD_FLAGS, ids=lambda value: " ".join(map(str, value)) if
+                         isinstance(value, list) else "")  # fmt: skip
+def test_an_impossible_flag(arguments, says):
+    assert_one_clear_line(run(*arguments), says)
+
+
+@pytest.mark.parametrize("bad", [("--learning_rate", "1e300"), ("--learning_rate", "inf"), ("--temperature", "1e-320")])
+def test_numbers_that_leave_the_range(bad):
+    done = run(*TINY, *bad)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "--learning_rate" in done.stderr
+
+
+def test_help_lists_every_flag():
+    done = run("--help")
+    assert done.returncode == 0
+    for name in [*vars(flags()), "n_embd", "n_layer", "samples", "seed"]:
+        assert re.search(rf"--{name} .*\n?.*\([\d.]+\)", done.stdout), name
+
+
+def test_the_seed_changes_the_names():
+    assert run(*TINY, "--seed", 0).stdout != run(*TINY, "--seed", 1).stdout
+
+
+def test_tangled_programs_are_those_of_the_essay():
+    assert run("--check", program=ROOT / "tangle.py").returncode == 0
+    assert {path.name for path in BUILD.rglob("*.py")} == {"microgpt.py", "graph_search.py"}

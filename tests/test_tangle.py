@@ -1,0 +1,407 @@
+"""The tangler: its source language, all of its errors, and its care for the files in build/."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from programs import BUILD, ESSAY, ROOT, run
+
+from tangle import TangleError, parse, render, tangle
+
+FENCE = "```"
+ROOT_CHUNK = "``` python {file=a.py}\n"
+
+
+@pytest.fixture
+def essay(tmp_path):
+    """Return a function that writes an essay and tangles it: essay(text, flags…) -> completed process."""
+    path = tmp_path / "essay.md"
+
+    def write_and_tangle(text, *arguments):
+        if text is not None:
+            path.write_bytes(text if isinstance(text, bytes) else dedent(text).encode())
+        return run(*arguments, "essay.md", program=ROOT / "tangle.py", cwd=tmp_path)
+
+    write_and_tangle.build = tmp_path / "build"
+    return write_and_tangle
+
+
+def errors_of(text):
+    """Return the errors of an essay as (line, message)."""
+    with pytest.raises(TangleError) as caught:
+        tangle(dedent(text))
+    return caught.value.errors
+
+
+def programs_of(text):
+    return {target: render(program).decode() for target, program in tangle(dedent(text)).items()}
+
+
+# The source language
+
+
+def test_references_are_replaced_and_indented():
+    assert programs_of("""\
+        Prose with <<a-reference>> that does not count.
+
+        ``` python {file=deep/er.py}
+        def f():
+            <<body>>
+        <<end>>
+        ```
+        ``` python {#body}
+        if x:
+
+            <<inner>>
+        ```
+        ``` python {#inner}
+        return 1
+        ```
+        ``` python {#body}
+        return 2
+        ```
+        ``` python {#end}
+        print(f())
+        ```
+        """) == {"deep/er.py": "def f():\n    if x:\n\n        return 1\n    return 2\nprint(f())\n"}
+
+
+def test_every_line_knows_where_it_comes_from():
+    text = ESSAY.read_text(encoding="utf-8")
+    source = text.split("\n")
+    for program in tangle(text).values():
+        assert all(line.text.endswith(source[line.origin - 1]) for line in program)
+
+
+def test_what_is_no_chunk_is_left_alone():
+    text = """\
+        ````markdown
+        ``` python {#never}
+        <<nonsense>>
+        ```
+        ````
+        ~~~
+        ``` python {#never-either}
+        ~~~
+        ```text
+        <<not-looked-at>>
+        ```
+        ```pycon
+        >>> 1
+        ```
+        ```python name="loss", alt="a curve"
+        show(<<x>>)
+        ```
+            ``` python {#indented}
+        ``` python {file=a.py}
+        x = 1
+        ```
+        """
+    assert programs_of(text) == {"a.py": "x = 1\n"}
+    kinds = [(chunk.kind, chunk.name, chunk.language) for chunk in parse(dedent(text), [])]
+    assert kinds == [("illustration", "", "text"), ("illustration", "", "pycon"), ("demonstration", "loss", "python"),
+                     ("root", "a.py", "python")]  # fmt: skip
+
+
+def test_other_languages():
+    assert programs_of("``` c {file=fast.c}\n  <<body>>\n```\n``` c {#body}\nx = = 1;\n```\n") == {
+        "fast.c": "  x = = 1;\n"
+    }
+
+
+def test_windows_line_ends_and_byte_order_mark(essay):
+    done = essay(b"\xef\xbb\xbf" + f"{ROOT_CHUNK}x = 1\n<<y>>\n```\n``` python {{#y}}\ny = 2\n```\n".replace(
+        "\n", "\r\n").encode())  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (essay.build / "a.py").read_bytes() == b"x = 1\ny = 2\n"
+
+
+# Errors
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    {
+        "undefined, with a suggestion": (ROOT_CHUNK + "<<lost>>\n```\n``` python {#loss}\n1\n```\n",
+                                         [(2, "undefined: there is no chunk <<lost>>; did you mean <<loss>>?"),
+                                          (4, "unused: no program has a reference to <<loss>>")]),
+        "unused": (ROOT_CHUNK + "```\n``` python {#x}\n1\n```\n", [(3, "unused")]),
+        "undefined in what is unused": (ROOT_CHUNK + "```\n``` python {#x}\n<<y>>\n```\n",
+                                        [(3, "unused"), (4, "undefined")]),
+        "cyclic": (ROOT_CHUNK + "<<x>>\n```\n``` python {#x}\n<<y>>\n```\n``` python {#y}\n\n<<x>>\n```\n",
+                   [(9, "cyclic: x -> y -> x")]),
+        "a chunk in itself": (ROOT_CHUNK + "<<x>>\n```\n``` python {#x}\n<<x>>\n```\n", [(5, "cyclic: x -> x")]),
+        "unclosed": (ROOT_CHUNK + "x = 1\n", [(1, "unclosed")]),
+        "unclosed before another": (ROOT_CHUNK + "x = 1\n\n``` python {file=b.py}\n```\n", [(1, "unclosed")]),
+        "no blank": (ROOT_CHUNK + "```\n```python {#x}\n```\n", [(3, "malformed: put a blank")]),
+        "no name": (ROOT_CHUNK + "```\n``` python\n```\n", [(3, "malformed")]),
+        "python without anything": (ROOT_CHUNK + "```\n```python\n```\n", [(3, "malformed")]),
+        "pandoc's form": (ROOT_CHUNK + "```\n```{.python}\n```\n", [(3, "malformed")]),
+        "python3": (ROOT_CHUNK + "```\n```python3\n```\n", [(3, "malformed")]),
+        "demonstration without a name": (ROOT_CHUNK + '```\n```python alt="x"\n```\n', [(3, "malformed")]),
+        "no commas": (ROOT_CHUNK + '```\n```python name="x" alt="y"\n```\n', [(3, "malformed")]),
+        "capital letters": (ROOT_CHUNK + "<<Loss>>\n```\n``` python {#Loss}\n```\n",
+                            [(2, "malformed"), (4, "malformed")]),
+        "something after": (ROOT_CHUNK + "<<x>>  # this\n```\n``` python {#x}\n```\n",
+                            [(2, "malformed"), (4, "unused")]),
+        "in a string": (ROOT_CHUNK + "s = '<<x>>'\n```\n``` python {#x}\n```\n", [(2, "malformed"), (4, "unused")]),
+        "named twice": (ROOT_CHUNK + "```\n" + ROOT_CHUNK + "```\n", [(3, "a.py is named twice: first on line 1")]),
+        "absolute": ("``` python {file=/etc/a.py}\n```\n", [(1, "/etc/a.py is outside build/")]),
+        "upwards": ("``` python {file=x/../../a.py}\n```\n", [(1, "x/../../a.py is outside build/")]),
+        "a drive": ("``` python {file=C:a.py}\n```\n", [(1, "C:a.py is outside build/")]),
+        "the sums": ("``` python {file=SHA256SUMS}\n```\n", [(1, "SHA256SUMS is not")]),
+        "no program": ("Only prose.\n", [(1, "no program")]),
+        "a NUL byte": (ROOT_CHUNK + "```\n\0\n", [(3, "a NUL byte")]),
+    }.values(),
+)  # fmt: skip
+def test_errors_and_their_lines(text, expected):
+    found = errors_of(text)
+    assert [line for line, _ in found] == [line for line, _ in expected]
+    for (_, message), (_, beginning) in zip(found, expected):
+        assert message.startswith(beginning)
+
+
+def test_all_errors_are_printed_and_nothing_is_written(essay):
+    done = essay("``` python {file=a.py}\nx = 1\n```\n``` python {file=b.py}\n<<no>>\n```\n``` python {#y}\n```\n")
+    assert done.returncode == 1
+    assert [line.split(": ")[0] for line in done.stderr.splitlines()] == ["essay.md:5", "essay.md:7"]
+    assert not essay.build.exists()
+
+
+def test_python_that_does_not_compile_is_shown_where_it_was_written(essay):
+    done = essay("# T\n``` python {file=a.py}\nif x:\n    <<y>>\n```\n``` python {#y}\n\nz = (1 +\n     = 2)\n```\n")
+    assert done.returncode == 1
+    assert done.stderr == "essay.md:9: invalid syntax\n         = 2)\n         ^\n"
+
+
+def test_a_doubtful_escape_is_an_error(essay):
+    done = essay(ROOT_CHUNK + "x = 1\ny = '\\d'\n```\n")
+    assert done.returncode == 1
+    assert done.stderr.startswith("essay.md:3: ")
+
+
+def test_bytes_that_are_not_utf8(essay):
+    done = essay(b"# T\n\nM\xfcller\n")
+    assert (done.returncode, done.stderr) == (1, "essay.md:3: byte 0xfc is not UTF-8: save the essay as UTF-8\n")
+
+
+def test_missing_essay(essay):
+    done = essay(None)
+    assert (done.returncode, done.stderr) == (1, "tangle.py: essay.md: No such file or directory\n")
+
+
+def test_help_is_the_manual(essay):
+    done = essay("x", "--help")
+    assert done.returncode == 0
+    assert "a definition; the same name again continues it" in done.stdout
+
+
+def test_wrong_call(essay):
+    done = essay("x", "--chekc")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+
+
+# Care for build/
+
+HELLO = ROOT_CHUNK + "print('hello')\n```\n"
+BYE = HELLO.replace("hello", "bye")
+
+
+def snapshot(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_file_that_would_not_change_is_not_touched(essay):
+    essay(HELLO + "``` python {file=b.py}\nx = 1\n```\n")
+    before = (essay.build / "b.py").stat().st_mtime_ns
+    done = essay(BYE + "``` python {file=b.py}\nx = 1\n```\n")
+    assert done.stdout == f"{Path('build', 'a.py')}: 1 lines\n"
+    assert (essay.build / "b.py").stat().st_mtime_ns == before
+
+
+def test_permissions_are_kept_and_ordinary_for_new_files(essay):
+    essay(HELLO)
+    target = essay.build / "a.py"
+    plain = essay.build / "plain"
+    plain.write_text("")
+    assert target.stat().st_mode == plain.stat().st_mode
+    target.chmod(0o755)
+    essay(BYE)
+    assert target.stat().st_mode & 0o777 == 0o755
+
+
+def test_sums_are_in_the_format_of_sha256sum(essay):
+    essay(HELLO)
+    if not shutil.which("sha256sum"):
+        pytest.skip("no sha256sum on this machine")
+    command = ["sha256sum", "-c", "SHA256SUMS"]
+    done = subprocess.run(command, cwd=essay.build, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "a.py: OK\n")
+
+
+def test_an_edit_by_hand_is_kept(essay):
+    essay(HELLO)
+    (essay.build / "a.py").write_text("print('mine')\n")
+    before = snapshot(essay.build)
+    done = essay(BYE)
+    assert done.returncode == 1
+    assert "-print('mine')\n+print('bye')\n" in done.stdout
+    assert "edited by hand" in done.stderr
+    assert snapshot(essay.build) == before
+    assert essay(BYE, "--force").returncode == 0
+    assert (essay.build / "a.py").read_text() == "print('bye')\n"
+
+
+def test_a_file_that_was_there_before_is_kept(essay):
+    essay.build.mkdir()
+    (essay.build / "a.py").write_text("precious\n")
+    assert essay(HELLO).returncode == 1
+    assert (essay.build / "a.py").read_text() == "precious\n"
+
+
+def test_an_edit_that_the_essay_has_caught_up_with_is_no_conflict(essay):
+    essay(HELLO)
+    (essay.build / "a.py").write_text("print('bye')\n")
+    assert essay(BYE).returncode == 0
+    assert essay(HELLO).returncode == 0
+
+
+def test_a_program_without_a_root_is_removed(essay):
+    essay(HELLO + "``` python {file=x/y/b.py}\nx = 1\n```\n")
+    (essay.build / "x" / "keep").write_text("")
+    assert essay(HELLO).returncode == 0
+    assert not (essay.build / "x" / "y").exists()
+    assert (essay.build / "x" / "keep").exists()
+
+
+def test_a_program_without_a_root_that_was_edited_is_kept(essay):
+    essay(HELLO + "``` python {file=b.py}\nx = 1\n```\n")
+    (essay.build / "b.py").write_text("mine\n")
+    assert essay(HELLO).returncode == 1
+    assert (essay.build / "b.py").read_text() == "mine\n"
+
+
+def test_check_writes_nothing_and_shows_what_is_stale(essay):
+    essay(HELLO)
+    assert essay(HELLO, "--check").returncode == 0
+    before = snapshot(essay.build)
+    done = essay(BYE, "--check")
+    assert done.returncode == 1
+    assert "-print('hello')\n+print('bye')\n" in done.stdout
+    assert "build/a.py: stale" in done.stderr.replace(os.sep, "/")
+    assert snapshot(essay.build) == before
+
+
+def test_a_link_does_not_lead_out_of_build(essay, tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    essay.build.mkdir()
+    (essay.build / "x").symlink_to(outside, target_is_directory=True)
+    done = essay("``` python {file=x/a.py}\n```\n")
+    assert done.returncode == 1
+    assert "through a link" in done.stderr
+    assert list(outside.iterdir()) == []
+
+
+@pytest.mark.parametrize("blocked", ["a.py", "SHA256SUMS"])
+def test_a_directory_where_a_file_should_be(essay, blocked):
+    (essay.build / blocked).mkdir(parents=True)
+    done = essay(HELLO)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith("tangle.py: ")
+    assert snapshot(essay.build) == {}
+
+
+def test_a_file_where_a_directory_should_be(essay):
+    essay.build.mkdir()
+    (essay.build / "x").write_text("file")
+    done = essay(HELLO + "``` python {file=x/b.py}\n```\n")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert snapshot(essay.build) == {Path("x"): b"file"}
+
+
+# Against other tanglers
+
+NAMES = [f"chunk-{i}" for i in range(6)]
+
+
+@st.composite
+def chunk_graphs(draw):
+    """Return {name: lines}, a line being a text or a reference (indentation, name) to a chunk further on."""
+    graph = {}
+    for i, name in enumerate(["root", *NAMES]):
+        texts = st.sampled_from(["", "x = 1", "    indented", "# <<", "`code`", "\tтаб"])
+        lines = draw(st.lists(texts, max_size=4))
+        if later := NAMES[i:]:
+            lines += draw(st.lists(st.tuples(st.sampled_from(["", "  ", "\t"]), st.sampled_from(later)), max_size=3))
+        graph[name] = draw(st.permutations(lines))
+    graph["root"] = [*graph["root"], *[("", name) for name in NAMES]]
+    return graph
+
+
+def naive(graph, name):
+    """Expand a chunk in the most obvious way."""
+    out = []
+    for line in graph[name]:
+        inner = [line] if isinstance(line, str) else [line[0] + text for text in naive(graph, line[1])]
+        out += [text if text.strip() else "" for text in inner]
+    return out
+
+
+@settings(deadline=None)
+@given(graph=chunk_graphs(), cut=st.integers(0, 3), data=st.data())
+def test_a_random_graph_of_chunks_expands_as_the_naive_way_does(graph, cut, data):
+    pieces = []
+    for name, lines in graph.items():
+        written = [line if isinstance(line, str) else f"{line[0]}<<{line[1]}>>" for line in lines]
+        for part in [written] if name == "root" else [written[:cut], written[cut:]]:
+            header = "file=out.txt" if name == "root" else f"#{name}"
+            pieces.append((name, f"``` text {{{header}}}\n" + "".join(line + "\n" for line in part) + FENCE))
+    order = data.draw(st.permutations(range(len(graph))))
+    names = list(graph)
+    pieces.sort(key=lambda piece: order[names.index(piece[0])])  # in any order, but the parts of a chunk in theirs
+    essay = "\n\nProse.\n\n".join(text for _, text in pieces)
+    expected = "\n".join(naive(graph, "root")).rstrip("\n") + "\n"
+    assert render(tangle(essay)["out.txt"]).decode() == expected
+
+
+def test_entangled_makes_the_same_programs(tmp_path):
+    """Entangled, an independent tangler of the same language, makes the same bytes but for the last line end."""
+    entangled = Path(sys.executable).with_name("entangled")
+    if not entangled.exists():
+        pytest.skip("entangled-cli is not installed")
+    shutil.copy(ESSAY, tmp_path)
+    (tmp_path / "entangled.toml").write_text(dedent(r"""
+        version = "2.0"
+        watch_list = ["microgpt.md"]
+        annotation = "naked"
+        [markers]
+        open = '^(?P<indent>\s*)``` python\s+{(?P<properties>[^{}]*)}\s*$'
+        close = '^(?P<indent>\s*)```\s*$'
+        """))
+    subprocess.run([entangled, "tangle"], cwd=tmp_path, check=True, capture_output=True)
+    ours = {path.relative_to(BUILD) for path in BUILD.rglob("*.py") if "site" not in path.parts}
+    assert ours == {path.relative_to(tmp_path) for path in tmp_path.rglob("*.py")}
+    for path in ours:
+        assert (tmp_path / path).read_text(encoding="utf-8") + "\n" == (BUILD / path).read_text(encoding="utf-8")
+
+
+def test_chunks_of_the_essay_are_short():
+    """A chunk is at most about a dozen lines: what fits between two questions."""
+    long = [chunk for chunk in parse(ESSAY.read_text(encoding="utf-8"), []) if chunk.kind == "definition"
+            and len([line for line in chunk.code if line.strip()]) > 13]  # fmt: skip
+    assert long == []
+
+
+def test_every_name_in_the_prose_exists():
+    """⟨name⟩ in the prose stands for a chunk."""
+    text = ESSAY.read_text(encoding="utf-8")
+    names = {chunk.name.replace("-", " ") for chunk in parse(text, [])}
+    assert set(re.findall("⟨([^⟩]+)⟩", text)) <= names
