@@ -36,13 +36,14 @@ import hashlib
 import os
 import re
 import shutil
+import signal
 import sys
 import warnings
 from pathlib import Path
 from typing import NamedTuple
 
 NAME = r"[a-z][a-z0-9-]*"
-HEADER = re.compile(rf"``` (?P<language>[\w+-]+) \{{(?:#(?P<name>{NAME})|file=(?P<file>[^\s{{}}]+))\}}\s*")
+HEADER = re.compile(rf"``` (?P<language>[\w+-]+) \{{(?:#(?P<name>{NAME})|file=(?P<file>[^\s{{}}\"']+))\}}\s*")
 OPTION = r'\w+=(?:"[^"]*"|\w+)'
 DEMONSTRATION = re.compile(rf'```python (?=.*\bname="(?P<name>{NAME})")(?P<options>{OPTION}(?:,\s*{OPTION})*)\s*')
 REFERENCE = re.compile(rf"(\s*)<<({NAME})>>\s*")
@@ -96,10 +97,12 @@ def parse(text, errors):
             chunk.code.append(line)
             if chunk.kind in ("root", "definition"):
                 check_reference(line, number, errors)
-        elif match := re.match("`{4,}|~{3,}", line):
-            verbatim = match[0]
-    if chunk:
-        errors.append((chunk.line, "unclosed: no line with ``` closes this fence"))
+        elif re.match(r"\s*(`{3,}|~{3,}).*\{ *(#|file=)", line):
+            errors.append((number, "malformed: the fence of a chunk is three backticks at the start of the line"))
+        elif match := re.match("`{4,}(?!.*`)|~{3,}", line):
+            verbatim, opened = match[0], number
+    if chunk or verbatim:
+        errors.append((opened if verbatim else chunk.line, "unclosed: this fence is open until the end of the essay"))
     return chunks
 
 
@@ -126,77 +129,106 @@ def check_reference(line, number, errors):
         errors.append((number, f"malformed: the reference {match[0].strip()} {rule}"))
 
 
+def references(chunks):
+    """Yield (line in the essay, indentation, name) of each reference in some chunks."""
+    for chunk in chunks:
+        for number, text in enumerate(chunk.code, chunk.line + 1):
+            if match := REFERENCE.fullmatch(text):
+                yield number, match[1], match[2]
+
+
 def tangle(text):
     """Return {target: [Line, …]} for the roots of an essay; raise TangleError with everything that is wrong."""
-    errors, definitions, roots, programs, used = [], {}, {}, {}, set()
+    errors, definitions, roots, used = [], {}, {}, set()
     for chunk in parse(text, errors):
         if chunk.kind == "definition":
             definitions.setdefault(chunk.name, []).append(chunk)
         elif chunk.kind == "root":
             if chunk.name in roots:
                 errors.append((chunk.line, f"{chunk.name} is named twice: first on line {roots[chunk.name].line}"))
-            elif problem := misplaced(chunk.name):
+            elif problem := misplaced(chunk.name, roots):
                 errors.append((chunk.line, f"{chunk.name} {problem}"))
             roots.setdefault(chunk.name, chunk)
     if not roots:
         errors.append((1, "no program: it begins with a fence like ``` python {file=name.py}"))
+    programs = {}
     for target, root in roots.items():
-        before = len(errors)
-        programs[target] = list(expand([root], definitions, used, errors))
-        if root.language == "python" and len(errors) == before:
-            check_syntax(programs[target], text, root, errors)
-    for name in [name for name in definitions if name not in used]:
+        sound = walk([root], definitions, reached := set(), errors)
+        used |= reached
+        if sound:
+            programs[target] = list(expand(root, definitions))
+            if target.endswith(".py") and "\0" not in text:
+                check_syntax(programs[target], text, root, errors)
+    unused = [name for name in definitions if name not in used]
+    for name in unused:
         errors.append((definitions[name][0].line, f"unused: no program has a reference to <<{name}>>"))
-        list(expand(definitions[name], definitions, set(), errors))  # it may be wrong in other ways as well
+        walk(definitions[name], definitions, used, errors)  # it may be wrong in other ways as well
     if errors:
         raise TangleError(errors)
     return programs
 
 
-def misplaced(target):
+def walk(chunks, definitions, seen, errors):
+    """Follow all references from some chunks; return whether each leads somewhere, and none in a circle.
+
+    Adds every name that is reached to the set `seen`, and (line, message) to `errors` for what is wrong. There is no
+    recursion: `path` holds, for each chunk that we are inside of, the references in it that are still to come.
+    """
+    sound, path = True, {None: references(chunks)}
+    while path:
+        for number, _, name in path[next(reversed(path))]:
+            if name not in definitions:
+                near = difflib.get_close_matches(name, definitions, 1) if len(errors) < 20 else []
+                hint = f"; did you mean <<{near[0]}>>?" if near else ""
+                errors.append((number, f"undefined: there is no chunk <<{name}>>{hint}"))
+                sound = False
+            elif name in path:
+                names = [*path]
+                errors.append((number, "cyclic: " + " -> ".join([*names[names.index(name) :], name])))
+                sound = False
+            elif name not in seen:
+                seen.add(name)
+                path[name] = references(definitions[name])
+                break
+        else:
+            path.popitem()
+    return sound
+
+
+def misplaced(target, others=()):
     """Return what is wrong with the path of a target, or None."""
     parts = re.split(r"[/\\]", target)
     if not parts[0] or ":" in target or ".." in parts:
         return "is outside build/: a target is a relative path without '..'"
-    return "is not a path that can be written" if {"", "."} & {*parts} or "\\" in target or target == SUMS else None
+    if {"", "."} & {*parts} or not re.fullmatch(r"[^\\\0]+", target) or parts[0] == SUMS:
+        return "is not a path that can be written"
+    for other in others:
+        if f"{other}/".startswith(f"{target}/") or f"{target}/".startswith(f"{other}/"):
+            return f"and {other} cannot both exist: one would be a file and a directory"
+    return None
 
 
-def expand(chunks, definitions, used, errors):
-    """Yield the Lines of some chunks, each reference replaced by the chunk it names, with its indentation.
-
-    Adds every name that is reached to the set `used`, and (line, message) to `errors` for an undefined chunk and for
-    a cycle. No recursion: the stack holds (name, indentation, lines to come) of each chunk that we are inside of.
-    """
+def expand(root, definitions):
+    """Yield the Lines of a program: each reference is replaced by the chunk it names, with its indentation."""
 
     def numbered(chunks):
         return ((number, text) for chunk in chunks for number, text in enumerate(chunk.code, chunk.line + 1))
 
-    stack = [(chunks[0].name, "", numbered(chunks))]
+    stack = [("", numbered([root]))]  # of (indentation, lines to come), one for each chunk that we are inside of
     while stack:
-        _, indent, lines = stack[-1]
+        indent, lines = stack[-1]
         for number, text in lines:
-            match = REFERENCE.fullmatch(text)
-            if not match:
-                yield Line(indent + text if text.strip() else "", number)
-                continue
-            name, path = match[2], [name for name, _, _ in stack]
-            if name in path:
-                errors.append((number, "cyclic: " + " -> ".join([*path[path.index(name) :], name])))
-            elif name not in definitions:
-                near = difflib.get_close_matches(name, definitions, 1)
-                hint = f"; did you mean <<{near[0]}>>?" if near else ""
-                errors.append((number, f"undefined: there is no chunk <<{name}>>{hint}"))
-            else:
-                used.add(name)
-                stack.append((name, indent + match[1], numbered(definitions[name])))
+            if match := REFERENCE.fullmatch(text):
+                stack.append((indent + match[1], numbered(definitions[match[2]])))
                 break
+            yield Line(indent + text if text.strip() else text, number)
         else:
             stack.pop()
 
 
 def render(program):
-    """Return the bytes of a program: its lines, with exactly one line end after the last."""
-    return ("\n".join(line.text for line in program).rstrip("\n") + "\n").encode()
+    """Return the text of a program: its lines, with exactly one line end after the last."""
+    return "\n".join(line.text for line in program).rstrip("\n") + "\n"
 
 
 def check_syntax(program, text, root, errors):
@@ -210,17 +242,18 @@ def check_syntax(program, text, root, errors):
         source = text.split("\n")[line.origin - 1]
         column = (error.offset or 1) - 1 - (len(line.text) - len(source))
         caret = re.sub(r"\S", " ", source[: max(column, 0)]) + "^"
+        message = re.sub(r"\bline (\d+)", lambda match: f"line {program[int(match[1]) - 1].origin}", error.msg)
         if line.origin not in dict(errors):  # else the reason is known already
-            errors.append((line.origin, f"{error.msg}\n    {source}\n    {caret}"))
+            errors.append((line.origin, f"{message}\n    {source}\n    {caret}"))
     except (ValueError, RecursionError, MemoryError) as error:
-        errors.append((root.line, f"{root.name} does not compile: {error or type(error).__name__}"))
+        errors.append((root.line, f"{root.name} does not compile: {str(error) or type(error).__name__}"))
 
 
 def read(essay):
     """Return the text of an essay with line ends \\n; raise TangleError where it is not UTF-8."""
-    data = essay.read_bytes()
+    data = essay.read_bytes().removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     try:
-        return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+        return data.decode()
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise TangleError([(line, f"byte {data[error.start]:#x} is not UTF-8: save the essay as UTF-8")]) from None
@@ -233,15 +266,21 @@ def plan(programs, build):
         for line in (build / SUMS).read_text("utf-8", "replace").splitlines():
             if (match := re.fullmatch("([0-9a-f]{64})  (.+)", line)) and not misplaced(match[2]):
                 recorded[match[2]] = match[1]
-    wanted = {target: render(program) for target, program in programs.items()}
+    wanted = {target: render(program).encode() for target, program in programs.items()}
     sums = {path: hashlib.sha256(data).hexdigest() for path, data in sorted(wanted.items())}
     wanted[SUMS] = "".join(f"{digest}  {path}\n" for path, digest in sums.items()).encode()
     changes, edited = {}, []
+    leftover = {build / path for path in recorded if path not in wanted}
     for path in {**recorded, **wanted}:
         file, new = build / path, wanted.get(path)
         if not file.resolve().is_relative_to(build.resolve()):
             raise OSError(f"{file} is outside build/, through a link: remove the link")
-        old = file.read_bytes() if file.exists() else None
+        if file.is_dir() and not leftover.issuperset(inner for inner in file.rglob("*") if not inner.is_dir()):
+            raise OSError(f"{file} is a directory where a file should be: move it away")
+        for folder in list(file.parents)[: path.count("/")]:
+            if folder.is_file() and folder not in leftover:
+                raise OSError(f"{folder} is a file where a directory should be: move it away")
+        old = file.read_bytes() if file.is_file() else None
         if old != new:
             changes[path] = (old, new)
             if path != SUMS and old is not None and hashlib.sha256(old).hexdigest() != recorded.get(path):
@@ -250,32 +289,32 @@ def plan(programs, build):
 
 
 def apply(changes, build):
-    """Bring build/ up to date. New files are written beside their targets, and then moved into place together."""
+    """Bring build/ up to date: write all new files under temporary names, then move them into place, the sums last."""
     staged = {}
+    build.mkdir(exist_ok=True)
     try:
-        for path, (old, new) in changes.items():
+        for number, (path, (old, new)) in enumerate(changes.items()):
             if new is not None:
-                target = build / path
-                target.parent.mkdir(parents=True, exist_ok=True)
-                staged[target] = target.with_name(f".{target.name}.{os.getpid()}")
-                staged[target].write_bytes(new)
+                staged[path] = build / f".tangle-{os.getpid()}-{number}"
+                staged[path].write_bytes(new)
                 if old is not None:
-                    shutil.copymode(target, staged[target])
-        for target, temporary in staged.items():
-            temporary.replace(target)
+                    shutil.copymode(build / path, staged[path])
+        for path in changes.keys() - staged.keys():
+            (build / path).unlink(missing_ok=True)
+            for folder in list((build / path).parents)[: path.count("/")]:
+                if not any(folder.iterdir()):
+                    folder.rmdir()
+        for path, temporary in staged.items():
+            (build / path).parent.mkdir(parents=True, exist_ok=True)
+            temporary.replace(build / path)
     finally:
         for temporary in staged.values():
             temporary.unlink(missing_ok=True)
-    for path in [path for path, (_, new) in changes.items() if new is None]:
-        (build / path).unlink(missing_ok=True)
-        for folder in list((build / path).parents)[: path.count("/")]:
-            if not any(folder.iterdir()):
-                folder.rmdir()
 
 
 def show(path, old, new):
     """Print how a file in build/ differs from what the essay says."""
-    lines = [(data or b"").decode("utf-8", "replace").splitlines() for data in (old, new)]
+    lines = [(data or b"").decode("utf-8", "replace").split("\n") for data in (old, new)]
     print(*difflib.unified_diff(*lines, f"{path} (as it is)", f"{path} (from the essay)", lineterm=""), sep="\n")
 
 
@@ -299,8 +338,9 @@ def run(essay, check, force):
 def main():
     """The command line: return the exit status."""
     sys.stdout.reconfigure(errors="backslashreplace")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # and so the temporary files are removed
     essay = Path(os.path.relpath(Path(__file__).with_name("microgpt.md")))
-    parser = argparse.ArgumentParser(prog="tangle.py", add_help=False)
+    parser = argparse.ArgumentParser(prog="tangle.py", add_help=False, allow_abbrev=False)
     parser.error = lambda message: parser.exit(2, f"tangle.py: {message} (--help shows the manual)\n")
     for flag in ("--check", "--force", "--help"):
         parser.add_argument(flag, action="store_true")
@@ -311,6 +351,10 @@ def main():
         return 0
     try:
         return run(options.essay, options.check, options.force)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        os._exit(1)
     except TangleError as error:
         for line, message in error.errors:
             print(f"{options.essay}:{line}: {message}", file=sys.stderr)

@@ -83,7 +83,7 @@ def test_the_program_is_small():
     definitions = {}
     for chunk in chunks:
         definitions.setdefault(chunk.name, []).append(chunk)
-    command_line = {line.origin for line in tangle.expand(definitions["command-line"], definitions, set(), [])}
+    command_line = {line.origin for chunk in definitions["command-line"] for line in tangle.expand(chunk, definitions)}
     algorithm = "\n".join(line.text for line in lines if line.origin not in command_line) + "\n"
     assert len(program.splitlines()) <= 200
     assert count_tokens(program) <= 2000
@@ -225,6 +225,7 @@ BAD_FLAGS = [
                                                             "samples", "temperature", "learning_rate")
       for value in (0, -1)),
     (["--temperature", "nan"], "--temperature must"),
+    (["--learning_rate", "inf"], "--learning_rate must"),
     (["--n_embd", "many"], "--n_embd"),
     (["--n_embd", "1.5"], "--n_embd"),
     (["--width", 3], "--width"),
@@ -263,7 +264,7 @@ def test_an_impossible_flag(arguments, says):
     assert_one_clear_line(run(*arguments), says)
 
 
-@pytest.mark.parametrize("bad", [("--learning_rate", "1e300"), ("--learning_rate", "inf"), ("--temperature", "1e-320")])
+@pytest.mark.parametrize("bad", [("--learning_rate", "1e300"), ("--temperature", "1e-320"), ("--n_layer", 10**20)])
 def test_numbers_that_leave_the_range(bad):
     done = run(*TINY, *bad)
     assert done.returncode == 1

@@ -41,7 +41,7 @@ def errors_of(text):
 
 
 def programs_of(text):
-    return {target: render(program).decode() for target, program in tangle(dedent(text)).items()}
+    return {target: render(program) for target, program in tangle(dedent(text)).items()}
 
 
 # The source language
@@ -90,6 +90,7 @@ def test_what_is_no_chunk_is_left_alone():
         ~~~
         ``` python {#never-either}
         ~~~
+        ````` is how to write ```` in a sentence.
         ```text
         <<not-looked-at>>
         ```
@@ -99,7 +100,6 @@ def test_what_is_no_chunk_is_left_alone():
         ```python name="loss", alt="a curve"
         show(<<x>>)
         ```
-            ``` python {#indented}
         ``` python {file=a.py}
         x = 1
         ```
@@ -158,6 +158,14 @@ def test_windows_line_ends_and_byte_order_mark(essay):
         "a drive": ("``` python {file=C:a.py}\n```\n", [(1, "C:a.py is outside build/")]),
         "the sums": ("``` python {file=SHA256SUMS}\n```\n", [(1, "SHA256SUMS is not")]),
         "no program": ("Only prose.\n", [(1, "no program")]),
+        "a file in a file": (ROOT_CHUNK + "```\n``` c {file=a.py/b}\n```\n",
+                             [(3, "a.py/b and a.py cannot both exist")]),
+        "indented": (ROOT_CHUNK + "```\n  ``` python {#x}\n  ```\n", [(3, "malformed")]),
+        "tildes": (ROOT_CHUNK + "```\n~~~ python {#x}\n", [(3, "malformed")]),
+        "verbatim without an end": (ROOT_CHUNK + "```\n\n~~~ text\n" + ROOT_CHUNK + "```\n", [(4, "unclosed")]),
+        "a circle of many": (ROOT_CHUNK + "<<b>>\n```\n" + "".join(
+            f"``` python {{#{name}}}\n" + "".join(f"<<{other}>>\n" for other in "bcdefghijklmnop") + "```\n"
+            for name in "bcdefghijklmnop"), [(5 + 17 * i + j, "cyclic") for i in range(15) for j in range(i + 1)]),
         "a NUL byte": (ROOT_CHUNK + "```\n\0\n", [(3, "a NUL byte")]),
     }.values(),
 )  # fmt: skip
@@ -181,6 +189,16 @@ def test_python_that_does_not_compile_is_shown_where_it_was_written(essay):
     assert done.stderr == "essay.md:9: invalid syntax\n         = 2)\n         ^\n"
 
 
+def test_a_caret_after_letters_beyond_ascii(essay):
+    done = essay(ROOT_CHUNK + "éé = 'éé' $ 2\n```\n")
+    assert done.stderr.splitlines()[1:] == ["    éé = 'éé' $ 2", "              ^"]
+
+
+def test_line_numbers_in_messages_of_python_are_those_of_the_essay(essay):
+    done = essay("# T\n\n" + ROOT_CHUNK + "x = 1\nif x:\ny = 2\n```\n")
+    assert done.stderr.startswith("essay.md:6: expected an indented block after 'if' statement on line 5\n")
+
+
 def test_a_doubtful_escape_is_an_error(essay):
     done = essay(ROOT_CHUNK + "x = 1\ny = '\\d'\n```\n")
     assert done.returncode == 1
@@ -188,7 +206,7 @@ def test_a_doubtful_escape_is_an_error(essay):
 
 
 def test_bytes_that_are_not_utf8(essay):
-    done = essay(b"# T\n\nM\xfcller\n")
+    done = essay(b"\xef\xbb\xbf# T\r\n\r\nM\xfcller\n")
     assert (done.returncode, done.stderr) == (1, "essay.md:3: byte 0xfc is not UTF-8: save the essay as UTF-8\n")
 
 
@@ -310,6 +328,26 @@ def test_a_link_does_not_lead_out_of_build(essay, tmp_path):
     assert list(outside.iterdir()) == []
 
 
+def test_a_file_may_become_a_directory_and_a_directory_a_file(essay):
+    essay("``` c {file=a}\nx\n```\n``` c {file=b/c}\nx\n```\n")
+    assert essay("``` c {file=a/d}\nx\n```\n``` c {file=b}\nx\n```\n").returncode == 0
+    assert {path.as_posix() for path in snapshot(essay.build)} == {"a/d", "b", "SHA256SUMS"}
+
+
+def test_a_chunk_with_the_name_of_a_target(essay):
+    assert essay("``` c {file=main}\n<<main>>\n```\n``` c {#main}\nx\n```\n").returncode == 0
+
+
+def test_damaged_sums_do_no_harm(essay):
+    essay(HELLO)
+    with (essay.build / "SHA256SUMS").open("ab") as file:
+        file.write(b"\xff\n" + b"0" * 64 + b"  a\0b\n" + b"0" * 64 + b"  ../precious\n")
+    precious = essay.build.parent / "precious"
+    precious.write_text("")
+    assert essay(BYE).returncode == 0
+    assert precious.exists()
+
+
 @pytest.mark.parametrize("blocked", ["a.py", "SHA256SUMS"])
 def test_a_directory_where_a_file_should_be(essay, blocked):
     (essay.build / blocked).mkdir(parents=True)
@@ -369,7 +407,7 @@ def test_a_random_graph_of_chunks_expands_as_the_naive_way_does(graph, cut, data
     pieces.sort(key=lambda piece: order[names.index(piece[0])])  # in any order, but the parts of a chunk in theirs
     essay = "\n\nProse.\n\n".join(text for _, text in pieces)
     expected = "\n".join(naive(graph, "root")).rstrip("\n") + "\n"
-    assert render(tangle(essay)["out.txt"]).decode() == expected
+    assert render(tangle(essay)["out.txt"]) == expected
 
 
 def test_entangled_makes_the_same_programs(tmp_path):

@@ -170,8 +170,8 @@ def command_line():
         parser.add_argument("--" + name, type=number, default=default, help=f"{meaning} (%(default)s)")
     flags = parser.parse_args()
     for name, number in vars(flags).items():
-        if name not in ("seed", "text") and not number > 0:
-            parser.error(f"--{name} must be greater than 0")
+        if name not in ("seed", "text") and not 0 < number < math.inf:
+            parser.error(f"--{name} must be a number greater than 0")
     if flags.n_embd % flags.n_head:
         parser.error("--n_embd must be a multiple of --n_head")
     flags.text = read(flags.text, parser.error)
@@ -203,7 +203,7 @@ if __name__ == "__main__":
     sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
     try:
         sys.exit(main())
-    except (ArithmeticError, ValueError):
-        sys.exit("microgpt: the numbers grew too large for floats: try a smaller --learning_rate")
+    except (ArithmeticError, ValueError, MemoryError):
+        sys.exit("microgpt: the numbers or the model grew too large: try a smaller --learning_rate or smaller sizes")
     except (KeyboardInterrupt, BrokenPipeError):
         os._exit(130)
