@@ -1,8 +1,7 @@
 """A GPT in plain Python, without any dependency: it reads a list of names and invents new ones."""
 # Tangled from the essay microgpt.md, which explains every line. Change the essay, not this file.
 
-import argparse, gc, math, os, random, sys, time
-from functools import reduce
+import argparse, functools, gc, math, os, random, sys, time
 
 def encode(document, characters):
     """Return the tokens of a document: a number for each character, and on both sides BOS, the number after theirs."""
@@ -30,6 +29,8 @@ def value(data, a=nothing, da=0.0, b=nothing, db=0.0):
     tape.append((result, a, da, b, db))
     return result
 
+def total(values): return functools.reduce(Value.__add__, values)
+
 def backward(loss):
     """Walk the tape back from the loss, handing each result's gradient on to what it was made from."""
     loss.grad = 1.0
@@ -55,19 +56,18 @@ def parameters_of(model):
 
 def add(x, y): return [a + b for a, b in zip(x, y)]  # vectors are lists of Values, matrices are lists of rows
 def scale(x, factor): return [a * factor for a in x]
-def dot(x, y): return reduce(Value.__add__, map(Value.__mul__, x, y))
+def dot(x, y): return total(map(Value.__mul__, x, y))
 def linear(x, weights): return [dot(row, x) for row in weights]
 
 def rmsnorm(x):
     """Return x scaled so that its squares are 1 on average."""
-    mean_square = dot(x, x) * value(1 / len(x))
-    return scale(x, (mean_square + value(1e-5)) ** -0.5)
+    return scale(x, (dot(x, x) * value(1 / len(x)) + value(1e-5)) ** -0.5)
 
 def softmax(logits):
     """Return probabilities: positive, 1 in all, larger where the logit is larger."""
     shift = value(-max(logit.data for logit in logits))  # keeps exp in range and changes no result
     exps = [(logit + shift).exp() for logit in logits]
-    return scale(exps, reduce(Value.__add__, exps) ** -1)
+    return scale(exps, total(exps) ** -1)
 
 def attend(query, keys, values):
     """Return the mean of the values, each weighted by how well its key matches the query."""
@@ -100,7 +100,7 @@ def loss_of(tokens, model, n_head):
     for token, target in zip(tokens, tokens[1:]):
         probabilities = softmax(gpt(token, model, caches, n_head))
         logs.append(probabilities[target].log())
-    return reduce(Value.__add__, logs) * value(-1 / len(logs))
+    return total(logs) * value(-1 / len(logs))
 
 def adam(parameters, means, squares, step, rate, beta1=0.85, beta2=0.99, epsilon=1e-8):
     """Move every parameter a little against its gradient, and set the gradient back to 0."""

@@ -1,8 +1,7 @@
 """The GPT of microgpt.py with the engine as it is usually taught: a graph that is searched before each walk back."""
 # Tangled from the essay microgpt.md, which explains every line. Change the essay, not this file.
 
-import argparse, gc, math, os, random, sys, time
-from functools import reduce
+import argparse, functools, gc, math, os, random, sys, time
 
 def encode(document, characters):
     """Return the tokens of a document: a number for each character, and on both sides BOS, the number after theirs."""
@@ -20,6 +19,7 @@ class Value:
     def __add__(self, other):
         other = other if isinstance(other, Value) else Value(other)
         return Value(self.data + other.data, (self, other), (1, 1))
+    def __radd__(self, other): return self + other  # sum() begins with 0
     def __mul__(self, other):
         other = other if isinstance(other, Value) else Value(other)
         return Value(self.data * other.data, (self, other), (other.data, self.data))
@@ -28,7 +28,7 @@ class Value:
     def log(self): return Value(math.log(self.data), (self,), (1 / self.data,))
     def relu(self): return Value(max(0.0, self.data), (self,), (float(self.data > 0),))
 
-value = Value  # what the rest of the program calls it
+value, total = Value, sum  # what the rest of the program calls them
 tape = []  # stays empty: here the order is found out later
 
 def backward(loss):
@@ -64,19 +64,18 @@ def parameters_of(model):
 
 def add(x, y): return [a + b for a, b in zip(x, y)]  # vectors are lists of Values, matrices are lists of rows
 def scale(x, factor): return [a * factor for a in x]
-def dot(x, y): return reduce(Value.__add__, map(Value.__mul__, x, y))
+def dot(x, y): return total(map(Value.__mul__, x, y))
 def linear(x, weights): return [dot(row, x) for row in weights]
 
 def rmsnorm(x):
     """Return x scaled so that its squares are 1 on average."""
-    mean_square = dot(x, x) * value(1 / len(x))
-    return scale(x, (mean_square + value(1e-5)) ** -0.5)
+    return scale(x, (dot(x, x) * value(1 / len(x)) + value(1e-5)) ** -0.5)
 
 def softmax(logits):
     """Return probabilities: positive, 1 in all, larger where the logit is larger."""
     shift = value(-max(logit.data for logit in logits))  # keeps exp in range and changes no result
     exps = [(logit + shift).exp() for logit in logits]
-    return scale(exps, reduce(Value.__add__, exps) ** -1)
+    return scale(exps, total(exps) ** -1)
 
 def attend(query, keys, values):
     """Return the mean of the values, each weighted by how well its key matches the query."""
@@ -109,7 +108,7 @@ def loss_of(tokens, model, n_head):
     for token, target in zip(tokens, tokens[1:]):
         probabilities = softmax(gpt(token, model, caches, n_head))
         logs.append(probabilities[target].log())
-    return reduce(Value.__add__, logs) * value(-1 / len(logs))
+    return total(logs) * value(-1 / len(logs))
 
 def adam(parameters, means, squares, step, rate, beta1=0.85, beta2=0.99, epsilon=1e-8):
     """Move every parameter a little against its gradient, and set the gradient back to 0."""
