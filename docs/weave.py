@@ -155,6 +155,12 @@ class Essay:
                 found.setdefault(name, (self.part_at(program[line - 1].origin), line))
         return found
 
+    @cached_property
+    def modules(self):
+        """The names of the modules that the main program imports."""
+        tree = ast.parse(tangle.render(next(iter(self.programs.values()))))
+        return {alias.name for node in tree.body if isinstance(node, ast.Import) for alias in node.names}
+
     def part_at(self, line):
         """Return the part that a line of code of the essay belongs to."""
         return self.parts[max(start for start in self.parts if start < line)]
@@ -214,10 +220,13 @@ class Renderer:
 
     def code(self, chunk):
         """Return the HTML of the lines of a chunk, with its references and the names it mentions as links."""
-        own, seen = self.essay.parts.get(chunk.line), set()
+        own, seen, before = self.essay.parts.get(chunk.line), set(), ("", "")
+        own = own if own and self.essay.lines_in(own, next(iter(self.essay.programs))) else None
         lines = {chunk.line + 1 + i: "" for i in range(len(chunk.code))}
         for kind, text, number in tokens(chunk):
-            lines[number] += self.token(kind, text, own, seen)
+            foreign = before[1] == "." and before[0] in self.essay.modules  # math.exp is not our exp
+            lines[number] += self.token(kind, text, None if foreign else own, seen)
+            before = (before[1], text)
         for number, indent, name in tangle.references([chunk]) if chunk.kind in CODE else ():
             part = self.essay.first_part(name)
             lines[number] = (

@@ -138,13 +138,19 @@ def test_no_accessibility_violation(tab, scheme, width):
 
 def test_a_preview_opens_on_hover_and_on_focus(tab):
     page = tab("the-model/")
-    link = page.locator(".chunk-foot a.chunk-link[data-preview]").first
+    link = page.locator("#chunk-rmsnorm .chunk-foot a.chunk-link").first
     link.scroll_into_view_if_needed()
     link.hover()
-    page.wait_for_selector(".md-tooltip2--active, .md-tooltip2[role=dialog]", timeout=5000)
+    page.wait_for_selector(".preview:not([hidden]) .chunk")  # ⟨model⟩ is on the same page
+    assert "⟨attention⟩" in page.locator(".preview").inner_text()
+    page.keyboard.press("Escape")
+    assert page.locator(".preview").is_hidden()
     page = tab("the-model/")
-    page.locator(".chunk-foot a.chunk-link[data-preview]").first.focus()
-    page.wait_for_selector(".md-tooltip2--active, .md-tooltip2[role=dialog]", timeout=5000)
+    link = page.locator('#chunk-attention .code a[href^="../values"]').first  # value() is on another one
+    link.evaluate("link => link.focus({focusVisible: true})")
+    page.wait_for_selector(".preview:not([hidden]) .chunk")
+    assert "def value" in page.locator(".preview").inner_text()
+    assert link.get_attribute("aria-describedby") == "chunk-preview"
 
 
 @pytest.mark.parametrize("way", ["mouse", "keyboard"])

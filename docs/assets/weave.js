@@ -1,4 +1,4 @@
-// Unfolding and copying of chunks. All links work without this script, which only shows its own buttons.
+// Previews, unfolding and copying of chunks. All links work without this script, which shows its own buttons itself.
 
 "use strict";
 
@@ -30,9 +30,80 @@ async function copy(button) {
   setTimeout(() => { button.textContent = "copy"; }, 2000);
 }
 
+// A preview shows the chunk that a link leads to, on hover and on keyboard focus. It stays while the pointer is over it,
+// and Escape closes it. Pages are fetched by the address of the link, so it does not matter where the site is served.
+
+const pages = new Map();
+const preview = document.createElement("div");
+preview.className = "preview md-typeset";
+preview.setAttribute("role", "tooltip");
+preview.id = "chunk-preview";
+preview.hidden = true;
+let shown = null;
+let timer = 0;
+
+async function target(link) {
+  const here = link.pathname === location.pathname;
+  if (!here && !pages.has(link.pathname)) {
+    pages.set(link.pathname, fetch(link.pathname).then((response) => response.text())
+      .then((text) => new DOMParser().parseFromString(text, "text/html")));
+  }
+  return (here ? document : await pages.get(link.pathname)).getElementById(decodeURIComponent(link.hash.slice(1)));
+}
+
+async function show(link) {
+  shown = link;
+  const chunk = (await target(link))?.cloneNode(true);
+  if (!chunk || shown !== link) return;
+  chunk.removeAttribute("id");
+  for (const element of chunk.querySelectorAll("[id]")) element.removeAttribute("id");
+  for (const element of chunk.querySelectorAll("button, .chunk-tools, .chunk-foot, .unfolded")) element.remove();
+  for (const element of chunk.querySelectorAll("a")) element.replaceWith(...element.childNodes);
+  for (const element of chunk.querySelectorAll(".chunk-name")) {
+    const title = document.createElement("div");
+    title.className = "chunk-name";
+    title.append(...element.childNodes);
+    element.replaceWith(title);
+  }
+  preview.replaceChildren(chunk);
+  preview.hidden = false;
+  const box = link.getBoundingClientRect();
+  const below = box.bottom + preview.offsetHeight + 8 < innerHeight || box.top < preview.offsetHeight + 8;
+  preview.style.left = `${Math.max(8, Math.min(box.left, innerWidth - preview.offsetWidth - 8))}px`;
+  preview.style.top = `${below ? box.bottom + 4 : box.top - preview.offsetHeight - 4}px`;
+  link.setAttribute("aria-describedby", preview.id);
+}
+
+function hide() {
+  clearTimeout(timer);
+  shown?.removeAttribute("aria-describedby");
+  shown = null;
+  preview.hidden = true;
+}
+
+function later(action, wait) {
+  clearTimeout(timer);
+  timer = setTimeout(action, wait);
+}
+
+document.addEventListener("pointerover", (event) => {
+  const link = event.target.closest?.("a[data-preview]");
+  if (link && event.pointerType !== "touch") later(() => show(link), 250);
+  else if (preview.contains(event.target)) clearTimeout(timer);
+  else if (shown && !shown.matches(":focus-visible")) later(hide, 250);
+});
+document.addEventListener("focusin", (event) => {
+  const link = event.target.closest("a[data-preview]");
+  if (link?.matches(":focus-visible")) show(link);
+  else hide();
+});
+document.addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
+document.addEventListener("scroll", () => { if (shown) hide(); }, { passive: true });
+
 document.addEventListener("click", (event) => {
   const button = event.target.closest("button.unfold, button.copy");
   if (button) (button.classList.contains("unfold") ? unfold : copy)(button);
 });
 
+document.body.append(preview);
 setUp();
