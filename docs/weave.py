@@ -216,7 +216,7 @@ class Renderer:
         text = text or f"⟨{html.escape(part.title)}⟩"
         label = f' aria-label="{html.escape(title)}"' if title else ""
         label += "" if stop else ' tabindex="-1"'
-        return f'<a class="chunk-link" href="{self.address(part)}"{label} data-preview>{text}</a>'
+        return f'<a class="chunk-link" href="{self.address(part)}"{label} data-peek>{text}</a>'
 
     def code(self, chunk):
         """Return the HTML of the lines of a chunk, with its references and the names it mentions as links."""
@@ -249,7 +249,7 @@ class Renderer:
             part, _ = self.essay.identifiers[text]
             if part is not own:
                 stop = ' tabindex="-1"' if text in seen else ""
-                shown = f'<a href="{self.address(part)}"{stop} data-preview>{shown}</a>'
+                shown = f'<a href="{self.address(part)}"{stop} data-peek>{shown}</a>'
                 seen.add(text)
         while kind not in STYLES and kind.parent:
             kind = kind.parent
@@ -326,7 +326,7 @@ class Renderer:
         if match[1] not in self.essay.identifiers:
             return match[0]
         part, _ = self.essay.identifiers[match[1]]
-        return f'<a href="{self.address(part)}" data-preview><code>{match[1]}{match[2] or ""}</code></a>'
+        return f'<a href="{self.address(part)}" data-peek><code>{match[1]}{match[2] or ""}</code></a>'
 
     def lines(self, start, end):
         """Return lines `start` to `end` of the essay as the Markdown of a page."""
@@ -384,7 +384,7 @@ def listing(essay, renderer):
         part = essay.part_at(line.origin)
         stop = ' tabindex="-1"' if part is before else ""
         rows.append(
-            f'<span class="line" id="L{number}"><a class="number" href="{renderer.address(part)}"{stop} data-preview '
+            f'<span class="line" id="L{number}"><a class="number" href="{renderer.address(part)}"{stop} data-peek '
             f'aria-label="line {number}, explained in {html.escape(part.title)}">{number:3}</a> {numbered[number]}\n</span>'
         )
         before = part
@@ -413,7 +413,7 @@ def indexes(essay, renderer):
         chunks.append(row(renderer.link(first), continued, links(essay.users[name])))
     names = [
         row(
-            f'<a href="{renderer.address(part)}" data-preview><code>{name}</code></a>',
+            f'<a href="{renderer.address(part)}" data-peek><code>{name}</code></a>',
             renderer.link(part, stop=False),
             links(essay.uses[name]),
         )

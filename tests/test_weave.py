@@ -79,7 +79,7 @@ def test_parts_of_a_chunk_have_ids_from_names_and_arrows_to_each_other(essay):
 
 
 def test_a_reference_links_to_the_chunk_across_pages(essay):
-    assert 'href="two/#chunk-a-part" data-preview>⟨a part⟩</a>' in page(essay, 0)
+    assert 'href="two/#chunk-a-part" data-peek>⟨a part⟩</a>' in page(essay, 0)
     assert 'used in <a class="chunk-link" href="../#chunk-small-py"' in page(essay, 1)
 
 
@@ -91,11 +91,11 @@ def test_a_chunk_says_where_it_stands_in_the_program(essay):
 
 def test_names_of_the_program_are_links_in_prose_and_code(essay):
     text = page(essay, 1)
-    assert '<a href="#chunk-a-part--2" data-preview><code>quadruple</code></a>' in text
+    assert '<a href="#chunk-a-part--2" data-peek><code>quadruple</code></a>' in text
     assert "`nobody`" in text
-    assert text.count('<a href="#chunk-a-part" data-preview>double</a>') == 1
+    assert text.count('<a href="#chunk-a-part" data-peek>double</a>') == 1
     assert (
-        text.count('<a href="#chunk-a-part" tabindex="-1" data-preview>double</a>') == 1
+        text.count('<a href="#chunk-a-part" tabindex="-1" data-peek>double</a>') == 1
     )  # one stop for Tab is enough
 
 

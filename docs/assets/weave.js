@@ -67,11 +67,15 @@ async function show(link) {
   }
   preview.replaceChildren(chunk);
   preview.hidden = false;
+  place(link);
+  link.setAttribute("aria-describedby", preview.id);
+}
+
+function place(link) {
   const box = link.getBoundingClientRect();
   const below = box.bottom + preview.offsetHeight + 8 < innerHeight || box.top < preview.offsetHeight + 8;
   preview.style.left = `${Math.max(8, Math.min(box.left, innerWidth - preview.offsetWidth - 8))}px`;
   preview.style.top = `${below ? box.bottom + 4 : box.top - preview.offsetHeight - 4}px`;
-  link.setAttribute("aria-describedby", preview.id);
 }
 
 function hide() {
@@ -87,18 +91,21 @@ function later(action, wait) {
 }
 
 document.addEventListener("pointerover", (event) => {
-  const link = event.target.closest?.("a[data-preview]");
+  const link = event.target.closest?.("a[data-peek]");
   if (link && event.pointerType !== "touch") later(() => show(link), 250);
   else if (preview.contains(event.target)) clearTimeout(timer);
-  else if (shown && !shown.matches(":focus-visible")) later(hide, 250);
+  else if (shown && shown !== document.activeElement) later(hide, 250);
 });
 document.addEventListener("focusin", (event) => {
-  const link = event.target.closest("a[data-preview]");
+  const link = event.target.closest("a[data-peek]");
   if (link?.matches(":focus-visible")) show(link);
   else hide();
 });
 document.addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
-document.addEventListener("scroll", () => { if (shown) hide(); }, { passive: true });
+document.addEventListener("scroll", () => {  // focus scrolls the link into view, and the preview follows it
+  if (shown && shown === document.activeElement) place(shown);
+  else if (shown) hide();
+}, { passive: true });
 
 document.addEventListener("click", (event) => {
   const button = event.target.closest("button.unfold, button.copy");
