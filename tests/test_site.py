@@ -113,9 +113,10 @@ def test_ids_are_unique(site, page):
 
 
 @pytest.mark.parametrize("width", [360, 768, 1440])
-def test_nothing_scrolls_sideways(tab, width):
+def test_nothing_scrolls_sideways(tab, site, width):
+    page = tab("", width)
     for path in PAGES:
-        page = tab(path, width)
+        page.goto(site + path)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
         code = "[...document.querySelectorAll('.code, .output')]"
         assert page.evaluate(f"{code}.every(element => element.scrollWidth <= element.clientWidth + 1)"), path
@@ -123,14 +124,16 @@ def test_nothing_scrolls_sideways(tab, width):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 768, 1440])
-def test_no_accessibility_violation(tab, scheme, width):
+def test_no_accessibility_violation(tab, site, scheme, width):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed").Axe()
     found = {}
     options = {"resultTypes": ["violations"]}
     if width < 1440:  # contrast is slow to compute, and the colours are the same at all widths
         options["rules"] = {"color-contrast": {"enabled": False}}
+    page = tab("", width, scheme, reduced_motion="reduce")
     for path in PAGES if width == 768 else PAGES[:-1]:  # the page with everything is long, and has nothing of its own
-        result = axe.run(tab(path, width, scheme, reduced_motion="reduce"), options=options)
+        page.goto(site + path)
+        result = axe.run(page, options=options)
         for violation in result.response["violations"]:
             found[path, violation["id"]] = [node["html"][:120] for node in violation["nodes"][:3]]
     assert found == {}
