@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Tangle: extract the programs that an essay contains, from microgpt.md into build/.
 
-usage: python3 tangle.py [--check | --force] [ESSAY]
+usage: python3 tangle.py [ESSAY] [--check | --force | --stitch | --where PLACE … | --run PROGRAM [ARGUMENT …]]
 
     ESSAY     the essay (microgpt.md beside this file when left out); programs go to build/ beside it
     --check   write nothing; show a diff and exit with 1 where build/ is not what the essay says
     --force   overwrite or remove programs that were edited by hand
-    --help    this text
+    --stitch  carry what was edited by hand in build/ over to the essay, then tangle
+    --where   turn FILE:LINE of a program into that of the essay, or back; with - so in text that comes through a pipe
+    --run     run a program as the essay has it now; tracebacks, warnings, pdb and cProfile show lines of the essay
 
 The essay is Markdown. Prose is prose; what counts are fences of three backticks at the start of a line:
 
@@ -17,27 +19,29 @@ The essay is Markdown. Prose is prose; what counts are fences of three backticks
     ```python name="loss"            a demonstration: run when the essay is woven, never tangled
     ```text                          an illustration: shown as it is, in any language but python
 
-Names are lower-case letters, digits and hyphens, and begin with a letter. In the first two forms a blank follows
-the backticks; it keeps the weaver from running a definition. A fence of four or more backticks is verbatim: nothing
-inside it counts. Other languages (``` c {file=fast.c}) make roots and definitions in the same way.
+Names are lower-case letters, digits and hyphens. The blank after the backticks keeps the weaver from running a chunk.
+Inside a fence of four or more backticks nothing counts. Other languages (``` c {file=fast.c}) work in the same way.
 
-All errors are found in one go and printed as ESSAY:LINE: MESSAGE; the exit status is 1 and nothing is written. An
-error is: a chunk that is undefined, unused, part of a cycle or never closed; a fence or reference that is malformed,
-a reference with something else on its line; a target named twice or outside build/; Python that does not compile.
+All errors are found in one go, first those of chunks, then Python that does not compile, and printed as ESSAY:LINE:
+MESSAGE; the exit status is 1 and nothing is written. An error is: a chunk that is undefined, unused, part of a cycle or
+never closed; a fence or reference that is malformed, or not alone on its line; a target named twice or outside build/.
 
 Programs are written only where they change, each in one move, and their sums go to build/SHA256SUMS. A program whose
-sum is not the one recorded there was edited by hand: it is shown as a diff and kept, unless --force is given. A
-program that no longer has a root is removed with the same care.
+sum is not recorded there was edited by hand: it is shown as a diff and kept, and so is one that has lost its root.
+--stitch changes the essay only if exactly the edited programs come out of it. Lines put in where two chunks meet go to
+the one that they touch, text to text and blank to blank; what touches both or none is refused.
 """
 
 import argparse
+import ast
 import difflib
 import hashlib
+import io
 import os
 import re
-import shutil
 import signal
 import sys
+import types
 import warnings
 from pathlib import Path
 from typing import NamedTuple
@@ -48,11 +52,13 @@ OPTION = r'\w+=(?:"[^"]*"|\w+)'
 DEMONSTRATION = re.compile(rf'```python (?=.*\bname="(?P<name>{NAME})")(?P<options>{OPTION}(?:,\s*{OPTION})*)\s*')
 REFERENCE = re.compile(rf"(\s*)<<({NAME})>>\s*")
 SUMS = "SHA256SUMS"
+STALE = "not what the essay says: run tangle.py"
+EDITED = "edited by hand (--stitch carries this over to the essay, --force drops it)"
+DIVERGED = "edited by hand, from other code than the essay has now: bring the two together, then use --force"
 
 
 class Chunk(NamedTuple):
     """A fenced block of the essay. Its fence stands at line `line` (counted from 1), its code in the lines after."""
-
     kind: str  # "root", "definition", "demonstration" or "illustration"
     name: str  # of the chunk; for a root its target, a path below build/; nothing for an illustration
     language: str
@@ -62,24 +68,20 @@ class Chunk(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A line of a program, and the number of the line of the essay that it comes from."""
-
+    """A line of a program: where it comes from in the essay, and how far the references on the way indented it."""
     text: str
-    origin: int
+    origin: int  # number of the line in the essay, from 1
+    indent: str
 
 
 class TangleError(Exception):
     """What is wrong with an essay: `errors` is a list of (line, message), sorted."""
-
-    def __init__(self, errors):
-        self.errors = sorted(set(errors))
-        super().__init__(self.errors)
+    errors = property(lambda self: sorted(set(self.args[0])))
 
 
 def parse(text, errors):
     """Return the chunks of an essay in their order; append (line, message) to `errors` for what is malformed."""
-    chunks = []
-    chunk = verbatim = None
+    chunks, chunk, verbatim = [], None, None
     for number, line in enumerate(text.split("\n"), 1):
         if "\0" in line:
             errors.append((number, "a NUL byte: this is not a text file"))
@@ -95,8 +97,9 @@ def parse(text, errors):
             chunks.append(chunk)
         elif chunk:
             chunk.code.append(line)
-            if chunk.kind in ("root", "definition"):
-                check_reference(line, number, errors)
+            doubtful = re.search(rf"<<{NAME}>>|^\s*<<.*>>\s*$", line) and not REFERENCE.fullmatch(line)
+            if doubtful and chunk.kind in ("root", "definition"):
+                errors.append((number, "malformed: a reference <<name>> is alone on its line, in lower-case letters"))
         elif re.match(r"\s*(`{3,}|~{3,}).*\{ *(#|file=)", line):
             errors.append((number, "malformed: the fence of a chunk is three backticks at the start of the line"))
         elif match := re.match("`{4,}(?!.*`)|~{3,}", line):
@@ -109,32 +112,20 @@ def parse(text, errors):
 def open_chunk(line, number, errors):
     """Return the chunk, still empty, that an opening fence begins; one that is malformed becomes an illustration."""
     if match := HEADER.fullmatch(line):
-        kind = "root" if match["file"] else "definition"
-        return Chunk(kind, match["file"] or match["name"], match["language"], "", number, [])
+        kind, name = ("root", match["file"]) if match["file"] else ("definition", match["name"])
+        return Chunk(kind, name, match["language"], "", number, [])
     if match := DEMONSTRATION.fullmatch(line):
         return Chunk("demonstration", match["name"], "python", match["options"], number, [])
-    if re.match(r"```\w.*\{ *(#|file=)", line):
-        errors.append((number, "malformed: put a blank between the backticks and the language"))
-    elif re.match(r"```\s*[{.]*python|```.*\{.*(#|file=)", line):
-        errors.append((number, "malformed: a chunk is ``` python {#name} or ``` python {file=path}, a demonstration "
-                               '```python name="…", and an illustration ```text or ```pycon'))
+    if re.match(r"```\s*[{.]*python|```.*\{.*(#|file=)", line):
+        errors.append((number, "malformed: a chunk is ``` python {#name} or ``` python {file=path}, with that blank, a "
+                               'demonstration ```python name="…", and an illustration ```text or ```pycon'))
     return Chunk("illustration", "", line[3:].strip(), "", number, [])
 
 
-def check_reference(line, number, errors):
-    """Append an error where a line of code has something like a reference that is not one."""
-    match = re.search(rf"<<{NAME}>>|^\s*<<.*>>\s*$", line)
-    if match and not REFERENCE.fullmatch(line):
-        rule = "must stand alone on its line, and its name be lower-case letters, digits and hyphens"
-        errors.append((number, f"malformed: the reference {match[0].strip()} {rule}"))
-
-
-def references(chunks):
-    """Yield (line in the essay, indentation, name) of each reference in some chunks."""
+def numbered(chunks):
+    """Yield (line in the essay, text, match of REFERENCE or None) for each line of code in some chunks."""
     for chunk in chunks:
-        for number, text in enumerate(chunk.code, chunk.line + 1):
-            if match := REFERENCE.fullmatch(text):
-                yield number, match[1], match[2]
+        yield from ((n, text, REFERENCE.fullmatch(text)) for n, text in enumerate(chunk.code, chunk.line + 1))
 
 
 def tangle(text):
@@ -144,86 +135,59 @@ def tangle(text):
         if chunk.kind == "definition":
             definitions.setdefault(chunk.name, []).append(chunk)
         elif chunk.kind == "root":
-            if chunk.name in roots:
-                errors.append((chunk.line, f"{chunk.name} is named twice: first on line {roots[chunk.name].line}"))
-            elif problem := misplaced(chunk.name, roots):
+            if problem := misplaced(chunk.name, roots):
                 errors.append((chunk.line, f"{chunk.name} {problem}"))
             roots.setdefault(chunk.name, chunk)
     if not roots:
         errors.append((1, "no program: it begins with a fence like ``` python {file=name.py}"))
-    programs = {}
-    for target, root in roots.items():
-        sound = walk([root], definitions, reached := set(), errors)
-        used |= reached
-        if sound:
-            programs[target] = list(expand(root, definitions))
-            if target.endswith(".py") and "\0" not in text:
-                check_syntax(programs[target], text, root, errors)
-    unused = [name for name in definitions if name not in used]
-    for name in unused:
+    list(expand(roots.values(), definitions, errors, used))
+    for name in [name for name in definitions if name not in used]:
         errors.append((definitions[name][0].line, f"unused: no program has a reference to <<{name}>>"))
-        walk(definitions[name], definitions, used, errors)  # it may be wrong in other ways as well
+        list(expand(definitions[name], definitions, errors, used))  # it may be wrong in other ways as well
+    programs = {} if errors else {target: list(expand([roots[target]], definitions)) for target in roots}
+    for target, program in programs.items():
+        if target.endswith(".py"):
+            check_syntax(program, roots[target], errors)
     if errors:
         raise TangleError(errors)
     return programs
 
 
-def walk(chunks, definitions, seen, errors):
-    """Follow all references from some chunks; return whether each leads somewhere, and none in a circle.
+def expand(chunks, definitions, errors=(), seen=None):
+    """Yield the Lines of some chunks: each reference is replaced by the chunk it names, with its indentation.
 
-    Adds every name that is reached to the set `seen`, and (line, message) to `errors` for what is wrong. There is no
-    recursion: `path` holds, for each chunk that we are inside of, the references in it that are still to come.
+    Appends (line, message) to `errors` for a reference to nothing or in a circle. With a set `seen`, each chunk is
+    expanded only once, and its name put into the set. There is no recursion, so the depth has no limit.
     """
-    sound, path = True, {None: references(chunks)}
+    path = {None: ("", numbered(chunks))}  # {name: (indentation, lines to come)} of the chunks that we are inside of
     while path:
-        for number, _, name in path[next(reversed(path))]:
-            if name not in definitions:
-                near = difflib.get_close_matches(name, definitions, 1) if len(errors) < 20 else []
-                hint = f"; did you mean <<{near[0]}>>?" if near else ""
+        indent, lines = path[next(reversed(path))]
+        for number, text, reference in lines:
+            name = reference and reference[2]
+            if not name:
+                yield Line(indent + text if text.strip() else text, number, indent)
+            elif name not in definitions:
+                names = definitions if len(errors) < 20 else ()
+                hint = "".join(f"; did you mean <<{near}>>?" for near in difflib.get_close_matches(name, names, 1))
                 errors.append((number, f"undefined: there is no chunk <<{name}>>{hint}"))
-                sound = False
             elif name in path:
-                names = [*path]
-                errors.append((number, "cyclic: " + " -> ".join([*names[names.index(name) :], name])))
-                sound = False
-            elif name not in seen:
-                seen.add(name)
-                path[name] = references(definitions[name])
+                errors.append((number, "cyclic: " + " -> ".join([*path, name][[*path].index(name) :])))
+            elif seen is None or name not in seen:
+                path[name] = (indent + reference[1], numbered(definitions[name]))
+                seen is None or seen.add(name)
                 break
         else:
             path.popitem()
-    return sound
 
 
 def misplaced(target, others=()):
     """Return what is wrong with the path of a target, or None."""
-    parts = re.split(r"[/\\]", target)
-    if not parts[0] or ":" in target or ".." in parts:
-        return "is outside build/: a target is a relative path without '..'"
-    if {"", "."} & {*parts} or not re.fullmatch(r"[^\\\0]+", target) or parts[0] == SUMS:
-        return "is not a path that can be written"
+    if {"", ".", ".."} & {*target.split("/")} or re.search(rf"[\\:\0]|^{SUMS}(/|$)", target):
+        return "is not a path that can be written in build/: relative, with / between names, and without '..'"
     for other in others:
         if f"{other}/".startswith(f"{target}/") or f"{target}/".startswith(f"{other}/"):
-            return f"and {other} cannot both exist: one would be a file and a directory"
+            return f"clashes with {other} on line {others[other].line}: no file is two, or a directory as well"
     return None
-
-
-def expand(root, definitions):
-    """Yield the Lines of a program: each reference is replaced by the chunk it names, with its indentation."""
-
-    def numbered(chunks):
-        return ((number, text) for chunk in chunks for number, text in enumerate(chunk.code, chunk.line + 1))
-
-    stack = [("", numbered([root]))]  # of (indentation, lines to come), one for each chunk that we are inside of
-    while stack:
-        indent, lines = stack[-1]
-        for number, text in lines:
-            if match := REFERENCE.fullmatch(text):
-                stack.append((indent + match[1], numbered(definitions[match[2]])))
-                break
-            yield Line(indent + text if text.strip() else text, number)
-        else:
-            stack.pop()
 
 
 def render(program):
@@ -231,7 +195,7 @@ def render(program):
     return "\n".join(line.text for line in program).rstrip("\n") + "\n"
 
 
-def check_syntax(program, text, root, errors):
+def check_syntax(program, root, errors):
     """Append an error, with the offending line of the essay and a caret, where a program is not Python."""
     try:
         with warnings.catch_warnings():
@@ -239,97 +203,154 @@ def check_syntax(program, text, root, errors):
             compile(render(program), root.name, "exec", dont_inherit=True)
     except SyntaxError as error:
         line = program[min(error.lineno or 1, len(program)) - 1]
-        source = text.split("\n")[line.origin - 1]
-        column = (error.offset or 1) - 1 - (len(line.text) - len(source))
-        caret = re.sub(r"\S", " ", source[: max(column, 0)]) + "^"
+        source = line.text.removeprefix(line.indent)
+        caret = re.sub(r"\S", " ", source[: max(0, (error.offset or 1) - 1 - len(line.indent))]) + "^"
         message = re.sub(r"\bline (\d+)", lambda match: f"line {program[int(match[1]) - 1].origin}", error.msg)
-        if line.origin not in dict(errors):  # else the reason is known already
-            errors.append((line.origin, f"{message}\n    {source}\n    {caret}"))
+        errors.append((line.origin, f"{message}\n    {source}\n    {caret}"))
     except (ValueError, RecursionError, MemoryError) as error:
         errors.append((root.line, f"{root.name} does not compile: {str(error) or type(error).__name__}"))
 
 
-def read(essay):
-    """Return the text of an essay with line ends \\n; raise TangleError where it is not UTF-8."""
-    data = essay.read_bytes().removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+def load(program, essay, file, name):
+    """Return a new module made from a program, all positions in its code moved to the essay: tracebacks show that."""
+    tree = ast.parse(render(program))
+    for node in ast.walk(tree):
+        if hasattr(node, "lineno"):
+            text, origin, indent = program[node.lineno - 1]
+            if node.end_lineno > node.lineno:  # it may go on in another chunk, so we point to its first line alone
+                node.end_col_offset = len(text.encode())
+            node.lineno = node.end_lineno = origin
+            node.col_offset = max(0, node.col_offset - len(indent.encode()))
+            node.end_col_offset = max(0, node.end_col_offset - len(indent.encode()))
+    module = sys.modules[name] = types.ModuleType(name)
+    module.__file__ = str(file)
+    exec(compile(tree, str(essay.absolute()), "exec", dont_inherit=True), vars(module))  # noqa: S102
+    return module
+
+
+def where(text, essay, programs):
+    """Return a text with each FILE:LINE of a program as that of the essay, and of the essay as all of programs."""
+
+    def other(match):
+        file, sign, row, column = match[1], match[2], int(match[3]), match[4]
+        if file == essay.name:
+            found = [f"{build / t}:{n}" for t in programs for n, line in enumerate(programs[t], 1) if line[1] == row]
+        else:
+            lines = programs[file][max(0, row - 1) : row]
+            column = f":{max(1, int(column) - len(lines[0].indent))}" if column and lines else ""
+            found = [f"{essay}{sign}{line.origin}{column}" for line in lines]
+        return "\n".join(found) or match[0]
+
+    build = essay.parent / "build"
+    folders = "|".join(re.escape(f"{folder}{os.sep}") for folder in (build.absolute(), build, essay.absolute().parent))
+    files = "|".join(map(re.escape, sorted([*programs, essay.name], reverse=True)))
+    return re.sub(rf'(?<![\w./-])(?:{folders})?({files})(:|", line )(\d+)(?::(\d+))?', other, text)
+
+
+def edits(program, new, errors):
+    """Yield (start, end, lines) of the essay, for a program to become `new`; append to `errors` what is not certain."""
+    old = render(program).split("\n")[:-1]
+    for tag, i, j, k, m in difflib.SequenceMatcher(None, old, new, False).get_opcodes():
+        if tag == "insert":  # it goes with the line above or below; where chunks meet, text with text, blank with blank
+            inside = 0 < i < len(old) and program[i - 1].origin + 1 == program[i].origin
+            above = inside or (i > 0 and bool(old[i - 1].strip()) == bool(new[k].strip()))
+            below = not inside and i < len(old) and bool(old[i].strip()) == bool(new[m - 1].strip())
+            i, j, k, m = i - above, j + below, k - above, m + below
+        block = program[i:j] or program[max(0, i - 1) : i + 1] or [Line("", 1, "")]
+        start, indent = block[0].origin, block[0].indent
+        if tag != "equal" and [line.origin for line in program[i:j]] != [*range(start, start + len(block))]:
+            errors.append((start, f"an edit belongs to this line or to line {block[-1].origin}: two chunks meet there"))
+        elif tag != "equal":
+            yield start, start + j - i, [line.removeprefix(indent) if line.strip() else line for line in new[k:m]]
+
+
+def stitch(data, programs, edited):
+    """Return the essay, as bytes, that makes the edited programs, {target: bytes}; raise TangleError if unsure."""
+    essay, errors, changes = list(io.StringIO(data.decode(), newline="")), [], {}
+    for target, new in edited.items():
+        for start, end, lines in edits(programs[target], new.decode("utf-8", "replace").split("\n")[:-1], errors):
+            changes[start, end] = lines
+    ending = essay[0][len(essay[0].rstrip("\r\n")) :]
+    for (start, end), lines in sorted(changes.items(), reverse=True):
+        essay[start - 1 : end - 1] = [line + ending for line in lines]
+    data = "".join(essay).encode()
+    if errors:
+        raise TangleError(errors)
+    for target, program in tangle(decode(data)).items():
+        if render(program).encode() != edited.get(target, render(program).encode()):
+            line = min(changes, default=(1,))[0]
+            raise TangleError([(line, f"{target} cannot become so: is a chunk used twice, or a line indented less?")])
+    return data
+
+
+def decode(data):
+    """Return the text of an essay, given as bytes, with line ends \\n; raise TangleError where it is not UTF-8."""
     try:
-        return data.decode()
+        return io.StringIO(data.decode("utf-8-sig"), newline=None).read()
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
+        data, line = error.object, len((error.object[: error.start] + b"x").splitlines())
         raise TangleError([(line, f"byte {data[error.start]:#x} is not UTF-8: save the essay as UTF-8")]) from None
 
 
 def plan(programs, build):
-    """Return what has to change, {path: (old bytes, new bytes)}, None for no file, and which paths were hand-edited."""
-    recorded = {}
-    if (build / SUMS).exists():
-        for line in (build / SUMS).read_text("utf-8", "replace").splitlines():
-            if (match := re.fullmatch("([0-9a-f]{64})  (.+)", line)) and not misplaced(match[2]):
-                recorded[match[2]] = match[1]
-    wanted = {target: render(program).encode() for target, program in programs.items()}
-    sums = {path: hashlib.sha256(data).hexdigest() for path, data in sorted(wanted.items())}
+    """Return {path: (old bytes, new bytes, state)} of all that has to change in build/; None stands for no file."""
+    recorded = (build / SUMS).read_text("utf-8", "replace") if (build / SUMS).exists() else ""
+    known = {(line[66:], line[:64]) for line in recorded.splitlines() if not misplaced(line[66:])}
+    wanted = {target: render(programs[target]).encode() for target in sorted(programs)}
+    sums = {path: hashlib.sha256(data).hexdigest() for path, data in wanted.items()}
     wanted[SUMS] = "".join(f"{digest}  {path}\n" for path, digest in sums.items()).encode()
-    changes, edited = {}, []
-    leftover = {build / path for path in recorded if path not in wanted}
-    for path in {**recorded, **wanted}:
-        file, new = build / path, wanted.get(path)
+    changes = {}
+    for path in {**dict(sorted(known)), **wanted}:
+        file, new, state = build / path, wanted.get(path), STALE
         if not file.resolve().is_relative_to(build.resolve()):
             raise OSError(f"{file} is outside build/, through a link: remove the link")
-        if file.is_dir() and not leftover.issuperset(inner for inner in file.rglob("*") if not inner.is_dir()):
-            raise OSError(f"{file} is a directory where a file should be: move it away")
-        for folder in list(file.parents)[: path.count("/")]:
-            if folder.is_file() and folder not in leftover:
-                raise OSError(f"{folder} is a file where a directory should be: move it away")
-        old = file.read_bytes() if file.is_file() else None
+        old = file.read_bytes() if file.exists() else None
+        if path != SUMS and old is not None and (path, hashlib.sha256(old).hexdigest()) not in known:
+            state = EDITED if (path, sums.get(path)) in known else DIVERGED
         if old != new:
-            changes[path] = (old, new)
-            if path != SUMS and old is not None and hashlib.sha256(old).hexdigest() != recorded.get(path):
-                edited.append(path)
-    return changes, edited
+            changes[path] = (old, new, state)
+    return changes
 
 
-def apply(changes, build):
-    """Bring build/ up to date: write all new files under temporary names, then move them into place, the sums last."""
-    staged = {}
-    build.mkdir(exist_ok=True)
+def write(files):
+    """Write files, a list of (path, bytes), all or none: under temporary names, then each is moved into its place."""
+    staged = []
     try:
-        for number, (path, (old, new)) in enumerate(changes.items()):
-            if new is not None:
-                staged[path] = build / f".tangle-{os.getpid()}-{number}"
-                staged[path].write_bytes(new)
-                if old is not None:
-                    shutil.copymode(build / path, staged[path])
-        for path in changes.keys() - staged.keys():
-            (build / path).unlink(missing_ok=True)
-            for folder in list((build / path).parents)[: path.count("/")]:
-                if not any(folder.iterdir()):
-                    folder.rmdir()
-        for path, temporary in staged.items():
-            (build / path).parent.mkdir(parents=True, exist_ok=True)
-            temporary.replace(build / path)
+        for file, data in files:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            staged.append((file.with_name(f".tangle-{os.getpid()}-{len(staged)}"), file))
+            staged[-1][0].write_bytes(data)
+            if file.exists():
+                staged[-1][0].chmod(file.stat().st_mode)
+        for temporary, file in staged:
+            temporary.replace(file)
     finally:
-        for temporary in staged.values():
+        for temporary, _ in staged:
             temporary.unlink(missing_ok=True)
 
 
-def show(path, old, new):
-    """Print how a file in build/ differs from what the essay says."""
-    lines = [(data or b"").decode("utf-8", "replace").split("\n") for data in (old, new)]
-    print(*difflib.unified_diff(*lines, f"{path} (as it is)", f"{path} (from the essay)", lineterm=""), sep="\n")
-
-
-def run(essay, check, force):
-    """Tangle the file `essay` into build/ beside it; return the exit status."""
-    build = essay.parent / "build"
-    changes, edited = plan(tangle(read(essay)), build)
-    if check or (edited and not force):
-        for path in changes if check else edited:
-            show(build / path, *changes[path])
-            advice = f"edited by hand: carry the edit over to {essay}, or lose it with --force"
-            print(f"{build / path}: {advice if path in edited else 'stale: run tangle.py'}", file=sys.stderr)
+def update(essay, check=False, force=False, carry=False):
+    """Bring build/ up to date with an essay, or with `carry` first the essay with build/; return the exit status."""
+    build, data = essay.parent / "build", essay.read_bytes()
+    programs = tangle(decode(data))
+    changes = plan(programs, build)
+    edited = {path: old for path, (old, _, state) in changes.items() if state != STALE and not force}
+    for path in changes if check else edited:
+        *versions, state = changes[path]
+        lines = [(data or b"").decode("utf-8", "replace").split("\n") for data in versions]
+        print(*difflib.unified_diff(*lines, f"{path} (in build/)", f"{path} (from the essay)", lineterm=""), sep="\n")
+        print(f"{build / path}: {state}", file=sys.stderr)
+    if carry and edited and DIVERGED not in {changes[path][2] for path in edited}:
+        write([(essay.resolve(), stitch(data, programs, edited))])
+        print(f"{essay}: takes over the edits of {', '.join(edited)}")
+        return update(essay)
+    if check or edited:
         return 1 if changes else 0
-    apply(changes, build)
-    for path, (_, new) in changes.items():
+    news = [(build / path, new) for path, (_, new, _) in changes.items() if new is not None]
+    write([(build / SUMS, (old or b"") + new) for path, (old, new, _) in changes.items() if path == SUMS] + news)
+    for path, (_, new, _) in changes.items():
+        if new is None:
+            (build / path).unlink()
         if path != SUMS:
             print(f"{build / path}:", "removed" if new is None else "{} lines".format(new.count(b"\n")))
     return 0
@@ -337,31 +358,42 @@ def run(essay, check, force):
 
 def main():
     """The command line: return the exit status."""
+    parser = argparse.ArgumentParser(prog="tangle.py", allow_abbrev=False)
+    parser.format_help = lambda: __doc__.strip() + "\n"
+    parser.error = lambda message: parser.exit(2, f"tangle.py: {message} (--help shows the manual)\n")
+    parser.add_argument("essay", nargs="?", type=Path, default=os.path.relpath(Path(__file__).with_name("microgpt.md")))
+    modes = parser.add_mutually_exclusive_group()
+    for flag in ("--check", "--force", "--stitch"):
+        modes.add_argument(flag, action="store_true")
+    modes.add_argument("--where", nargs="+")
+    modes.add_argument("--run", nargs=argparse.REMAINDER)
+    options = parser.parse_args()
+    essay = options.essay
     sys.stdout.reconfigure(errors="backslashreplace")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # and so the temporary files are removed
-    essay = Path(os.path.relpath(Path(__file__).with_name("microgpt.md")))
-    parser = argparse.ArgumentParser(prog="tangle.py", add_help=False, allow_abbrev=False)
-    parser.error = lambda message: parser.exit(2, f"tangle.py: {message} (--help shows the manual)\n")
-    for flag in ("--check", "--force", "--help"):
-        parser.add_argument(flag, action="store_true")
-    parser.add_argument("essay", nargs="?", type=Path, default=essay)
-    options = parser.parse_args()
-    if options.help:
-        print(__doc__.strip())
-        return 0
     try:
-        return run(options.essay, options.check, options.force)
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        os._exit(1)
+        if not options.where and not options.run:
+            return update(essay, options.check, options.force, options.stitch)
+        programs = tangle(decode(essay.read_bytes()))
+        if options.where:
+            text = sys.stdin.read() if options.where == ["-"] else "\n".join(options.where)
+            print((found := where(text, essay, programs)).removesuffix("\n"))
+            return int(found == text and options.where != ["-"])
+        if options.run[0] not in programs:
+            parser.error(f"{essay} has no program {options.run[0]}, but {', '.join(programs)}")
+    except (KeyboardInterrupt, BrokenPipeError):
+        os._exit(130)
     except TangleError as error:
-        for line, message in error.errors:
-            print(f"{options.essay}:{line}: {message}", file=sys.stderr)
+        print(*(f"{essay}:{line}: {message}" for line, message in error.errors), sep="\n", file=sys.stderr)
+        return 1
     except (OSError, RuntimeError) as error:  # RuntimeError: links that lead in a circle
         reason = f"{error.filename}: {error.strerror}" if getattr(error, "filename", None) else error
         print(f"tangle.py: {reason}", file=sys.stderr)
-    return 1
+        return 1
+    file = essay.absolute().parent / "build" / options.run[0]
+    sys.argv[:], sys.path[0] = [str(file), *options.run[1:]], str(file.parent)
+    load(programs[options.run[0]], essay, file, "__main__")
+    return 0
 
 
 if __name__ == "__main__":
