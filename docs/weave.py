@@ -108,9 +108,9 @@ class Essay:
         """{name of a definition: parts that refer to it}."""
         users = {name: [] for name in self.definitions}
         for part in self.parts.values():
-            for _, _, name in tangle.references([part.chunk]):
-                if part not in users[name]:
-                    users[name].append(part)
+            for _, _, reference in tangle.numbered([part.chunk]):
+                if reference and part not in users[reference[2]]:
+                    users[reference[2]].append(part)
         return users
 
     @cached_property
@@ -227,12 +227,13 @@ class Renderer:
             foreign = before[1] == "." and before[0] in self.essay.modules  # math.exp is not our exp
             lines[number] += self.token(kind, text, None if foreign else own, seen)
             before = (before[1], text)
-        for number, indent, name in tangle.references([chunk]) if chunk.kind in CODE else ():
-            part = self.essay.first_part(name)
-            lines[number] = (
-                f'{indent}{self.link(part)} <button type="button" class="unfold" hidden aria-expanded="false" '
-                f'data-chunk="{html.escape(name)}" aria-label="show the code of {part.title} here"></button>'
-            )
+        for number, _, reference in tangle.numbered([chunk]) if chunk.kind in CODE else ():
+            if reference:
+                part = self.essay.first_part(reference[2])
+                lines[number] = (
+                    f'{reference[1]}{self.link(part)} <button type="button" class="unfold" hidden aria-expanded="false" '
+                    f'data-chunk="{html.escape(part.chunk.name)}" aria-label="show the code of {part.title} here"></button>'
+                )
         shown = [code_line(html_line, text) for html_line, text in zip(lines.values(), chunk.code, strict=True)]
         blank = next(
             (i for i, text in enumerate(chunk.code) if text.strip()), 0
@@ -506,7 +507,7 @@ def write_pages(essay, results):
     for asset in (ROOT / "docs" / "assets").iterdir():
         pages[f"assets/{asset.name}"] = asset.read_text(encoding="utf-8")
     unfolded = {
-        name: "".join(f"{line.text}\n" for line in tangle.expand(merged(chunks), essay.definitions))
+        name: "".join(f"{line.text}\n" for line in tangle.expand(chunks, essay.definitions))
         for name, chunks in essay.definitions.items()
     }
     pages["assets/chunks.json"] = json.dumps(unfolded, indent=0, sort_keys=True)
@@ -516,11 +517,6 @@ def write_pages(essay, results):
         path for path in PAGES.rglob("*") if path.is_file() and path.relative_to(PAGES).as_posix() not in pages
     ]:
         old.unlink()
-
-
-def merged(chunks):
-    """Return one chunk that has the code of all parts of a definition."""
-    return chunks[0]._replace(code=[line for chunk in chunks for line in chunk.code])
 
 
 def check_navigation(essay):
@@ -545,7 +541,7 @@ def check_navigation(essay):
 
 def weave(update=False):
     """Weave the pages; raise WeaveError or DemonstrationError."""
-    essay = Essay(tangle.read(ESSAY))
+    essay = Essay(tangle.decode(ESSAY.read_bytes()))
     program = tangle.render(next(iter(essay.programs.values())))
     demonstrations = demonstrations_of(essay)
     results = run_all(demonstrations, program, BUILD, report=lambda text: print(text, file=sys.stderr))
@@ -565,7 +561,7 @@ def main():
     parser.add_argument("--update", action="store_true", help="write the right numbers into the prose")
     options = parser.parse_args()
     try:
-        if tangle.run(ESSAY, check=False, force=False):
+        if tangle.update(ESSAY):
             return 1
         weave(options.update)
     except tangle.TangleError as error:

@@ -1,11 +1,12 @@
 """What the tests share: the repository's places, the tangled programs as modules, and a way to run them."""
 
-import importlib.util
 import os
 import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+
+import tangle
 
 ROOT = Path(__file__).resolve().parent.parent
 ESSAY = ROOT / "microgpt.md"
@@ -15,12 +16,14 @@ GRAPH_SEARCH = BUILD / "efficiency" / "graph_search.py"
 REFERENCE = ROOT.parent / "shared" / "reference"
 
 
+PROGRAMS = tangle.tangle(tangle.decode(ESSAY.read_bytes()))
+
+
 def load(path):
-    """Return a fresh module made from the program at `path`."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    """Return a fresh module made from the program at `path`, with the lines of the essay: failures show those."""
+    program = PROGRAMS[path.relative_to(BUILD).as_posix()]
+    assert path.read_text(encoding="utf-8") == tangle.render(program), f"{path} is stale: run python3 tangle.py"
+    return tangle.load(program, ESSAY, path, path.stem)
 
 
 def run(*arguments, program=MICROGPT, python=sys.executable, cwd=ROOT, **options):

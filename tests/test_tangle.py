@@ -1,10 +1,13 @@
 """The tangler: its source language, all of its errors, and its care for the files in build/."""
 
 import os
+import random
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from textwrap import dedent
 
@@ -140,7 +143,7 @@ def test_windows_line_ends_and_byte_order_mark(essay):
         "a chunk in itself": (ROOT_CHUNK + "<<x>>\n```\n``` python {#x}\n<<x>>\n```\n", [(5, "cyclic: x -> x")]),
         "unclosed": (ROOT_CHUNK + "x = 1\n", [(1, "unclosed")]),
         "unclosed before another": (ROOT_CHUNK + "x = 1\n\n``` python {file=b.py}\n```\n", [(1, "unclosed")]),
-        "no blank": (ROOT_CHUNK + "```\n```python {#x}\n```\n", [(3, "malformed: put a blank")]),
+        "no blank": (ROOT_CHUNK + "```\n```python {#x}\n```\n", [(3, "malformed: a chunk is")]),
         "no name": (ROOT_CHUNK + "```\n``` python\n```\n", [(3, "malformed")]),
         "python without anything": (ROOT_CHUNK + "```\n```python\n```\n", [(3, "malformed")]),
         "pandoc's form": (ROOT_CHUNK + "```\n```{.python}\n```\n", [(3, "malformed")]),
@@ -152,14 +155,15 @@ def test_windows_line_ends_and_byte_order_mark(essay):
         "something after": (ROOT_CHUNK + "<<x>>  # this\n```\n``` python {#x}\n```\n",
                             [(2, "malformed"), (4, "unused")]),
         "in a string": (ROOT_CHUNK + "s = '<<x>>'\n```\n``` python {#x}\n```\n", [(2, "malformed"), (4, "unused")]),
-        "named twice": (ROOT_CHUNK + "```\n" + ROOT_CHUNK + "```\n", [(3, "a.py is named twice: first on line 1")]),
-        "absolute": ("``` python {file=/etc/a.py}\n```\n", [(1, "/etc/a.py is outside build/")]),
-        "upwards": ("``` python {file=x/../../a.py}\n```\n", [(1, "x/../../a.py is outside build/")]),
-        "a drive": ("``` python {file=C:a.py}\n```\n", [(1, "C:a.py is outside build/")]),
+        "named twice": (ROOT_CHUNK + "```\n" + ROOT_CHUNK + "```\n", [(3, "a.py clashes with a.py on line 1")]),
+        "absolute": ("``` python {file=/etc/a.py}\n```\n", [(1, "/etc/a.py is not a path")]),
+        "upwards": ("``` python {file=x/../../a.py}\n```\n", [(1, "x/../../a.py is not a path")]),
+        "a drive": ("``` python {file=C:a.py}\n```\n", [(1, "C:a.py is not a path")]),
         "the sums": ("``` python {file=SHA256SUMS}\n```\n", [(1, "SHA256SUMS is not")]),
+        "below the sums": ("``` python {file=SHA256SUMS/a}\n```\n", [(1, "SHA256SUMS/a is not")]),
         "no program": ("Only prose.\n", [(1, "no program")]),
         "a file in a file": (ROOT_CHUNK + "```\n``` c {file=a.py/b}\n```\n",
-                             [(3, "a.py/b and a.py cannot both exist")]),
+                             [(3, "a.py/b clashes with a.py on line 1")]),
         "indented": (ROOT_CHUNK + "```\n  ``` python {#x}\n  ```\n", [(3, "malformed")]),
         "tildes": (ROOT_CHUNK + "```\n~~~ python {#x}\n", [(3, "malformed")]),
         "verbatim without an end": (ROOT_CHUNK + "```\n\n~~~ text\n" + ROOT_CHUNK + "```\n", [(4, "unclosed")]),
@@ -295,7 +299,7 @@ def test_a_program_without_a_root_is_removed(essay):
     essay(HELLO + "``` python {file=x/y/b.py}\nx = 1\n```\n")
     (essay.build / "x" / "keep").write_text("")
     assert essay(HELLO).returncode == 0
-    assert not (essay.build / "x" / "y").exists()
+    assert not (essay.build / "x" / "y" / "b.py").exists()
     assert (essay.build / "x" / "keep").exists()
 
 
@@ -313,7 +317,7 @@ def test_check_writes_nothing_and_shows_what_is_stale(essay):
     done = essay(BYE, "--check")
     assert done.returncode == 1
     assert "-print('hello')\n+print('bye')\n" in done.stdout
-    assert "build/a.py: stale" in done.stderr.replace(os.sep, "/")
+    assert "build/a.py: not what the essay says" in done.stderr.replace(os.sep, "/")
     assert snapshot(essay.build) == before
 
 
@@ -328,10 +332,13 @@ def test_a_link_does_not_lead_out_of_build(essay, tmp_path):
     assert list(outside.iterdir()) == []
 
 
-def test_a_file_may_become_a_directory_and_a_directory_a_file(essay):
+@pytest.mark.parametrize("target", ["a/d", "b"])
+def test_a_file_that_would_become_a_directory_or_the_reverse(essay, target):
     essay("``` c {file=a}\nx\n```\n``` c {file=b/c}\nx\n```\n")
-    assert essay("``` c {file=a/d}\nx\n```\n``` c {file=b}\nx\n```\n").returncode == 0
-    assert {path.as_posix() for path in snapshot(essay.build)} == {"a/d", "b", "SHA256SUMS"}
+    before = snapshot(essay.build)
+    done = essay(f"``` c {{file=0}}\nx\n```\n``` c {{file={target}}}\nx\n```\n")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert snapshot(essay.build) == before
 
 
 def test_a_chunk_with_the_name_of_a_target(essay):
@@ -443,3 +450,146 @@ def test_every_name_in_the_prose_exists():
     text = ESSAY.read_text(encoding="utf-8")
     names = {chunk.name.replace("-", " ") for chunk in parse(text, [])}
     assert set(re.findall("⟨([^⟩]+)⟩", text)) <= names
+
+
+# Whatever comes
+
+PIECES = ["``` python {file=a.py}", "``` c {file=b/c}", "``` c {#x}", "``` python {#y}", "<<x>>", "  <<y>>", "```",
+          "````", "~~~", "x = 1", "(", "'''", "\\", "", "  ", "\x0c", "\0", "é", "```python name=\"z\"",
+          "``` {file=", "# T"]  # fmt: skip
+
+
+@settings(deadline=None, max_examples=500)
+@given(st.lists(st.sampled_from(PIECES) | st.text(max_size=8), max_size=30).map("\n".join))
+def test_a_random_essay_is_tangled_or_its_errors_have_lines(text):
+    try:
+        programs = tangle(text)
+    except TangleError as error:
+        assert error.errors
+        assert all(1 <= line <= text.count("\n") + 1 for line, _ in error.errors)
+    else:
+        assert all(render(program).endswith("\n") for program in programs.values())
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_random_bytes(essay, seed):
+    done = essay(random.Random(seed).randbytes(seed**3))
+    assert done.returncode == 1
+    assert re.match(r"essay\.md:\d+: ", done.stderr)
+    assert "Traceback" not in done.stderr
+    assert not essay.build.exists()
+
+
+def test_chunks_nested_a_thousand_deep():
+    text = ROOT_CHUNK + "<<c0>>\n```\n"
+    text += "".join(f"``` c {{#c{i}}}\nx{i} = 1\n<<c{i + 1}>>\n```\n" for i in range(1000)) + "``` c {#c1000}\ny\n```\n"
+    assert len(tangle(text)["a.py"]) == 1001
+
+
+def calls(function, *arguments):
+    """Return how many function calls, Python's and C's, a call takes."""
+    count = 0
+
+    def count_calls(frame, event, argument):
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    sys.setprofile(count_calls)
+    try:
+        function(*arguments)
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def test_the_work_grows_with_the_length_of_the_essay_and_not_faster():
+    def essay_of(chunks):
+        body = "".join(f"<<c{i}>>\n" for i in range(chunks)) + "```\n"
+        return ROOT_CHUNK + body + "".join(f"\n``` c {{#c{i}}}\n" + "x = 1\n" * 9 + "```\n" for i in range(chunks))
+
+    small, large = (calls(tangle, essay_of(n)) for n in (200, 1600))
+    assert large < 8.5 * small
+
+
+def test_a_full_disk(essay):
+    """A limit on the size of files does what a full disk does."""
+    resource = pytest.importorskip("resource", reason="this system has no limits on the size of files")
+    essay(HELLO)
+    before = snapshot(essay.build)
+    (essay.build.parent / "essay.md").write_text("``` c {file=0}\nx\n```\n" + ROOT_CHUNK + "x = 1\n" * 5000 + "```\n")
+    done = subprocess.run(
+        [sys.executable, ROOT / "tangle.py", "essay.md"], cwd=essay.build.parent, capture_output=True, text=True,
+        check=False, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)),
+    )  # fmt: skip
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert snapshot(essay.build) == before
+
+
+def test_a_folder_that_cannot_be_written(essay):
+    essay(HELLO)
+    essay.build.chmod(0o555)
+    try:
+        if os.access(essay.build, os.W_OK):
+            pytest.skip("for this user no folder is read-only")
+        done = essay(BYE)
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    finally:
+        essay.build.chmod(0o755)
+
+
+LONG = "".join(f"``` c {{file=f{i}}}\nVERSION\n```\n" for i in range(60))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, getattr(signal, "SIGKILL", signal.SIGTERM)])
+def test_a_tangle_that_is_killed_leaves_no_file_half_written_and_no_false_alarm(essay, number):
+    essay(LONG)
+    r = random.Random(1)
+    for version in range(12):
+        text = LONG.replace("VERSION", f"version {version}")
+        (essay.build.parent / "essay.md").write_text(text)
+        process = subprocess.Popen([sys.executable, ROOT / "tangle.py", "essay.md"], cwd=essay.build.parent,
+                                   stdout=subprocess.DEVNULL)  # fmt: skip
+        time.sleep(r.uniform(0.03, 0.12))
+        process.send_signal(number)
+        process.wait()
+        for path in essay.build.rglob("f*"):
+            assert re.fullmatch(rb"VERSION\n|version \d+\n", path.read_bytes())
+    done = essay(LONG.replace("VERSION", "the last one"))
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_two_tangles_at_once(essay):
+    for version in range(5):
+        text = LONG.replace("VERSION", f"version {version}")
+        (essay.build.parent / "essay.md").write_text(text)
+        command = [sys.executable, ROOT / "tangle.py", "essay.md"]
+        both = [subprocess.Popen(command, cwd=essay.build.parent, stdout=subprocess.DEVNULL) for _ in range(2)]
+        assert [process.wait() for process in both] == [0, 0]
+        assert essay(text, "--check").returncode == 0
+
+
+def test_links(essay, tmp_path):
+    outside = tmp_path / "precious"
+    outside.write_text("precious\n")
+    essay.build.mkdir()
+    for link, to in (("a.py", outside), ("b.py", "b.py"), ("c.py", tmp_path / "missing")):
+        (essay.build / link).symlink_to(to)
+        done = essay(HELLO.replace("a.py", link))
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert outside.read_text() == "precious\n"
+
+
+def test_a_reader_that_leaves_and_an_output_that_is_full(essay):
+    essay(HELLO)
+    (essay.build / "a.py").write_text("mine\n" * 100_000)
+    process = subprocess.Popen([sys.executable, ROOT / "tangle.py", "essay.md", "--check"], cwd=essay.build.parent,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
+    process.stdout.close()
+    assert b"Traceback" not in process.stderr.read()
+    process.wait()
+    if Path("/dev/full").exists():
+        with open("/dev/full", "wb") as full:  # noqa: PTH123
+            done = subprocess.run([sys.executable, ROOT / "tangle.py", "essay.md", "--check"], cwd=essay.build.parent,
+                                  stdout=full, stderr=subprocess.PIPE, check=False)  # fmt: skip
+        assert done.returncode != 0
+        assert b"Traceback" not in done.stderr

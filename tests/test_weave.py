@@ -249,6 +249,6 @@ def test_demonstrations_run_in_one_kernel_and_an_error_is_told(tmp_path):
 
 
 def test_the_navigation_lists_the_pages_of_the_essay():
-    weave.check_navigation(weave.Essay(tangle.read(weave.ESSAY)))
+    weave.check_navigation(weave.Essay(tangle.decode(weave.ESSAY.read_bytes())))
     with pytest.raises(weave.WeaveError):
         weave.check_navigation(weave.Essay(SMALL))
