@@ -1,11 +1,11 @@
 """Run the demonstrations of the essay with Pweave, and remember their results.
 
 A demonstration is a fence ```python name="…"; a number in the prose, 4,192<!-- = len(parameters) -->, is one too.
-They run in one kernel that has imported build/microgpt.py, the demonstrations in the order of the essay and then the
+They run in one kernel that has imported the program, the demonstrations in the order of the essay and then the
 numbers. Each result is kept in build/cache under a key made from all that it depends on: its code, the definitions of
 the program that this code uses (directly or through others), the keys of the earlier demonstrations whose names it
-reads, and the versions of Python and the libraries. When one has to run again, those it needs run before it, and no
-others; when none has to, Pweave is not even imported.
+reads, the data set, and the versions of Python and the libraries. When one has to run again, those it needs run before
+it, and no others; when none has to, Pweave is not even imported.
 """
 
 import ast
@@ -17,19 +17,32 @@ import json
 import platform
 import re
 from importlib.metadata import version
+from pathlib import Path
 from typing import NamedTuple
+
+import tangle
 
 PRELUDE = """
 import gc, os, sys
+from pathlib import Path
+from types import SimpleNamespace
 gc.disable()
 os.chdir({root!r})
-sys.path.insert(0, {build!r})
-from types import SimpleNamespace
+sys.path.insert(0, {tangler!r})
 import matplotlib, matplotlib.pyplot as plt
 from matplotlib_inline.backend_inline import set_matplotlib_formats
-import microgpt
+import tangle
+program = [tangle.Line(*line) for line in {program!r}]
+microgpt = tangle.load(program, Path("microgpt.md"), Path("build/microgpt.py"), "microgpt")
 from microgpt import *
 matplotlib.rcParams.update({style!r})
+get_ipython().run_line_magic("xmode", "Plain")
+
+def demonstrate(source, line):  # so that tracebacks show the lines of the essay, of which `line` is the first
+    import ast
+    tree = ast.increment_lineno(ast.parse(source), line - 1)
+    exec(compile(tree, os.path.abspath("microgpt.md"), "exec"), globals())
+
 set_matplotlib_formats("svg", metadata={{"Date": None}})
 BLUE, ORANGE, GREY = "#3d85c6", "#d9731a", "#808080"  # at least 3 to 1 against the page, light and dark
 """
@@ -52,7 +65,7 @@ class Demonstration(NamedTuple):
 
     name: str
     code: str
-    line: int  # of the essay, where it begins
+    line: int  # of the essay, where its code begins
 
 
 class Result(NamedTuple):
@@ -66,7 +79,7 @@ class DemonstrationError(Exception):
     """A demonstration raised: its line in the essay, and the traceback."""
 
     def __init__(self, line, traceback):
-        super().__init__(traceback)
+        super().__init__(line, traceback)
         self.line, self.traceback = line, traceback
 
 
@@ -108,12 +121,11 @@ def closures(program):
     return whole
 
 
-def dependencies(demonstrations, program):
-    """Return {name: (key, [names of the earlier demonstrations that it needs])}."""
-    definitions = closures(program)
-    environment = " ".join(
-        [platform.python_version(), *(version(library) for library in LIBRARIES), PRELUDE, str(STYLE)]
-    )
+def dependencies(demonstrations, program, data=b""):
+    """Return {name: (key, [names of the earlier demonstrations that it needs])}; all depend on the bytes `data`."""
+    definitions = closures(tangle.render(program))
+    versions = [platform.python_version(), *(version(library) for library in LIBRARIES)]
+    environment = " ".join([*versions, PRELUDE, str(STYLE), hashlib.sha256(data).hexdigest()])
     found, last = {}, {}
     for demonstration in demonstrations:
         reads, binds = names_in(demonstration.code)
@@ -131,35 +143,51 @@ def dependencies(demonstrations, program):
     return found
 
 
-def run_all(demonstrations, program, build, report):
-    """Return {name: Result} for the demonstrations, running those whose results are not in the cache."""
-    cache = build / "cache"
-    keys = dependencies(demonstrations, program)
-    results, missing = {}, []
+def look_up(demonstrations, program, build):
+    """Return ({name: Result} from the cache, {name: file} of those that are not there, what has to run for them)."""
+    data = build.parent / "docs" / "names.txt"
+    keys = dependencies(demonstrations, program, data.read_bytes() if data.exists() else b"")
+    results, missing = {}, {}
     for demonstration in demonstrations:
-        file = cache / f"{keys[demonstration.name][0]}.json"
+        file = build / "cache" / f"{keys[demonstration.name][0]}.json"
         try:
             results[demonstration.name] = Result(**json.loads(file.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
-            missing.append(demonstration.name)
-    if not missing:
-        return results
+            missing[demonstration.name] = file
     wanted, todo = set(), list(missing)
     while todo:
         if (name := todo.pop()) not in wanted:
             wanted.add(name)
             todo += keys[name][1]
-    fresh = execute([d for d in demonstrations if d.name in wanted], build, report)
-    cache.mkdir(parents=True, exist_ok=True)
-    for name in missing:
+    return results, missing, [d for d in demonstrations if d.name in wanted]
+
+
+def run_all(demonstrations, program, build, report):
+    """Return {name: Result} for the demonstrations, running those whose results are not in the cache.
+
+    `program` is the list of the Lines of build/microgpt.py; `report` is told what is running.
+    """
+    results, missing, wanted = look_up(demonstrations, program, build)
+    if not missing:
+        return results
+    fresh = execute(wanted, program, build, report)
+    for name, file in missing.items():
         results[name] = fresh[name]
-        temporary = cache / f".{keys[name][0]}"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        temporary = file.with_name(f".{file.name}")
         temporary.write_text(json.dumps(fresh[name]._asdict()), encoding="utf-8")
-        temporary.replace(cache / f"{keys[name][0]}.json")
+        temporary.replace(file)
     return results
 
 
-def execute(demonstrations, build, report):
+def in_the_essay(traceback, line):
+    """Return (line, traceback) of an error, from where the traceback reaches the essay; `line` if it does not."""
+    traceback = re.sub(r"\x1b\[[\d;]*m", "", traceback)
+    frames = [*re.finditer(r"^  File \S*microgpt\.md:(\d+).*", traceback, re.M)]
+    return (int(frames[-1][1]), traceback[frames[0].start() :]) if frames else (line, traceback)
+
+
+def execute(demonstrations, program, build, report):
     """Run demonstrations in one kernel, by Pweave; return {name: Result}; raise DemonstrationError at an error."""
     from nbformat.v4 import output_from_msg
     from pweave import Pweb
@@ -174,12 +202,15 @@ def execute(demonstrations, build, report):
             self.source = file
 
         def parse(self):
-            prelude = PRELUDE.format(root=str(build.parent), build=str(build), style=STYLE)
+            prelude = PRELUDE.format(
+                root=str(build.parent), tangler=str(Path(tangle.__file__).parent), style=STYLE,
+                program=[*map(tuple, program)],
+            )
             every = [Demonstration("prelude", prelude, 0), *demonstrations]
             self.parsed = [
                 {
                     "type": "code",
-                    "content": d.code,
+                    "content": f"demonstrate({d.code!r}, {d.line})" if i else d.code,
                     "number": i,
                     "start_line": d.line,
                     "options": {"name": d.name, "option_string": ""},
@@ -188,7 +219,17 @@ def execute(demonstrations, build, report):
             ]
 
     class Processor(JupyterProcessor):
-        """Say what is running, and stop at the first error."""
+        """Say what is running, stop at the first error, and end the kernel in any case."""
+
+        def run(self):
+            try:
+                super().run()
+            finally:
+                self.kc.stop_channels()
+                self.km.shutdown_kernel(now=True)
+
+        def close(self):
+            pass
 
         def run_cell(self, src):
             outputs = []  # Pweave's own loop needs an older jupyter_client
@@ -206,10 +247,7 @@ def execute(demonstrations, build, report):
         def post_run_hook(self, chunk):
             for output in chunk["result"]:
                 if output["output_type"] == "error":
-                    self.close()
-                    raise DemonstrationError(
-                        chunk["start_line"], re.sub(r"\x1b\[[\d;]*m", "", "\n".join(output["traceback"]))
-                    )
+                    raise DemonstrationError(*in_the_essay("\n".join(output["traceback"]), chunk["start_line"]))
 
     class Formatter(PwebFormatter):
         """Collect what each demonstration printed and drew."""

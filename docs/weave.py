@@ -3,6 +3,7 @@
     python docs/weave.py             microgpt.md -> build/pages/ (Markdown and HTML) -> build/site/ (mkdocs)
     python docs/weave.py --pages     only the pages
     python docs/weave.py --update    also write the right numbers into the prose of microgpt.md
+    python docs/weave.py --serve     show the site at http://127.0.0.1:8000/ and follow every save
 
 Every `# ` heading of the essay begins a page. Chunks become HTML with links; demonstrations are run by Pweave, and what
 they print and draw follows them. Results are kept in build/cache, which may be deleted at any time. What is wrong is
@@ -14,6 +15,7 @@ import ast
 import html
 import json
 import re
+import signal
 import subprocess
 import sys
 from functools import cached_property
@@ -25,7 +27,7 @@ from pygments.token import STANDARD_TYPES, Token
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from demonstrations import Demonstration, DemonstrationError, run_all  # noqa: E402
+from demonstrations import Demonstration, DemonstrationError, Result, look_up, run_all  # noqa: E402
 
 import tangle  # noqa: E402
 
@@ -69,6 +71,7 @@ class Essay:
         self.text, self.lines = text, text.split("\n")
         errors = []
         self.programs = tangle.tangle(text)
+        self.target, self.program = next(iter(self.programs.items()))  # the program that the essay is about
         self.chunks = tangle.parse(text, errors)
         self.definitions, self.parts = {}, {}
         for chunk in self.chunks:
@@ -140,9 +143,8 @@ class Essay:
     @cached_property
     def identifiers(self):
         """{name: part that defines it} of the classes, functions, methods and global names of the main program."""
-        program = next(iter(self.programs.values()))
         found = {}
-        tree = ast.parse(tangle.render(program))
+        tree = ast.parse(tangle.render(self.program))
         for node in tree.body:
             names = []
             if isinstance(node, ast.FunctionDef | ast.ClassDef):
@@ -152,13 +154,13 @@ class Essay:
             if isinstance(node, ast.ClassDef):
                 names += [(inner.name, inner.lineno) for inner in node.body if isinstance(inner, ast.FunctionDef)]
             for name, line in names:
-                found.setdefault(name, (self.part_at(program[line - 1].origin), line))
+                found.setdefault(name, (self.part_at(self.program[line - 1].origin), line))
         return found
 
     @cached_property
     def modules(self):
         """The names of the modules that the main program imports."""
-        tree = ast.parse(tangle.render(next(iter(self.programs.values()))))
+        tree = ast.parse(tangle.render(self.program))
         return {alias.name for node in tree.body if isinstance(node, ast.Import) for alias in node.names}
 
     def part_at(self, line):
@@ -221,7 +223,7 @@ class Renderer:
     def code(self, chunk):
         """Return the HTML of the lines of a chunk, with its references and the names it mentions as links."""
         own, seen, before = self.essay.parts.get(chunk.line), set(), ("", "")
-        own = own if own and self.essay.lines_in(own, next(iter(self.essay.programs))) else None
+        own = own if own and self.essay.lines_in(own, self.essay.target) else None
         lines = {chunk.line + 1 + i: "" for i in range(len(chunk.code))}
         for kind, text, number in tokens(chunk):
             foreign = before[1] == "." and before[0] in self.essay.modules  # math.exp is not our exp
@@ -286,7 +288,7 @@ class Renderer:
                 name = target.rsplit("/", 1)[-1]
                 shown = ", ".join(f"{a}–{b}" if a < b else str(a) for a, b in runs)
                 word = "line" if len(runs) == 1 and runs[0][0] == runs[0][1] else "lines"
-                if target == next(iter(self.essay.programs)):
+                if target == self.essay.target:
                     program = "#L" if self.here is None else f"{self.up}the-program/#L"
                     shown = f'<a href="{program}{runs[0][0]}">{shown}</a>' if self.here is not None else shown
                 places.append(f"{name} {word} {shown}")
@@ -375,7 +377,7 @@ def figure(svg, prefix, options):
 
 def listing(essay, renderer):
     """Return the page of the whole program: each line linked to the paragraph that explains it."""
-    target, program = next(iter(essay.programs.items()))
+    target, program = essay.target, essay.program
     whole = tangle.Chunk("listing", target, "python", "", 0, [line.text for line in program])
     numbered = dict.fromkeys(range(1, len(program) + 1), "")
     for kind, text, number in tokens(whole):
@@ -475,10 +477,18 @@ def written_like(text, value):
 
 def demonstrations_of(essay):
     """Return all that has to be run, in the order of the essay: demonstrations, and the numbers in the prose."""
-    found = [Demonstration(c.name, "\n".join(c.code), c.line) for c in essay.chunks if c.kind == "demonstration"]
+    found = [Demonstration(c.name, "\n".join(c.code), c.line + 1) for c in essay.chunks if c.kind == "demonstration"]
     for number, line in enumerate(essay.lines, 1):
         for i, match in enumerate(NUMBER.finditer(line)):
             found.append(Demonstration(f"number-{number}-{i}", f"print(repr({match[2]}))", number))
+    errors = []
+    for demonstration in found:
+        try:
+            compile(demonstration.code, demonstration.name, "exec")
+        except SyntaxError as error:
+            errors.append((demonstration.line + (error.lineno or 1) - 1, error.msg))
+    if errors:
+        raise WeaveError(errors)
     return found  # the numbers last: a page may tell in advance what is computed only later
 
 
@@ -542,35 +552,67 @@ def check_navigation(essay):
 def weave(update=False):
     """Weave the pages; raise WeaveError or DemonstrationError."""
     essay = Essay(tangle.decode(ESSAY.read_bytes()))
-    program = tangle.render(next(iter(essay.programs.values())))
     demonstrations = demonstrations_of(essay)
-    results = run_all(demonstrations, program, BUILD, report=lambda text: print(text, file=sys.stderr))
+    results = run_all(demonstrations, essay.program, BUILD, report=say)
     text = check(essay, demonstrations, results, update)
     if text != essay.text:
         ESSAY.write_text(text, encoding="utf-8")
         essay = Essay(text)
-        results |= run_all(demonstrations_of(essay), program, BUILD)
+        results |= run_all(demonstrations_of(essay), essay.program, BUILD, report=say)
     check_navigation(essay)
     write_pages(essay, results)
+
+
+def preview(old):
+    """Weave the pages without running anything; return (results, names of the demonstrations that have to run).
+
+    What is not in the cache is taken from the results `old`. Raises WeaveError.
+    """
+    essay = Essay(tangle.decode(ESSAY.read_bytes()))
+    demonstrations = demonstrations_of(essay)
+    results, missing, _ = look_up(demonstrations, essay.program, BUILD)
+    known = [d for d in demonstrations if d.name not in missing]
+    results |= {name: old.get(name, Result("(has not run yet)", [])) for name in missing}
+    check(essay, known, results, update=False)
+    check_navigation(essay)
+    write_pages(essay, results)
+    return results, [*missing]
+
+
+def say(text):
+    """Print a message on stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def complaints(error):
+    """Return what there is to say about an error in the essay or in a demonstration, a line for each."""
+    if isinstance(error, DemonstrationError):
+        return f"microgpt.md:{error.line}: the demonstration failed\n{error.traceback}"
+    return "\n".join(f"microgpt.md:{line}: {message}" for line, message in error.errors)
 
 
 def main():
     """The command line: return the exit status."""
     parser = argparse.ArgumentParser(description="Turn microgpt.md into a web site in build/site.")
-    parser.add_argument("--pages", action="store_true", help="weave the pages in build/pages and stop there")
-    parser.add_argument("--update", action="store_true", help="write the right numbers into the prose")
+    modes = parser.add_mutually_exclusive_group()
+    modes.add_argument("--pages", action="store_true", help="weave the pages in build/pages and stop there")
+    modes.add_argument("--update", action="store_true", help="write the right numbers into the prose")
+    modes.add_argument("--serve", nargs="?", type=int, const=8000, metavar="PORT", help="serve the site, and follow what is saved")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # and so the kernel is ended
+    if options.serve is not None:
+        from serve import serve  # it needs the modules of mkdocs
+
+        return serve(options.serve)
     try:
         if tangle.update(ESSAY):
             return 1
         weave(options.update)
-    except tangle.TangleError as error:
-        for line, message in error.errors:
-            print(f"microgpt.md:{line}: {message}", file=sys.stderr)
+    except (tangle.TangleError, DemonstrationError) as error:
+        say(complaints(error))
         return 1
-    except DemonstrationError as error:
-        print(f"microgpt.md:{error.line}: the demonstration failed\n{error.traceback}", file=sys.stderr)
-        return 1
+    except KeyboardInterrupt:
+        return 130
     if options.pages:
         return 0
     command = [
