@@ -23,13 +23,12 @@ Names are lower-case letters, digits and hyphens. The blank after the backticks 
 Inside a fence of four or more backticks nothing counts. Other languages (``` c {file=fast.c}) work in the same way.
 
 All errors are found in one go, first those of chunks, then Python that does not compile, and printed as ESSAY:LINE:
-MESSAGE; the exit status is 1 and nothing is written. An error is: a chunk that is undefined, unused, part of a cycle or
-never closed; a fence or reference that is malformed, or not alone on its line; a target named twice or outside build/.
+MESSAGE; then the exit status is 1 and nothing is written.
 
 Programs are written only where they change, each in one move, and their sums go to build/SHA256SUMS. A program whose
 sum is not recorded there was edited by hand: it is shown as a diff and kept, and so is one that has lost its root.
---stitch changes the essay only if exactly the edited programs come out of it. Lines put in where two chunks meet go to
-the one that they touch, text to text and blank to blank; what touches both or none is refused.
+--stitch changes the essay only if exactly the edited programs come out of it; others that share their chunks follow.
+Lines put in where two chunks meet go to the one they touch, text to text, blank to blank; in doubt they are refused.
 """
 
 import argparse
@@ -86,8 +85,7 @@ def parse(text, errors):
         if "\0" in line:
             errors.append((number, "a NUL byte: this is not a text file"))
         if verbatim:
-            if re.fullmatch(rf"{verbatim}{verbatim[0]}*\s*", line):
-                verbatim = None
+            verbatim = None if re.fullmatch(rf"{verbatim}{verbatim[0]}*\s*", line) else verbatim
         elif chunk and line.rstrip() == "```":
             chunk = None
         elif re.match(r"```(?!`)", line):
@@ -216,12 +214,12 @@ def load(program, essay, file, name):
     tree = ast.parse(render(program))
     for node in ast.walk(tree):
         if hasattr(node, "lineno"):
-            text, origin, indent = program[node.lineno - 1]
-            if node.end_lineno > node.lineno:  # it may go on in another chunk, so we point to its first line alone
-                node.end_col_offset = len(text.encode())
-            node.lineno = node.end_lineno = origin
-            node.col_offset = max(0, node.col_offset - len(indent.encode()))
-            node.end_col_offset = max(0, node.end_col_offset - len(indent.encode()))
+            first, last = program[node.lineno - 1], program[node.end_lineno - 1]
+            if last.origin - first.origin != node.end_lineno - node.lineno:  # it goes on in another chunk
+                last, node.end_col_offset = first, len(first.text.encode())
+            node.lineno, node.end_lineno = first.origin, last.origin
+            node.col_offset = max(0, node.col_offset - len(first.indent.encode()))
+            node.end_col_offset = max(0, node.end_col_offset - len(last.indent.encode()))
     module = sys.modules[name] = types.ModuleType(name)
     module.__file__ = str(file)
     exec(compile(tree, str(essay.absolute()), "exec", dont_inherit=True), vars(module))  # noqa: S102
@@ -230,7 +228,6 @@ def load(program, essay, file, name):
 
 def where(text, essay, programs):
     """Return a text with each FILE:LINE of a program as that of the essay, and of the essay as all of programs."""
-
     def other(match):
         file, sign, row, column = match[1], match[2], int(match[3]), match[4]
         if file == essay.name:
@@ -240,11 +237,11 @@ def where(text, essay, programs):
             column = f":{max(1, int(column) - len(lines[0].indent))}" if column and lines else ""
             found = [f"{essay}{sign}{line.origin}{column}" for line in lines]
         return "\n".join(found) or match[0]
-
     build = essay.parent / "build"
-    folders = "|".join(re.escape(f"{folder}{os.sep}") for folder in (build.absolute(), build, essay.absolute().parent))
+    paths = [form(path) for path in (build, essay.parent) for form in (os.path.abspath, os.path.relpath, str)]
+    folders = "|".join(re.escape(f"{path}{os.sep}") for path in paths)
     files = "|".join(map(re.escape, sorted([*programs, essay.name], reverse=True)))
-    return re.sub(rf'(?<![\w./-])(?:{folders})?({files})(:|", line )(\d+)(?::(\d+))?', other, text)
+    return re.sub(rf'(?<![\w./-])(?:\./)?(?:{folders})?({files})(:|", line )(\d{{1,9}})(?::(\d{{1,9}}))?', other, text)
 
 
 def edits(program, new, errors):
@@ -253,8 +250,8 @@ def edits(program, new, errors):
     for tag, i, j, k, m in difflib.SequenceMatcher(None, old, new, False).get_opcodes():
         if tag == "insert":  # it goes with the line above or below; where chunks meet, text with text, blank with blank
             inside = 0 < i < len(old) and program[i - 1].origin + 1 == program[i].origin
-            above = inside or (i > 0 and bool(old[i - 1].strip()) == bool(new[k].strip()))
-            below = not inside and i < len(old) and bool(old[i].strip()) == bool(new[m - 1].strip())
+            above = inside or (i > 0 and (i == len(old) or bool(old[i - 1].strip()) == bool(new[k].strip())))
+            below = not inside and i < len(old) and (i == 0 or bool(old[i].strip()) == bool(new[m - 1].strip()))
             i, j, k, m = i - above, j + below, k - above, m + below
         block = program[i:j] or program[max(0, i - 1) : i + 1] or [Line("", 1, "")]
         start, indent = block[0].origin, block[0].indent
@@ -274,12 +271,12 @@ def stitch(data, programs, edited):
     for (start, end), lines in sorted(changes.items(), reverse=True):
         essay[start - 1 : end - 1] = [line + ending for line in lines]
     data = "".join(essay).encode()
+    made = {} if errors else {target: render(program).encode() for target, program in tangle(decode(data)).items()}
+    if not errors and not edited.items() <= made.items():
+        problem = "cannot make all edits exactly: a chunk used twice, a line indented less, or an odd line end?"
+        errors.append((min(changes, default=(1,))[0], problem))
     if errors:
         raise TangleError(errors)
-    for target, program in tangle(decode(data)).items():
-        if render(program).encode() != edited.get(target, render(program).encode()):
-            line = min(changes, default=(1,))[0]
-            raise TangleError([(line, f"{target} cannot become so: is a chunk used twice, or a line indented less?")])
     return data
 
 
@@ -332,8 +329,7 @@ def write(files):
 def update(essay, check=False, force=False, carry=False):
     """Bring build/ up to date with an essay, or with `carry` first the essay with build/; return the exit status."""
     build, data = essay.parent / "build", essay.read_bytes()
-    programs = tangle(decode(data))
-    changes = plan(programs, build)
+    changes = plan(programs := tangle(decode(data)), build)
     edited = {path: old for path, (old, _, state) in changes.items() if state != STALE and not force}
     for path in changes if check else edited:
         *versions, state = changes[path]
@@ -346,11 +342,11 @@ def update(essay, check=False, force=False, carry=False):
         return update(essay)
     if check or edited:
         return 1 if changes else 0
+    for path in [path for path, (_, new, _) in changes.items() if new is None]:
+        (build / path).unlink(missing_ok=True)
     news = [(build / path, new) for path, (_, new, _) in changes.items() if new is not None]
     write([(build / SUMS, (old or b"") + new) for path, (old, new, _) in changes.items() if path == SUMS] + news)
     for path, (_, new, _) in changes.items():
-        if new is None:
-            (build / path).unlink()
         if path != SUMS:
             print(f"{build / path}:", "removed" if new is None else "{} lines".format(new.count(b"\n")))
     return 0
@@ -367,32 +363,36 @@ def main():
         modes.add_argument(flag, action="store_true")
     modes.add_argument("--where", nargs="+")
     modes.add_argument("--run", nargs=argparse.REMAINDER)
-    options = parser.parse_args()
-    essay = options.essay
-    sys.stdout.reconfigure(errors="backslashreplace")
+    essay = (options := parser.parse_args()).essay
+    sys.stdout and sys.stdout.reconfigure(errors="backslashreplace")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # and so the temporary files are removed
     try:
-        if not options.where and not options.run:
+        if options.where is None and options.run is None:
             return update(essay, options.check, options.force, options.stitch)
         programs = tangle(decode(essay.read_bytes()))
         if options.where:
-            text = sys.stdin.read() if options.where == ["-"] else "\n".join(options.where)
+            text = open(0, errors="replace").read() if options.where == ["-"] else "\n".join(options.where)  # noqa: SIM115
             print((found := where(text, essay, programs)).removesuffix("\n"))
             return int(found == text and options.where != ["-"])
-        if options.run[0] not in programs:
-            parser.error(f"{essay} has no program {options.run[0]}, but {', '.join(programs)}")
+        if not options.run or options.run[0] not in programs:
+            parser.error(f"--run takes a program of {essay}: {', '.join(programs)}")
     except (KeyboardInterrupt, BrokenPipeError):
         os._exit(130)
     except TangleError as error:
         print(*(f"{essay}:{line}: {message}" for line, message in error.errors), sep="\n", file=sys.stderr)
         return 1
-    except (OSError, RuntimeError) as error:  # RuntimeError: links that lead in a circle
+    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: links in a circle; ValueError: no such name
         reason = f"{error.filename}: {error.strerror}" if getattr(error, "filename", None) else error
         print(f"tangle.py: {reason}", file=sys.stderr)
         return 1
     file = essay.absolute().parent / "build" / options.run[0]
-    sys.argv[:], sys.path[0] = [str(file), *options.run[1:]], str(file.parent)
-    load(programs[options.run[0]], essay, file, "__main__")
+    arguments, sys.argv = sys.argv, [str(file), *options.run[1:]]
+    sys.path.insert(0, str(file.parent))
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        load(programs[options.run[0]], essay, file, "__main__")
+    finally:
+        sys.argv = arguments  # pdb may start us again
     return 0
 
 

@@ -108,7 +108,7 @@ def closures(program):
     for node in ast.parse(program).body:
         _, binds = names_in(ast.unparse(node)) if not isinstance(node, ast.FunctionDef | ast.ClassDef) else ((), ())
         for name in {getattr(node, "name", None), *binds} - {None}:
-            source[name] = source.get(name, "") + ast.unparse(node)
+            source[name] = source.get(name, "") + ast.unparse(node) + "\n"
             reads[name] = reads.get(name, set()) | names_in(ast.unparse(node))[0]
     whole = {}
     for start in source:

@@ -127,7 +127,7 @@ class Runner:
         self.process = None
 
     def outcome(self):
-        """Return None without a process or while it runs, else, only once, what it complained of, or an empty text."""
+        """Return None without a process or while it runs, else, only once, its complaints, or an empty text."""
         if not self.process or self.process.poll() is None:
             return None
         self.reader.join(5)

@@ -98,6 +98,23 @@ def test_pdb_stops_in_the_essay(folder):
     assert "essay.md(31)main()\n-> print(divide(7))" in done.stdout
 
 
+def test_a_restart_of_pdb_does_not_hand_the_program_s_flags_to_the_tangler(folder):
+    call(folder)
+    program = folder / "build" / "small.py"
+    program.write_text("precious\n")
+    command = [sys.executable, "-m", "pdb", "tangle.py", "essay.md", "--run", "small.py", "--force"]
+    done = subprocess.run(command, cwd=folder, input="c\nc\nc\nq\n", capture_output=True, check=False, encoding="utf-8",
+                          env={**os.environ, "PYTHONUTF8": "1"})  # fmt: skip
+    assert done.stdout.count("ZeroDivisionError") + done.stderr.count("ZeroDivisionError") >= 2
+    assert program.read_text() == "precious\n"
+
+
+def test_a_chain_of_calls_over_several_lines(folder):
+    lines = ["import os", "x = (", "  ''", "  .strip()", "  .nothing())"]
+    (folder / "essay.md").write_text("\n".join(["``` python {file=a.py}", *lines, "```", ""]))
+    assert re.search(r'essay\.md", line 6, in', call(folder, "--run", "a.py").stderr)
+
+
 def test_a_profile_names_the_essay(folder):
     (folder / "essay.md").write_text(SMALL.replace("len(ä) - 1", "len(ä)"), encoding="utf-8")
     command = [sys.executable, "-W", "ignore", "-m", "cProfile", "tangle.py", "essay.md", "--run", "small.py"]
@@ -114,7 +131,7 @@ def test_a_program_that_is_run_from_the_essay_prints_the_same():
 def test_a_program_that_does_not_exist(folder):
     done = call(folder, "--run", "other.py")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "essay.md has no program other.py, but small.py" in done.stderr
+    assert "--run takes a program of essay.md: small.py" in done.stderr
 
 
 def test_every_position_of_the_program_is_that_of_its_line_in_the_essay():
@@ -171,6 +188,17 @@ def test_where_takes_what_linters_and_tracebacks_write(folder):
         "All well.",
     ]  # fmt: skip
     assert done.returncode == 0
+
+
+def test_where_from_another_folder(folder, tmp_path):
+    place = f"{folder / 'build' / 'small.py'}:12"
+    for essay in (folder / "essay.md", "ä b/essay.md"):
+        done = run(essay, "--where", place, "small.py:12", "./ä b/build/small.py:12", program=folder / "tangle.py",
+                   cwd=tmp_path)  # fmt: skip
+        assert done.stdout == f"{essay}:31\n" * 3
+    (folder / "build").mkdir()
+    done = run("../essay.md", "--where", place, program=folder / "tangle.py", cwd=folder / "build")
+    assert done.stdout == "../essay.md:31\n"
 
 
 def test_where_in_both_directions_on_the_command_line(folder):
@@ -238,7 +266,7 @@ def test_the_rest_of_the_essay_keeps_every_byte(folder, ending):
         ([("warnings\n\ndef divide", "warnings\n\nprint()\n\ndef divide")], r"essay\.md:\d+: .*two chunks meet"),
         ([("print(divide(7))\n", "print(divide(7))\n        <<halve>>\n")], "essay.md:"),
         ([("print(divide(7))\n", "print(divide(7))\n```\n")], "essay.md:"),
-        ([("main()\n", "main()")], "small.py cannot become so"),
+        ([("main()\n", "main()")], "odd line end"),
         ([("x = (x /", "x = (x /) +")], "essay.md:"),
     ],
 )
@@ -248,6 +276,23 @@ def test_an_edit_without_a_certain_place_is_refused_and_nothing_is_written(folde
     assert re.search(says, done.stderr)
     assert re.search(r"^[-+]", done.stdout, re.M)
     assert essay == SMALL
+
+
+def test_a_beginning_and_an_end_can_grow(folder):
+    done, essay = edited(folder, ("import sys, warnings\n", '"""Divide."""\n\nimport sys, warnings\n'),
+                         ("\nmain()\n", "\nmain()\n\n\ndef more():\n    pass\n"))  # fmt: skip
+    assert done.returncode == 0
+    assert "main()\n\n\ndef more():\n    pass\n```\n" in essay
+
+
+def test_an_edit_that_would_make_its_program_disappear(folder):
+    essay = ("``` python {#a}\nx = 1\n```\nProse.\n``` python {file=one.py}\n<<a>>\n```\n````text\nexample\n````\n"
+             "``` python {file=two.py}\n<<a>>\ny = 1\n```\n")  # fmt: skip
+    (folder / "essay.md").write_text(essay)
+    call(folder)
+    (folder / "build" / "one.py").write_text("x = 1\n```\n````text\n")
+    assert call(folder, "--stitch").returncode == 1
+    assert (folder / "essay.md").read_text() == essay
 
 
 def test_an_edit_is_refused_where_the_essay_was_changed_as_well(folder):
@@ -268,7 +313,7 @@ def test_a_line_that_is_indented_less_than_its_chunk(folder):
     (folder / "essay.md").write_text("``` c {file=a}\nx\n  <<y>>\n```\n``` c {#y}\n1\n2\n```\n")
     call(folder)
     (folder / "build" / "a").write_text("x\n  1\n3\n")
-    assert "is a chunk used twice, or a line indented less?" in call(folder, "--stitch").stderr
+    assert "a line indented less" in call(folder, "--stitch").stderr
 
 
 TWICE = "``` c {file=a}\n<<x>>\n\n  <<x>>\n```\n``` c {file=b}\n<<x>>\n```\n``` c {#x}\n1\n2\n```\n"

@@ -332,11 +332,12 @@ def test_a_link_does_not_lead_out_of_build(essay, tmp_path):
     assert list(outside.iterdir()) == []
 
 
-@pytest.mark.parametrize("target", ["a/d", "b"])
-def test_a_file_that_would_become_a_directory_or_the_reverse(essay, target):
+def test_a_file_may_become_a_directory_but_a_directory_no_file(essay):
     essay("``` c {file=a}\nx\n```\n``` c {file=b/c}\nx\n```\n")
+    assert essay("``` c {file=a/d}\nx\n```\n``` c {file=b/c}\nx\n```\n").returncode == 0
+    assert {path.as_posix() for path in snapshot(essay.build)} == {"a/d", "b/c", "SHA256SUMS"}
     before = snapshot(essay.build)
-    done = essay(f"``` c {{file=0}}\nx\n```\n``` c {{file={target}}}\nx\n```\n")
+    done = essay("``` c {file=a/d}\ny\n```\n``` c {file=b}\nx\n```\n")
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert snapshot(essay.build) == before
 
@@ -593,3 +594,17 @@ def test_a_reader_that_leaves_and_an_output_that_is_full(essay):
                                   stdout=full, stderr=subprocess.PIPE, check=False)  # fmt: skip
         assert done.returncode != 0
         assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="closed streams need a POSIX shell")
+@pytest.mark.parametrize("arguments", ["--check >&-", "--where - <&-", "--where - </dev/zero", "--run", "--where"])
+def test_odd_streams_and_flags(essay, arguments):
+    essay(HELLO)
+    if "zero" in arguments:
+        arguments = "--where - <bytes"
+        (essay.build.parent / "bytes").write_bytes(b"\xff\n")
+    command = f'"{sys.executable}" "{ROOT / "tangle.py"}" essay.md {arguments}'
+    done = subprocess.run(["sh", "-c", command], cwd=essay.build.parent, capture_output=True, text=True, check=False,
+                          env={**os.environ, "PYTHONIOENCODING": "ascii"})  # fmt: skip
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("\n") <= 1
