@@ -102,9 +102,10 @@ class Runner:
     def start(self):
         """Begin, in a session of its own: Ctrl-C reaches only us, and we end it."""
         self.complaints = []
-        self.process = subprocess.Popen([sys.executable, weave.__file__, "--pages"], stdin=subprocess.DEVNULL, text=True,
-                                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, encoding="utf-8",
-                                        start_new_session=True)  # fmt: skip
+        self.process = subprocess.Popen(
+            [sys.executable, weave.__file__, "--pages"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE, encoding="utf-8", start_new_session=True,
+        )  # fmt: skip
         self.reader = threading.Thread(target=self.read, args=(self.process.stderr,), daemon=True)
         self.reader.start()
 

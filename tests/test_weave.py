@@ -187,6 +187,7 @@ def quadruple(x):
 def other(x):
     return x
 """
+LINES = [tangle.Line(text, number, "") for number, text in enumerate(PROGRAM.split("\n"), 1)]
 CHAIN = [
     Demonstration("a", "x = double(1)", 1),
     Demonstration("b", "y = quadruple(x)", 2),
@@ -195,9 +196,10 @@ CHAIN = [
 ]
 
 
-def changed(chain, program):
+def changed(chain, program, data=b""):
     """Return the names whose keys are not those of CHAIN and PROGRAM."""
-    before, after = dependencies(CHAIN, PROGRAM), dependencies(chain, program)
+    lines = [tangle.Line(text, 1, "") for text in program.split("\n")]
+    before, after = dependencies(CHAIN, LINES), dependencies(chain, lines, data)
     return "".join(name for name in after if before.get(name, ("",))[0] != after[name][0])
 
 
@@ -208,47 +210,54 @@ def test_a_result_depends_on_what_it_uses_and_on_nothing_else():
     assert changed(CHAIN, "# a comment\n" + PROGRAM) == ""
     assert changed([CHAIN[0], CHAIN[1]._replace(code="y = x"), *CHAIN[2:]], PROGRAM) == "bc"
     assert changed([d._replace(line=d.line + 7) for d in CHAIN], PROGRAM) == ""
+    assert changed(CHAIN, PROGRAM, b"another data set") == "abcd"
 
 
 def test_what_changes_a_thing_comes_before_what_reads_it_later():
     chain = [Demonstration("a", "x = []", 1), Demonstration("b", "x.append(1)", 2), Demonstration("c", "print(x)", 3)]
-    assert dependencies(chain, PROGRAM)["c"][1] == ["a", "b"]
+    assert dependencies(chain, LINES)["c"][1] == ["a", "b"]
 
 
 def test_only_what_is_missing_and_what_it_needs_is_run(tmp_path, monkeypatch):
     ran = []
 
-    def pretend(chain, build, report):
+    def pretend(chain, program, build, report):
         ran.append("".join(d.name for d in chain))
         return {d.name: Result(d.code, []) for d in chain}
 
     monkeypatch.setattr(demonstrations, "execute", pretend)
-    first = run_all(CHAIN, PROGRAM, tmp_path, print)
-    assert run_all(CHAIN, PROGRAM, tmp_path, print) == first
-    run_all([*CHAIN[:2], CHAIN[2]._replace(code="print(y, y)"), CHAIN[3]], PROGRAM, tmp_path, print)
+    first = run_all(CHAIN, LINES, tmp_path, print)
+    assert run_all(CHAIN, LINES, tmp_path, print) == first
+    run_all([*CHAIN[:2], CHAIN[2]._replace(code="print(y, y)"), CHAIN[3]], LINES, tmp_path, print)
     assert ran == ["abcd", "abc"]
     for file in (tmp_path / "cache").glob("*.json"):
         file.write_text("damaged")
-    assert run_all(CHAIN, PROGRAM, tmp_path, print) == first
+    assert run_all(CHAIN, LINES, tmp_path, print) == first
 
 
 def test_demonstrations_run_in_one_kernel_and_an_error_is_told(tmp_path):
     pytest.importorskip("pweave", reason="Pweave is not installed")
-    (tmp_path / "microgpt.py").write_text(PROGRAM)
     chain = [Demonstration("a", "x = double(4)", 1), Demonstration("b", "print(x)\nplt.plot([1, 2])\nplt.show()", 2)]
-    results = run_all(chain, PROGRAM, tmp_path, lambda text: None)
+    results = run_all(chain, LINES, tmp_path, lambda text: None)
     assert results["b"].text == "8\n"
     assert len(results["b"].figures) == 1
     assert json.dumps(results["b"].figures) == json.dumps(
-        demonstrations.execute(chain, tmp_path, lambda text: None)["b"].figures
+        demonstrations.execute(chain, LINES, tmp_path, lambda text: None)["b"].figures
     )
     with pytest.raises(demonstrations.DemonstrationError) as caught:
-        run_all([Demonstration("c", "1 / 0", 17)], PROGRAM, tmp_path, lambda text: None)
-    assert caught.value.line == 17
-    assert "ZeroDivisionError" in caught.value.traceback
+        run_all([Demonstration("c", "x = 1\nquadruple(None)", 17)], LINES, tmp_path, lambda text: None)
+    assert caught.value.line == 2  # where PROGRAM multiplies, as if the essay were nothing but PROGRAM
+    assert re.search(r"microgpt\.md:18\b.*(?s:.*)microgpt\.md:5\b.*(?s:.*)microgpt\.md:2\b", caught.value.traceback)
+    assert "TypeError" in caught.value.traceback
 
 
 def test_the_navigation_lists_the_pages_of_the_essay():
     weave.check_navigation(weave.Essay(tangle.decode(weave.ESSAY.read_bytes())))
     with pytest.raises(weave.WeaveError):
         weave.check_navigation(weave.Essay(SMALL))
+
+
+def test_a_demonstration_that_is_not_python():
+    with pytest.raises(weave.WeaveError) as caught:
+        weave.demonstrations_of(weave.Essay(SMALL.replace("print(y)", "print(y")))
+    assert [line for line, _ in caught.value.errors] == [33]
