@@ -6,7 +6,9 @@ import subprocess
 import sys
 
 import pytest
-from programs import ROOT, run
+from programs import ESSAY, PROGRAMS, ROOT, run
+
+import tangle
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -66,9 +68,12 @@ def test_names():
     assert all(re.fullmatch("[a-z]{2,15}", name) for name in names)
 
 
-def test_ruff_is_content():
-    ruff = shutil.which("ruff", path=f"{sys.prefix}/bin") or shutil.which("ruff")
-    if not ruff:
-        pytest.skip("ruff is not installed")
-    done = subprocess.run([ruff, "check", "."], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout
+@pytest.mark.parametrize("linter", ["ruff check", "ty check build/microgpt.py build/efficiency/graph_search.py"])
+def test_linters_are_content(linter):
+    name, *arguments = linter.split()
+    command = shutil.which(name, path=f"{sys.prefix}/bin") or shutil.which(name)
+    if not command:
+        pytest.skip(f"{name} is not installed")
+    command = [command, *arguments, "--output-format", "concise"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, tangle.where(done.stdout, ESSAY.relative_to(ROOT), PROGRAMS)
