@@ -5,7 +5,8 @@ They run in one kernel that has imported the program, the demonstrations in the 
 numbers. Each result is kept in build/cache under a key made from all that it depends on: its code, the definitions of
 the program that this code uses (directly or through others), the keys of the earlier demonstrations whose names it
 reads, the data set, and the versions of Python and the libraries. When one has to run again, those it needs run before
-it, and no others; when none has to, Pweave is not even imported.
+it, and no others; when none has to, Pweave is not even imported. What a slow one and those it needs have left behind is
+kept as well, so that the ones after it can go on from there.
 """
 
 import ast
@@ -16,6 +17,7 @@ import io
 import json
 import platform
 import re
+import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
@@ -23,7 +25,7 @@ from typing import NamedTuple
 import tangle
 
 PRELUDE = """
-import gc, os, sys
+import gc, os, pickle, random, sys
 from pathlib import Path
 from types import SimpleNamespace
 gc.disable()
@@ -37,6 +39,22 @@ microgpt = tangle.load(program, Path("microgpt.md"), Path("build/microgpt.py"), 
 from microgpt import *
 matplotlib.rcParams.update({style!r})
 get_ipython().run_line_magic("xmode", "Plain")
+
+def keep(file, names):  # for a later kernel, if nothing stands in the way
+    values = dict((name, globals()[name]) for name in names if name in globals())
+    local = [name for name in values if getattr(values[name], "__module__", "") == "__main__"]
+    if not local and not getattr(microgpt, "tape", None):
+        try:
+            state = pickle.dumps((random.getstate(), values))
+        except Exception:
+            return
+        Path(file + ".new").write_bytes(state)
+        Path(file + ".new").replace(file)
+
+def recall(file):
+    state, values = pickle.loads(Path(file).read_bytes())
+    random.setstate(state)
+    globals().update(values)
 
 def demonstrate(source, line):  # so that tracebacks show the lines of the essay, of which `line` is the first
     import ast
@@ -58,6 +76,7 @@ STYLE = {
     "figure.constrained_layout.use": True,
 }
 LIBRARIES = ("matplotlib", "Pweave")
+SLOW = 2  # seconds, from which on it is worth to keep what a demonstration leaves behind
 
 
 class Demonstration(NamedTuple):
@@ -102,6 +121,18 @@ def names_in(code):
     return reads, binds
 
 
+def made_anew(code):
+    """Return the names that some code assigns before it mentions them in any other way: it needs no earlier value."""
+    fresh, mentioned = set(), set()
+    for node in ast.parse(code).body:
+        names = [inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)]
+        if isinstance(node, ast.Assign):
+            targets = [inner for target in node.targets for inner in getattr(target, "elts", [target])]
+            fresh |= {t.id for t in targets if isinstance(t, ast.Name) and names.count(t.id) == 1} - mentioned
+        mentioned |= {*names}
+    return fresh
+
+
 def closures(program):
     """Return {global name of a program: the source of everything that it uses, directly or through others}."""
     source, reads = {}, {}
@@ -129,7 +160,8 @@ def dependencies(demonstrations, program, data=b""):
     found, last = {}, {}
     for demonstration in demonstrations:
         reads, binds = names_in(demonstration.code)
-        touched = reads | binds
+        fresh = made_anew(demonstration.code)
+        touched = (reads | binds) - fresh
         needs = sorted({earlier for name in touched if name in last for earlier in last[name]}, key=list(found).index)
         material = [
             environment,
@@ -138,13 +170,17 @@ def dependencies(demonstrations, program, data=b""):
             *(found[name][0] for name in needs),
         ]
         found[demonstration.name] = (hashlib.sha256("\0".join(material).encode()).hexdigest(), needs)
-        for name in binds | {name for name in reads if name in last and not hasattr(builtins, name)}:
+        if demonstration.name.startswith("number-"):
+            continue  # an expression in the prose changes nothing
+        for name in fresh:
+            last[name] = [demonstration.name]
+        for name in touched & (binds | {name for name in last if not hasattr(builtins, name)}):
             last.setdefault(name, []).append(demonstration.name)  # reading may change a thing as well
     return found
 
 
 def look_up(demonstrations, program, build):
-    """Return ({name: Result} from the cache, {name: file} of those that are not there, what has to run for them)."""
+    """Return ({name: Result} from the cache, {name: file} of those that are missing there, the Work to be done)."""
     data = build.parent / "docs" / "names.txt"
     keys = dependencies(demonstrations, program, data.read_bytes() if data.exists() else b"")
     results, missing = {}, {}
@@ -154,12 +190,40 @@ def look_up(demonstrations, program, build):
             results[demonstration.name] = Result(**json.loads(file.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
             missing[demonstration.name] = file
-    wanted, todo = set(), list(missing)
-    while todo:
-        if (name := todo.pop()) not in wanted:
-            wanted.add(name)
-            todo += keys[name][1]
-    return results, missing, [d for d in demonstrations if d.name in wanted]
+    return results, missing, plan(demonstrations, keys, missing, build / "cache")
+
+
+class Work(NamedTuple):
+    """What a kernel has to do."""
+
+    demonstrations: list
+    begin: Path  # a file with what earlier ones left behind, or None
+    leave: dict  # {name of a demonstration: (file to keep what it leaves behind, the names that this comprises)}
+
+
+def plan(demonstrations, keys, missing, cache):
+    """Return the Work for the demonstrations `missing`: they and all that they need, from what is kept if possible."""
+
+    def all_needed(names):
+        found, todo = set(), list(names)
+        while todo:
+            if (name := todo.pop()) not in found:
+                found.add(name)
+                todo += keys[name][1]
+        return found
+
+    code = {demonstration.name: demonstration.code for demonstration in demonstrations}
+    files = {name: cache / f"{key}.state" for name, (key, _) in keys.items()}
+    wanted = [name for name in code if name in all_needed(missing)]
+    begin = None
+    for i, name in reversed([*enumerate(wanted)]):
+        before = {*wanted[: i + 1]}
+        if files[name].exists() and before <= all_needed([name]) and not before & missing.keys():
+            wanted, begin = wanted[i + 1 :], files[name]
+            break
+    leave = {name: (files[name], sorted(set().union(*(names_in(code[n])[1] for n in all_needed([name])))))
+             for name in wanted}  # fmt: skip
+    return Work([d for d in demonstrations if d.name in wanted], begin, leave)
 
 
 def run_all(demonstrations, program, build, report):
@@ -167,10 +231,16 @@ def run_all(demonstrations, program, build, report):
 
     `program` is the list of the Lines of build/microgpt.py; `report` is told what is running.
     """
-    results, missing, wanted = look_up(demonstrations, program, build)
+    results, missing, work = look_up(demonstrations, program, build)
     if not missing:
         return results
-    fresh = execute(wanted, program, build, report)
+    try:
+        fresh = execute(work, program, build, report)
+    except DemonstrationError as error:
+        if error.line or not work.begin:
+            raise
+        work.begin.unlink()  # what was kept cannot be read
+        return run_all(demonstrations, program, build, report)
     for name, file in missing.items():
         results[name] = fresh[name]
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -187,8 +257,8 @@ def in_the_essay(traceback, line):
     return (int(frames[-1][1]), traceback[frames[0].start() :]) if frames else (line, traceback)
 
 
-def execute(demonstrations, program, build, report):
-    """Run demonstrations in one kernel, by Pweave; return {name: Result}; raise DemonstrationError at an error."""
+def execute(work, program, build, report):
+    """Do the Work in one kernel, by Pweave; return {name: Result}; raise DemonstrationError at an error."""
     from nbformat.v4 import output_from_msg
     from pweave import Pweb
     from pweave.formatters.base import PwebFormatter
@@ -206,7 +276,8 @@ def execute(demonstrations, program, build, report):
                 root=str(build.parent), tangler=str(Path(tangle.__file__).parent), style=STYLE,
                 program=[*map(tuple, program)],
             )
-            every = [Demonstration("prelude", prelude, 0), *demonstrations]
+            prelude += f"recall({str(work.begin)!r})\n" if work.begin else ""
+            every = [Demonstration("prelude", prelude, 0), *work.demonstrations]
             self.parsed = [
                 {
                     "type": "code",
@@ -243,11 +314,15 @@ def execute(demonstrations, program, build, report):
 
         def pre_run_hook(self, chunk):
             report(f"running {chunk['name']}")
+            self.start = time.monotonic()
 
         def post_run_hook(self, chunk):
             for output in chunk["result"]:
                 if output["output_type"] == "error":
                     raise DemonstrationError(*in_the_essay("\n".join(output["traceback"]), chunk["start_line"]))
+            if chunk["name"] in work.leave and time.monotonic() - self.start > SLOW:
+                file, names = work.leave[chunk["name"]]
+                self.run_cell(f"keep({str(file)!r}, {names!r})")
 
     class Formatter(PwebFormatter):
         """Collect what each demonstration printed and drew."""
@@ -271,10 +346,9 @@ def execute(demonstrations, program, build, report):
                         texts.append(output["data"].get("text/plain", "") + "\n")
                 self.formatted[chunk["name"]] = Result("".join(texts), figures)
 
-    work = build / "cache"
-    work.mkdir(parents=True, exist_ok=True)
+    (build / "cache").mkdir(parents=True, exist_ok=True)
     with contextlib.redirect_stdout(io.StringIO()):
-        document = Pweb("microgpt.md", informat=Reader, output=str(work / "woven.json"))
+        document = Pweb("microgpt.md", informat=Reader, output=str(build / "cache" / "woven.json"))
         document.setformat(Formatter=Formatter)
         document.run(Processor)
         document.format()

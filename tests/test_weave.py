@@ -221,9 +221,9 @@ def test_what_changes_a_thing_comes_before_what_reads_it_later():
 def test_only_what_is_missing_and_what_it_needs_is_run(tmp_path, monkeypatch):
     ran = []
 
-    def pretend(chain, program, build, report):
-        ran.append("".join(d.name for d in chain))
-        return {d.name: Result(d.code, []) for d in chain}
+    def pretend(work, program, build, report):
+        ran.append("".join(d.name for d in work.demonstrations))
+        return {d.name: Result(d.code, []) for d in work.demonstrations}
 
     monkeypatch.setattr(demonstrations, "execute", pretend)
     first = run_all(CHAIN, LINES, tmp_path, print)
@@ -242,13 +242,39 @@ def test_demonstrations_run_in_one_kernel_and_an_error_is_told(tmp_path):
     assert results["b"].text == "8\n"
     assert len(results["b"].figures) == 1
     assert json.dumps(results["b"].figures) == json.dumps(
-        demonstrations.execute(chain, LINES, tmp_path, lambda text: None)["b"].figures
+        demonstrations.execute(demonstrations.Work(chain, None, {}), LINES, tmp_path, print)["b"].figures
     )
     with pytest.raises(demonstrations.DemonstrationError) as caught:
         run_all([Demonstration("c", "x = 1\nquadruple(None)", 17)], LINES, tmp_path, lambda text: None)
     assert caught.value.line == 2  # where PROGRAM multiplies, as if the essay were nothing but PROGRAM
     assert re.search(r"microgpt\.md:18\b.*(?s:.*)microgpt\.md:5\b.*(?s:.*)microgpt\.md:2\b", caught.value.traceback)
     assert "TypeError" in caught.value.traceback
+
+
+def test_what_a_slow_demonstration_leaves_behind_is_kept(tmp_path, monkeypatch):
+    pytest.importorskip("pweave", reason="Pweave is not installed")
+    monkeypatch.setattr(demonstrations, "SLOW", 0)
+    chain = [Demonstration("a", "random.seed(1)\nx = [double(4)]", 1), Demonstration("b", "y = [x]", 2),
+             Demonstration("c", "print(x is y[0], random.random())", 3)]  # fmt: skip
+    first, said = run_all(chain, LINES, tmp_path, print)["c"], []
+    assert run_all(chain, LINES, tmp_path, said.append)["c"] == first
+    assert said == []
+    last = chain[2]._replace(code="print(x is y[0], random.random()) ")
+    assert run_all([*chain[:2], last], LINES, tmp_path, said.append)["c"] == first
+    assert said == ["running prelude", "running c"]
+    for file in (tmp_path / "cache").glob("*.state"):
+        file.write_bytes(b"damaged")
+    last = chain[2]._replace(code="print(x is y[0], random.random())  ")
+    assert run_all([*chain[:2], last], LINES, tmp_path, said.append)["c"] == first
+    changed = [chain[0]._replace(code="random.seed(1)\nx = [double(5)]"), chain[1], chain[2]._replace(code="print(y)")]
+    assert run_all(changed, LINES, tmp_path, said.append)["c"].text == "[[10]]\n"
+
+
+def test_what_is_made_anew_needs_nothing_earlier():
+    assert demonstrations.made_anew("x = 1\ny = x\nz = z + 1\nw, v = 1, 2\nprint(u)\nu = 1\nif x:\n    t = 1") == {
+        "x", "y", "w", "v"}  # fmt: skip
+    chain = [Demonstration("a", "x = 1", 1), Demonstration("b", "x = 2", 2), Demonstration("c", "print(x)", 3)]
+    assert dependencies(chain, LINES)["c"][1] == ["b"]
 
 
 def test_the_navigation_lists_the_pages_of_the_essay():
