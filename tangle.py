@@ -256,7 +256,7 @@ def edits(program, new, errors):
         block = program[i:j] or program[max(0, i - 1) : i + 1] or [Line("", 1, "")]
         start, indent = block[0].origin, block[0].indent
         if tag != "equal" and [line.origin for line in program[i:j]] != [*range(start, start + len(block))]:
-            errors.append((start, f"an edit belongs to this line or to line {block[-1].origin}: two chunks meet there"))
+            errors.append((start, f"an edit from here to line {block[-1].origin}, where chunks meet: make it here"))
         elif tag != "equal":
             yield start, start + j - i, [line.removeprefix(indent) if line.strip() else line for line in new[k:m]]
 

@@ -263,7 +263,7 @@ def test_the_rest_of_the_essay_keeps_every_byte(folder, ending):
     ("changes", "says"),
     [
         ([("import sys, warnings\n\n", "import sys\n")], r"essay\.md:25: .* line 5"),
-        ([("warnings\n\ndef divide", "warnings\n\nprint()\n\ndef divide")], r"essay\.md:\d+: .*two chunks meet"),
+        ([("warnings\n\ndef divide", "warnings\n\nprint()\n\ndef divide")], r"essay\.md:\d+: .*where chunks meet"),
         ([("print(divide(7))\n", "print(divide(7))\n        <<halve>>\n")], "essay.md:"),
         ([("print(divide(7))\n", "print(divide(7))\n```\n")], "essay.md:"),
         ([("main()\n", "main()")], "odd line end"),
