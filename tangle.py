@@ -182,10 +182,8 @@ def misplaced(target, others=()):
     """Return what is wrong with the path of a target, or None."""
     if {"", ".", ".."} & {*target.split("/")} or re.search(rf"[\\:\0]|^{SUMS}(/|$)", target):
         return "is not a path that can be written in build/: relative, with / between names, and without '..'"
-    for other in others:
-        if f"{other}/".startswith(f"{target}/") or f"{target}/".startswith(f"{other}/"):
-            return f"clashes with {other} on line {others[other].line}: no file is two, or a directory as well"
-    return None
+    clash = [other for other in others if f"{other}/".startswith(f"{target}/") or f"{target}/".startswith(f"{other}/")]
+    return f"clashes with {clash[0]} on line {others[clash[0]].line}: no file is two, or a folder" if clash else None
 
 
 def render(program):
@@ -197,7 +195,8 @@ def check_syntax(program, root, errors):
     """Append an error, with the offending line of the essay and a caret, where a program is not Python."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error")  # a doubtful escape is an error here, with every version of Python
+            for kind in (SyntaxWarning, DeprecationWarning):  # a doubtful escape is an error with every version
+                warnings.simplefilter("error", kind)
             compile(render(program), root.name, "exec", dont_inherit=True)
     except SyntaxError as error:
         line = program[min(error.lineno or 1, len(program)) - 1]

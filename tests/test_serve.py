@@ -10,7 +10,6 @@ from textwrap import dedent
 
 import pytest
 from programs import ROOT
-from test_site import browser  # noqa: F401
 from test_weave import SMALL
 
 pytest.importorskip("mkdocs", reason="mkdocs is not installed")
@@ -70,7 +69,7 @@ def processes(folder):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is sent differently there")
-def test_a_session_of_writing(serving, browser, tmp_path):  # noqa: F811
+def test_a_session_of_writing(serving, browser, tmp_path):
     serving.wait_for(r"woven in .*\n(?s:.*)running greeting(?s:.*)woven in")
     page = browser.new_page(viewport={"width": 900, "height": 600})
     note = page.locator("pre[role=status]")

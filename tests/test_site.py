@@ -16,13 +16,11 @@ from programs import BUILD, ROOT
 
 pytest.importorskip("mkdocs", reason="mkdocs is not installed")
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
 SITE = BUILD / "site"
 PAGES = ["", "text-into-numbers/", "values-that-remember/", "what-can-be-learned/", "the-model/", "how-wrong-was-it/",
          "learning/", "writing/", "the-whole-program/", "the-price-of-a-step/", "how-far-it-is-to-chatgpt/",
          "the-program/", "indexes/", "everything/"]  # fmt: skip
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-             "--disable-component-update", "--disable-sync"]  # fmt: skip
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):
@@ -41,16 +39,6 @@ def site():
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield address
     server.shutdown()
-
-
-@pytest.fixture(scope="session")
-def browser():
-    if not CHROMIUM:
-        pytest.skip("no Chromium on this machine")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

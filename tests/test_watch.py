@@ -75,7 +75,7 @@ def test_a_change_of_a_python_file_concerns_its_tests():
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is sent differently there")
 def test_the_command_follows_a_save_and_ends_with_ctrl_c(tmp_path):
-    for name in ("tangle.py", "microgpt.md", "pyproject.toml"):
+    for name in ("tangle.py", "microgpt.md", "pyproject.toml", "README.md"):
         shutil.copy(ROOT / name, tmp_path)
     ignored = shutil.ignore_patterns("pages", "site", "cache", "__pycache__")
     for name in ("build", "docs", "tests"):
