@@ -15,7 +15,7 @@ import pytest
 from programs import BUILD, ROOT
 
 pytest.importorskip("mkdocs", reason="mkdocs is not installed")
-playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 
 SITE = BUILD / "site"
 PAGES = ["", "text-into-numbers/", "values-that-remember/", "what-can-be-learned/", "the-model/", "how-wrong-was-it/",

@@ -8,6 +8,7 @@ those that failed the last time. A change of a Python file runs the tests in it 
 The tests of the site are left out: docs/weave.py --serve shows it.
 """
 
+import argparse
 import ast
 import json
 import subprocess
@@ -119,6 +120,7 @@ def texts():
 
 def main():
     """Follow what is saved until Ctrl-C; return the exit status."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     before = texts()
     print("waiting for something to be saved; Ctrl-C ends it", flush=True)
     try:
