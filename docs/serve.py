@@ -156,18 +156,24 @@ def update(state, folders, results):
         with contextlib.redirect_stdout(sys.stderr):
             if tangle.update(weave.ESSAY):
                 raise RuntimeError("a program in build/ was edited by hand: see the terminal")
-        results, missing = weave.preview(results)
+        results, missing, wrong = weave.preview(results)
+        message = weave.complaints(weave.WeaveError(wrong)) if wrong else ""
         folder = next(folder for folder in folders if folder != state.site)
         build(folder)
         state.set(site=folder, edition=str(time.time_ns()))
         weave.say(f"woven in {time.monotonic() - start:.1f} s")
-    except (tangle.TangleError, RuntimeError, OSError) as error:
-        message = weave.complaints(error) if isinstance(error, tangle.TangleError) else str(error)
+    except tangle.TangleError as error:
+        message = weave.complaints(error)
+    except (RuntimeError, OSError) as error:
+        message = f"{error.filename}: {error.strerror}" if getattr(error, "filename", None) else str(error)
     except Exception as error:  # a fault of the weaver, which may be what is being edited
         message = f"the weaver failed: {error!r}\n{traceback.format_exc()}"
     if message:
         weave.say(message)
-    state.set(message=message or (f"running {', '.join(missing)} …" if missing else ""))
+    if missing:
+        names = [name for name in missing if not name.startswith("number-")] + ["numbers in the prose"]
+        message += f"\nrunning {', '.join(names)}: their results on the page are still those from before"
+    state.set(message=message.strip())
     return results, missing
 
 

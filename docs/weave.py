@@ -14,6 +14,7 @@ import argparse
 import ast
 import html
 import json
+import os
 import re
 import signal
 import subprocess
@@ -26,6 +27,7 @@ from pygments.token import STANDARD_TYPES, Token
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
+os.environ.setdefault("NO_MKDOCS_2_WARNING", "1")  # Material's end in 2027 is known, and Zensical builds the site, too
 
 from demonstrations import Demonstration, DemonstrationError, Result, look_up, run_all  # noqa: E402
 
@@ -437,14 +439,26 @@ def indexes(essay, renderer):
     )
 
 
-def check(essay, demonstrations, results, update):
-    """Raise WeaveError for what is wrong between prose and results; with `update`, return the text with right numbers."""
-    errors, lines = [], list(essay.lines)
+def check(essay, results):
+    """Raise WeaveError for figures without an alternative text, and for ⟨names⟩ in the prose that no chunk has."""
+    errors = []
     for chunk in essay.chunks:
         if chunk.kind == "demonstration" and results[chunk.name].figures and not options_of(chunk).get("alt"):
             errors.append((chunk.line, f'the figure of {chunk.name} has no alternative text: add alt="…" to its fence'))
+    names = {name.replace("-", " ") for name in essay.definitions}
+    for number, line in enumerate(essay.lines, 1):
+        errors += [
+            (number, f"there is no chunk ⟨{name}⟩") for name in re.findall("⟨([^⟩]+)⟩", line) if name not in names
+        ]
+    if errors:
+        raise WeaveError(errors)
+
+
+def check_numbers(essay, demonstrations, results):
+    """Return (errors, text): the numbers in the prose that are wrong, and the text of the essay with the right ones."""
+    errors, lines = [], list(essay.lines)
     for demonstration in demonstrations:
-        if demonstration.name.startswith("number-"):
+        if demonstration.name.startswith("number-") and demonstration.name in results:
             value = ast.literal_eval(results[demonstration.name].text)
             line = lines[demonstration.line - 1]
             for match in NUMBER.finditer(line):
@@ -452,16 +466,9 @@ def check(essay, demonstrations, results, update):
                 if match[2] == expression_of(demonstration) and right != match[1]:
                     errors.append((demonstration.line, f"the number {match[1]} should be {right}, which is {match[2]}"))
                     lines[demonstration.line - 1] = line.replace(match[0], match[0].replace(match[1], right, 1))
-    names = {name.replace("-", " ") for name in essay.definitions}
-    for number, line in enumerate(essay.lines, 1):
-        errors += [
-            (number, f"there is no chunk ⟨{name}⟩") for name in re.findall("⟨([^⟩]+)⟩", line) if name not in names
-        ]
-    if update:
-        return "\n".join(lines)
     if errors:
-        raise WeaveError(errors)
-    return essay.text
+        errors.append((max(line for line, _ in errors), "docs/weave.py --update writes the right numbers"))
+    return errors, "\n".join(lines)
 
 
 def expression_of(demonstration):
@@ -481,8 +488,12 @@ def demonstrations_of(essay):
     for number, line in enumerate(essay.lines, 1):
         for i, match in enumerate(NUMBER.finditer(line)):
             found.append(Demonstration(f"number-{number}-{i}", f"print(repr({match[2]}))", number))
-    errors = []
+    errors, lines = [], {}
     for demonstration in found:
+        if demonstration.name in lines:
+            taken = f"the name {demonstration.name} is taken by the demonstration on line {lines[demonstration.name]}"
+            errors.append((demonstration.line - 1, taken))
+        lines[demonstration.name] = demonstration.line - 1
         try:
             compile(demonstration.code, demonstration.name, "exec")
         except SyntaxError as error:
@@ -535,18 +546,13 @@ def check_navigation(essay):
     generated = {"the-program/index.md", "indexes/index.md", "everything/index.md"}
     listed = [path for _, path in written if path not in generated]
     wanted = [f"{page.path}index.md" for page in essay.pages]
-    if listed != wanted:
-        page = next(
-            (
-                page
-                for page, path in zip(essay.pages, [*listed, None] + [None] * len(wanted), strict=False)
-                if f"{page.path}index.md" != path
-            ),
-            essay.pages[-1],
-        )
-        raise WeaveError(
-            [(page.start, f"the nav of mkdocs.yml has other pages than the essay; it should be {', '.join(wanted)}")]
-        )
+    for i, page in enumerate(essay.pages):
+        if listed[i : i + 1] != wanted[i : i + 1]:
+            place = f"after {wanted[i - 1]}" if i else "at the beginning"
+            line = f"- {page.title}: {wanted[i]}"
+            raise WeaveError([(page.start, f"the nav of mkdocs.yml needs the line {line!r} for this page, {place}")])
+    if extra := listed[len(wanted) :]:
+        raise WeaveError([(1, f"the nav of mkdocs.yml lists {extra[0]}, but the essay has no such page")])
 
 
 def weave(update=False):
@@ -554,9 +560,13 @@ def weave(update=False):
     essay = Essay(tangle.decode(ESSAY.read_bytes()))
     demonstrations = demonstrations_of(essay)
     results = run_all(demonstrations, essay.program, BUILD, report=say)
-    text = check(essay, demonstrations, results, update)
-    if text != essay.text:
+    check(essay, results)
+    errors, text = check_numbers(essay, demonstrations, results)
+    if errors and not update:
+        raise WeaveError(errors)
+    if errors:
         ESSAY.write_text(text, encoding="utf-8")
+        say(f"microgpt.md: {len(errors) - 1} numbers put right")
         essay = Essay(text)
         results |= run_all(demonstrations_of(essay), essay.program, BUILD, report=say)
     check_navigation(essay)
@@ -564,19 +574,19 @@ def weave(update=False):
 
 
 def preview(old):
-    """Weave the pages without running anything; return (results, names of the demonstrations that have to run).
+    """Weave the pages without running anything; return (results, names of all that has to run, errors in numbers).
 
-    What is not in the cache is taken from the results `old`. Raises WeaveError.
+    What is not in the cache is taken from the results `old`. Raises WeaveError for other errors.
     """
     essay = Essay(tangle.decode(ESSAY.read_bytes()))
     demonstrations = demonstrations_of(essay)
-    results, missing, _ = look_up(demonstrations, essay.program, BUILD)
-    known = [d for d in demonstrations if d.name not in missing]
+    results, missing, work = look_up(demonstrations, essay.program, BUILD)
+    errors, _ = check_numbers(essay, demonstrations, results)
     results |= {name: old.get(name, Result("(has not run yet)", [])) for name in missing}
-    check(essay, known, results, update=False)
+    check(essay, results)
     check_navigation(essay)
     write_pages(essay, results)
-    return results, [*missing]
+    return results, [d.name for d in work.demonstrations], errors
 
 
 def say(text):
@@ -587,7 +597,7 @@ def say(text):
 def complaints(error):
     """Return what there is to say about an error in the essay or in a demonstration, a line for each."""
     if isinstance(error, DemonstrationError):
-        return f"microgpt.md:{error.line}: the demonstration failed\n{error.traceback}"
+        return f"microgpt.md:{error.line}: this failed\n{error.traceback}"
     return "\n".join(f"microgpt.md:{line}: {message}" for line, message in error.errors)
 
 

@@ -99,14 +99,16 @@ def test_a_session_of_writing(serving, browser, tmp_path):
     # a chunk: what depends on it runs, and nothing else
     after = serving.save(ESSAY.replace("2 * x", "3 * x").replace("four is 8", "four is 12"))
     page.wait_for_selector("#demonstration-twice .output:has-text('12')", timeout=30_000)
-    assert re.findall(r"running (\S+)", serving.log.read_text()[after:]) == ["prelude", "twice", "number-36-0"]
+    said = serving.log.read_text()[after:]
+    assert re.findall(r"^running (\S+)$", said, re.M) == ["prelude", "twice", "number-36-0"]
 
     # a number that is wrong, a demonstration that fails: both with their lines
     serving.save(ESSAY.replace("four is 8", "four is 9"))
     shows("microgpt.md:36: the number 9 should be 8")
+    assert "Twice four is 9" in page.inner_text("article")  # the results are right, so they are shown
     serving.save(ESSAY.replace('print("hello")', "one = 1\none / 0"))
     shows("ZeroDivisionError")
-    told = r"microgpt\.md:40: the demonstration failed\s+File .*microgpt\.md:40\b.*\s+one / 0"
+    told = r"microgpt\.md:40: this failed\s+File .*microgpt\.md:40\b.*\s+one / 0"
     assert re.search(told, note.inner_text())
 
     # settings that are wrong, and a weaver that is

@@ -122,11 +122,10 @@ def test_numbers_are_shown_without_their_source_and_checked(essay):
     found = weave.demonstrations_of(essay)
     assert [d.name for d in found] == ["twice", "number-36-0"]
     right, wrong = ({"twice": Result("8\n", []), "number-36-0": Result(value, [])} for value in ("8\n", "9\n"))
-    assert weave.check(essay, found, right, update=False) == SMALL
-    with pytest.raises(weave.WeaveError) as caught:
-        weave.check(essay, found, wrong, update=False)
-    assert caught.value.errors == [(36, "the number 8 should be 9, which is double(4)")]
-    assert "is 9<!-- = double(4) -->" in weave.check(essay, found, wrong, update=True)
+    assert weave.check_numbers(essay, found, right) == ([], SMALL)
+    errors, text = weave.check_numbers(essay, found, wrong)
+    assert errors[0] == (36, "the number 8 should be 9, which is double(4)")
+    assert "is 9<!-- = double(4) -->" in text
 
 
 @pytest.mark.parametrize(
@@ -145,9 +144,8 @@ def test_numbers_are_written_like_those_before(text, value, right):
 
 
 def test_a_figure_needs_an_alternative_text(essay):
-    found = [d for d in weave.demonstrations_of(essay) if d.name == "twice"]
     with pytest.raises(weave.WeaveError) as caught:
-        weave.check(essay, found, {"twice": Result("", ["<svg/>"])}, update=False)
+        weave.check(essay, {"twice": Result("", ["<svg/>"])})
     assert caught.value.errors[0][0] == 31
     assert "alternative text" in caught.value.errors[0][1]
 
@@ -155,7 +153,7 @@ def test_a_figure_needs_an_alternative_text(essay):
 def test_a_name_in_the_prose_that_is_no_chunk():
     essay = weave.Essay(SMALL.replace("⟨a part⟩", "⟨nothing⟩"))
     with pytest.raises(weave.WeaveError) as caught:
-        weave.check(essay, [], {"twice": Result("", [])}, update=False)
+        weave.check(essay, {"twice": Result("", [])})
     assert caught.value.errors == [(3, "there is no chunk ⟨nothing⟩")]
 
 
@@ -279,8 +277,20 @@ def test_what_is_made_anew_needs_nothing_earlier():
 
 def test_the_navigation_lists_the_pages_of_the_essay():
     weave.check_navigation(weave.Essay(tangle.decode(weave.ESSAY.read_bytes())))
-    with pytest.raises(weave.WeaveError):
-        weave.check_navigation(weave.Essay(SMALL))
+    more = tangle.decode(weave.ESSAY.read_bytes()).replace("\n# Writing\n", "\n# A pause\n\n# Writing\n")
+    with pytest.raises(weave.WeaveError) as caught:
+        weave.check_navigation(weave.Essay(more))
+    assert "'- A pause: a-pause/index.md' for this page, after learning/index.md" in caught.value.errors[0][1]
+    fewer = tangle.decode(weave.ESSAY.read_bytes()).replace("\n# How far", "\n## How far")
+    with pytest.raises(weave.WeaveError) as caught:
+        weave.check_navigation(weave.Essay(fewer))
+    assert "lists how-far-it-is-to-chatgpt/index.md" in caught.value.errors[0][1]
+
+
+def test_two_demonstrations_of_one_name():
+    with pytest.raises(weave.WeaveError) as caught:
+        weave.demonstrations_of(weave.Essay(SMALL + '\n```python name="twice"\nprint(1)\n```\n'))
+    assert caught.value.errors == [(38, "the name twice is taken by the demonstration on line 31")]
 
 
 def test_a_demonstration_that_is_not_python():
