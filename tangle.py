@@ -272,8 +272,9 @@ def stitch(data, programs, edited):
     data = "".join(essay).encode()
     made = {} if errors else {target: render(program).encode() for target, program in tangle(decode(data)).items()}
     if not errors and not edited.items() <= made.items():
-        problem = "cannot make all edits exactly: a chunk used twice, a line indented less, or an odd line end?"
-        errors.append((min(changes, default=(1,))[0], problem))
+        wrong = ", ".join(path for path in edited if edited[path] != made.get(path))
+        problem = "a chunk edited in one place of several, a line indented less, or an odd line end?"
+        errors.append((min(changes, default=(1,))[0], f"{wrong} would come out otherwise than edited: {problem}"))
     if errors:
         raise TangleError(errors)
     return data

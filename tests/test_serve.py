@@ -15,7 +15,7 @@ from test_weave import SMALL
 pytest.importorskip("mkdocs", reason="mkdocs is not installed")
 pytest.importorskip("pweave", reason="Pweave is not installed")
 
-ESSAY = SMALL + dedent("""
+WRITTEN = SMALL + dedent("""
     ```python name="greeting"
     print("hello")
     ```
@@ -56,7 +56,7 @@ def serving(tmp_path):
     nav = "".join(f"  - {page}index.md\n" for page in ("", "two/", "the-program/", "indexes/", "everything/"))
     settings = re.sub(r"^nav:\n(  .*\n)+", "nav:\n" + re.sub("- (.*)", r"- \1: \1", nav), settings, flags=re.M)
     (tmp_path / "mkdocs.yml").write_text(settings, encoding="utf-8")
-    (tmp_path / "microgpt.md").write_text(ESSAY, encoding="utf-8")
+    (tmp_path / "microgpt.md").write_text(WRITTEN, encoding="utf-8")
     serving = Serving(tmp_path)
     yield serving
     serving.process.kill()
@@ -82,7 +82,7 @@ def test_a_session_of_writing(serving, browser, tmp_path):
 
     # prose: the page follows, and stays where it was; nothing runs
     page.evaluate("window.scrollTo(0, 700)")
-    after = serving.save(ESSAY.replace("A paragraph.", "Another paragraph.", 1))
+    after = serving.save(WRITTEN.replace("A paragraph.", "Another paragraph.", 1))
     shows("Another paragraph.")
     page.wait_for_load_state("load")
     page.wait_for_function("window.scrollY === 700")
@@ -90,23 +90,23 @@ def test_a_session_of_writing(serving, browser, tmp_path):
     assert "running" not in serving.log.read_text()[after:]
 
     # code that is wrong: the last good page stays, with the line
-    serving.save(ESSAY.replace("return 2 * x", "return 2 *"))
+    serving.save(WRITTEN.replace("return 2 * x", "return 2 *"))
     shows("microgpt.md:17: invalid syntax")
     assert "Another paragraph." in page.inner_text("article")
-    serving.save(ESSAY)
+    serving.save(WRITTEN)
     page.wait_for_function("document.querySelector('pre[role=status]').hidden")
 
     # a chunk: what depends on it runs, and nothing else
-    after = serving.save(ESSAY.replace("2 * x", "3 * x").replace("four is 8", "four is 12"))
+    after = serving.save(WRITTEN.replace("2 * x", "3 * x").replace("four is 8", "four is 12"))
     page.wait_for_selector("#demonstration-twice .output:has-text('12')", timeout=30_000)
     said = serving.log.read_text()[after:]
     assert re.findall(r"^running (\S+)$", said, re.M) == ["prelude", "twice", "number-36-0"]
 
     # a number that is wrong, a demonstration that fails: both with their lines
-    serving.save(ESSAY.replace("four is 8", "four is 9"))
+    serving.save(WRITTEN.replace("four is 8", "four is 9"))
     shows("microgpt.md:36: the number 9 should be 8")
     assert "Twice four is 9" in page.inner_text("article")  # the results are right, so they are shown
-    serving.save(ESSAY.replace('print("hello")', "one = 1\none / 0"))
+    serving.save(WRITTEN.replace('print("hello")', "one = 1\none / 0"))
     shows("ZeroDivisionError")
     told = r"microgpt\.md:40: this failed\s+File .*microgpt\.md:40\b.*\s+one / 0"
     assert re.search(told, note.inner_text())
@@ -118,7 +118,7 @@ def test_a_session_of_writing(serving, browser, tmp_path):
     (tmp_path / "mkdocs.yml").write_text(settings, encoding="utf-8")
 
     # Ctrl-C while something runs: all of it ends
-    after = serving.save(ESSAY.replace('print("hello")', "import time; time.sleep(100)"))
+    after = serving.save(WRITTEN.replace('print("hello")', "import time; time.sleep(100)"))
     serving.wait_for("running greeting", after)
     serving.process.send_signal(signal.SIGINT)
     assert serving.process.wait(20) == 130

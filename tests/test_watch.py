@@ -96,6 +96,8 @@ def test_the_command_follows_a_save_and_ends_with_ctrl_c(tmp_path):
         text = essay.read_text(encoding="utf-8")
         essay.write_text(text.replace("    while tape:\n", "    while tape\n", 1), encoding="utf-8")
         wait_for("expected ':'")
+        essay.write_text(text + "\nOne more paragraph.\n", encoding="utf-8")
+        wait_for("are concerned")
         essay.write_text(text.replace("⟨", "⟨no such "), encoding="utf-8")
         wait_for("FAILED tests/test_tangle.py::test_every_name_in_the_prose_exists")
         process.send_signal(signal.SIGINT)

@@ -4,13 +4,16 @@
 
 After a save of microgpt.md the programs are tangled. Then those tests run that use a function or class that has
 changed, directly or through others, those that run a whole program that has changed, those that read the essay, and
-those that failed the last time. A change of a Python file runs the tests in it or those that import it. Ctrl-C ends it.
-The tests of the site are left out: docs/weave.py --serve shows it.
+those that failed the last time; a save in the meantime starts them again. A change of a Python file runs the tests in
+it or those that import it. After three failures it waits for you. Ctrl-C ends it. The tests of the site are left out:
+docs/weave.py --serve shows it.
 """
 
 import argparse
 import ast
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -118,15 +121,29 @@ def texts():
     return {target: file.read_text(encoding="utf-8") for target, file in files.items() if file.exists()}
 
 
+def stop(process):
+    """End a run of pytest as Ctrl-C would, so that what its tests have started ends as well."""
+    if process and process.poll() is None:
+        process.send_signal(signal.SIGINT if os.name == "posix" else signal.SIGTERM)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
 def main():
     """Follow what is saved until Ctrl-C; return the exit status."""
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    before = texts()
+    before, process, pending = texts(), None, []
     print("waiting for something to be saved; Ctrl-C ends it", flush=True)
     try:
         for changed in follow(FOLLOWED):
+            if process and process.poll() is not None:
+                process, pending = None, []
             if not changed:
                 continue
+            stop(process)  # it would test a mixture of old and new
             names = set()
             if ESSAY in changed:
                 try:
@@ -136,13 +153,15 @@ def main():
                     print(*(f"microgpt.md:{line}: {message}" for line, message in error.errors), sep="\n", flush=True)
                     continue
                 names, before = changed_names(before, texts()), texts()
-            wanted = [*dict.fromkeys([*select(changed, names), *failed()])]
+            pending = [*dict.fromkeys([*pending, *select(changed, names), *failed()])]
             saved = ", ".join(sorted(file.name for file in changed))
-            print(f"\n{saved}: {len(wanted)} tests or files of tests are concerned", flush=True)
-            if wanted:
-                subprocess.run([sys.executable, "-m", "pytest", "-q", *wanted], cwd=ROOT, check=False)
+            print(f"\n{saved}: {len(pending)} tests or files of tests are concerned", flush=True)
+            if pending:
+                process = subprocess.Popen([sys.executable, "-m", "pytest", "-q", "--maxfail=3", *pending], cwd=ROOT)
     except KeyboardInterrupt:
         return 130
+    finally:
+        stop(process)
 
 
 if __name__ == "__main__":
