@@ -214,8 +214,8 @@ def plan(demonstrations, keys, missing, cache):
 
     code = {demonstration.name: demonstration.code for demonstration in demonstrations}
     files = {name: cache / f"{key}.state" for name, (key, _) in keys.items()}
-    wanted = [name for name in code if name in all_needed(missing)]
-    begin = None
+    needed = all_needed(missing)
+    wanted, begin = [name for name in code if name in needed], None
     for i, name in reversed([*enumerate(wanted)]):
         before = {*wanted[: i + 1]}
         if files[name].exists() and before <= all_needed([name]) and not before & missing.keys():
@@ -253,7 +253,7 @@ def run_all(demonstrations, program, build, report):
 def in_the_essay(traceback, line):
     """Return (line, traceback) of an error, from where the traceback reaches the essay; `line` if it does not."""
     traceback = re.sub(r"\x1b\[[\d;]*m", "", traceback)
-    frames = [*re.finditer(r"^  File \S*microgpt\.md:(\d+).*", traceback, re.M)]
+    frames = [*re.finditer(r"^  File .*?microgpt\.md:(\d+).*", traceback, re.M)]
     return (int(frames[-1][1]), traceback[frames[0].start() :]) if frames else (line, traceback)
 
 

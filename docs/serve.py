@@ -198,13 +198,13 @@ def serve(port):
                 if restart := any(file.suffix == ".py" for file in changed):
                     break
                 outcome = runner.outcome()
-                if outcome:
-                    state.set(message=outcome)
-                if changed or results is None or outcome == "":
+                if changed or results is None or outcome is not None:
                     runner.stop()
                     results, missing = update(state, folders, results or {})
-                    if missing and outcome is None:
+                    if missing and (changed or outcome is None):
                         runner.start()
+                    elif missing:
+                        state.set(message=outcome)  # what is missing has just failed
         except KeyboardInterrupt:
             return 130
         finally:

@@ -102,6 +102,11 @@ def test_a_session_of_writing(serving, browser, tmp_path):
     said = serving.log.read_text()[after:]
     assert re.findall(r"^running (\S+)$", said, re.M) == ["prelude", "twice", "number-36-0"]
 
+    # with a result that makes a number wrong, page and message follow as well
+    serving.save(WRITTEN.replace("2 * x", "4 * x"))
+    page.wait_for_selector("#demonstration-twice .output:has-text('16')", timeout=30_000)
+    shows("microgpt.md:36: the number 8 should be 16")
+
     # a number that is wrong, a demonstration that fails: both with their lines
     serving.save(WRITTEN.replace("four is 8", "four is 9"))
     shows("microgpt.md:36: the number 9 should be 8")

@@ -124,7 +124,7 @@ def test_numbers_are_shown_without_their_source_and_checked(essay):
     right, wrong = ({"twice": Result("8\n", []), "number-36-0": Result(value, [])} for value in ("8\n", "9\n"))
     assert weave.check_numbers(essay, found, right) == ([], SMALL)
     errors, text = weave.check_numbers(essay, found, wrong)
-    assert errors[0] == (36, "the number 8 should be 9, which is double(4)")
+    assert errors[0] == (36, "the number 8 should be 9, which is double(4) (--update writes it)")
     assert "is 9<!-- = double(4) -->" in text
 
 
