@@ -177,11 +177,21 @@ def update(state, folders, results):
     return results, missing
 
 
+def broken(files):
+    """Return what is wrong with the syntax of some Python files, or nothing."""
+    for file in files:
+        try:
+            compile(file.read_text(encoding="utf-8"), file.name, "exec")
+        except (SyntaxError, ValueError) as error:
+            return f"{file.name}: {error}"
+    return ""
+
+
 def serve(port):
     """Serve the site until Ctrl-C; return the exit status."""
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
-            signal.signal(getattr(signal, name), lambda *_: sys.exit(143))
+            signal.signal(getattr(signal, name), signal.default_int_handler)  # as Ctrl-C
     with tempfile.TemporaryDirectory(prefix="microgpt-") as temporary:
         folders = [Path(temporary) / name for name in ("a", "b")]
         state, runner, results, restart = State(folders[0]), Runner(), None, False
@@ -195,7 +205,12 @@ def serve(port):
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
             for changed in follow(FOLLOWED):
-                if restart := any(file.suffix == ".py" for file in changed):
+                if program := [file for file in changed if file.suffix == ".py" and file.exists()]:
+                    if problem := broken(program):
+                        weave.say(problem)
+                        state.set(message=problem)
+                        continue
+                    restart = True
                     break
                 outcome = runner.outcome()
                 if changed or results is None or outcome is not None:

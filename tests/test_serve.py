@@ -59,13 +59,27 @@ def serving(tmp_path):
     (tmp_path / "microgpt.md").write_text(WRITTEN, encoding="utf-8")
     serving = Serving(tmp_path)
     yield serving
-    serving.process.kill()
+    serving.process.terminate()
+    try:
+        serving.process.wait(20)
+    finally:
+        serving.process.kill()
 
 
-def processes(folder):
-    """Return the command lines of the processes that have to do with a folder, where the system tells."""
-    listed = subprocess.run(["ps", "ax", "-o", "args"], capture_output=True, text=True, check=False).stdout
-    return [line for line in listed.splitlines() if str(folder) in line or "docs/weave.py --serve 0" in line]
+def processes():
+    """Return {process: its parent} of all that run, where the system tells."""
+    if not shutil.which("ps"):
+        return {}
+    listed = subprocess.run(["ps", "ax", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    return dict(map(int, line.split()) for line in listed.splitlines())
+
+
+def started_by(process):
+    """Return all processes that a process has started, directly or through others."""
+    found, parents = {process}, processes()
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found - {process}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is sent differently there")
@@ -75,7 +89,7 @@ def test_a_session_of_writing(serving, browser, tmp_path):
     note = page.locator("pre[role=status]")
 
     def shows(text):
-        page.wait_for_function("text => document.body.innerText.includes(text)", arg=text, timeout=20_000)
+        page.wait_for_function("text => document.body?.innerText.includes(text)", arg=text, timeout=20_000)
 
     page.goto(serving.address + "two/")
     assert "8" in page.inner_text("#demonstration-twice .output")
@@ -94,7 +108,7 @@ def test_a_session_of_writing(serving, browser, tmp_path):
     shows("microgpt.md:17: invalid syntax")
     assert "Another paragraph." in page.inner_text("article")
     serving.save(WRITTEN)
-    page.wait_for_function("document.querySelector('pre[role=status]').hidden")
+    page.wait_for_function("document.querySelector('pre[role=status]')?.hidden")
 
     # a chunk: what depends on it runs, and nothing else
     after = serving.save(WRITTEN.replace("2 * x", "3 * x").replace("four is 8", "four is 12"))
@@ -116,25 +130,35 @@ def test_a_session_of_writing(serving, browser, tmp_path):
     told = r"microgpt\.md:40: this failed\s+File .*microgpt\.md:40\b.*\s+one / 0"
     assert re.search(told, note.inner_text())
 
-    # settings that are wrong, and a weaver that is
+    # settings that are wrong
     settings = (tmp_path / "mkdocs.yml").read_text(encoding="utf-8")
     (tmp_path / "mkdocs.yml").write_text(settings + "no such setting: [", encoding="utf-8")
     shows("mkdocs.yml")
     (tmp_path / "mkdocs.yml").write_text(settings, encoding="utf-8")
 
+    # a weaver that is wrong, and then another one
+    weaver = tmp_path / "docs" / "weave.py"
+    source = weaver.read_text(encoding="utf-8")
+    weaver.write_text(source + "x = (", encoding="utf-8")
+    shows("weave.py: '(' was never closed")
+    after = len(serving.log.read_text())
+    weaver.write_text(source + "# the same", encoding="utf-8")
+    serving.wait_for("serving on(?s:.*)woven in", after)
+
     # Ctrl-C while something runs: all of it ends
     after = serving.save(WRITTEN.replace('print("hello")', "import time; time.sleep(100)"))
     serving.wait_for("running greeting", after)
+    started = started_by(serving.process.pid)
+    assert len(started) >= 2 or not shutil.which("ps")  # the weave, and its kernel
     serving.process.send_signal(signal.SIGINT)
     assert serving.process.wait(20) == 130
     shows("the server has stopped")
     page.close()
-    if shutil.which("ps"):
-        for _ in range(50):
-            if not processes(tmp_path):
-                break
-            time.sleep(0.1)
-        assert processes(tmp_path) == []
+    for _ in range(50):
+        if not started & processes().keys():
+            break
+        time.sleep(0.1)
+    assert not started & processes().keys()
 
 
 def test_a_port_that_is_taken(serving):
