@@ -136,9 +136,11 @@ def main():
     """Follow what is saved until Ctrl-C; return the exit status."""
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     before, process, pending = texts(), None, []
+    saves = follow(FOLLOWED)
+    next(saves)  # from here on nothing is missed
     print("waiting for something to be saved; Ctrl-C ends it", flush=True)
     try:
-        for changed in follow(FOLLOWED):
+        for changed in saves:
             if process and process.poll() is not None:
                 process, pending = None, []
             if not changed:
