@@ -241,13 +241,8 @@ def run_all(demonstrations, program, build, report):
             raise
         work.begin.unlink()  # what was kept cannot be read
         return run_all(demonstrations, program, build, report)
-    for name, file in missing.items():
-        results[name] = fresh[name]
-        file.parent.mkdir(parents=True, exist_ok=True)
-        temporary = file.with_name(f".{file.name}")
-        temporary.write_text(json.dumps(fresh[name]._asdict()), encoding="utf-8")
-        temporary.replace(file)
-    return results
+    tangle.write([(file, json.dumps(fresh[name]._asdict()).encode()) for name, file in missing.items()])
+    return results | {name: fresh[name] for name in missing}
 
 
 def in_the_essay(traceback, line):

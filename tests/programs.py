@@ -35,6 +35,11 @@ def run(*arguments, program=MICROGPT, python=sys.executable, cwd=ROOT, **options
     )  # fmt: skip
 
 
+def snapshot(folder):
+    """Return {path: bytes} of all files in a folder."""
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 def flags(**changes):
     """Return the flags that `train` and `sample` read, small unless said otherwise."""
     return SimpleNamespace(**{"n_head": 2, "block_size": 8, "num_steps": 10, "learning_rate": 0.01, "temperature": 0.5}

@@ -10,7 +10,7 @@ import sys
 from contextlib import redirect_stderr, redirect_stdout
 
 import pytest
-from programs import BUILD, ESSAY, MICROGPT, PROGRAMS, ROOT, load, run
+from programs import BUILD, ESSAY, MICROGPT, PROGRAMS, ROOT, load, run, snapshot
 
 import tangle
 
@@ -91,9 +91,8 @@ def test_what_is_underlined_is_in_the_essay_as_well(folder):
 
 
 def test_pdb_stops_in_the_essay(folder):
-    command = [sys.executable, "-m", "pdb", "tangle.py", "essay.md", "--run", "small.py"]
-    done = subprocess.run(command, cwd=folder, input="b essay.md:31\nc\np i\nw\nq\n", capture_output=True, check=False,
-                          encoding="utf-8", env={**os.environ, "PYTHONUTF8": "1"})  # fmt: skip
+    done = run("pdb", "tangle.py", "essay.md", "--run", "small.py", program="-m", cwd=folder,
+               input="b essay.md:31\nc\np i\nw\nq\n")  # fmt: skip
     assert f"Breakpoint 1 at {folder / 'essay.md'}:31" in done.stdout
     assert "essay.md(31)main()\n-> print(divide(7))" in done.stdout
 
@@ -102,9 +101,8 @@ def test_a_restart_of_pdb_does_not_hand_the_program_s_flags_to_the_tangler(folde
     call(folder)
     program = folder / "build" / "small.py"
     program.write_text("precious\n")
-    command = [sys.executable, "-m", "pdb", "tangle.py", "essay.md", "--run", "small.py", "--force"]
-    done = subprocess.run(command, cwd=folder, input="c\nc\nc\nq\n", capture_output=True, check=False, encoding="utf-8",
-                          env={**os.environ, "PYTHONUTF8": "1"})  # fmt: skip
+    done = run("pdb", "tangle.py", "essay.md", "--run", "small.py", "--force", program="-m", cwd=folder,
+               input="c\nc\nc\nq\n")  # fmt: skip
     assert done.stdout.count("ZeroDivisionError") + done.stderr.count("ZeroDivisionError") >= 2
     assert program.read_text() == "precious\n"
 
@@ -117,9 +115,8 @@ def test_a_chain_of_calls_over_several_lines(folder):
 
 def test_a_profile_names_the_essay(folder):
     (folder / "essay.md").write_text(SMALL.replace("len(ä) - 1", "len(ä)"), encoding="utf-8")
-    command = [sys.executable, "-W", "ignore", "-m", "cProfile", "tangle.py", "essay.md", "--run", "small.py"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, encoding="utf-8",
-                          env={**os.environ, "PYTHONUTF8": "1"})  # fmt: skip
+    done = run("cProfile", "tangle.py", "essay.md", "--run", "small.py", program="-m", cwd=folder,
+               env={"PYTHONWARNINGS": "ignore"})  # fmt: skip
     assert "essay.md:6(divide)" in done.stdout
 
 
@@ -382,10 +379,6 @@ def quietly(*arguments, **options):
             return 1
 
 
-def contents(folder):
-    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
 @pytest.mark.parametrize("seed", range(4))
 def test_a_stitch_is_exact_or_nothing_happens(tmp_path, seed):
     r, exact = random.Random(seed), 0
@@ -400,14 +393,14 @@ def test_a_stitch_is_exact_or_nothing_happens(tmp_path, seed):
             if path.exists() and r.random() < 0.7:
                 path.write_bytes(random_edit(r, path.read_bytes().decode()).encode())
                 wanted[path] = path.read_bytes()
-        before = contents(tmp_path)
+        before = snapshot(tmp_path)
         if quietly(essay, carry=True) == 0:
             exact += 1
             assert essay.read_bytes().count(b"Prose.") == prose
         else:
-            assert contents(tmp_path) == before
+            assert snapshot(tmp_path) == before
         assert {path: path.read_bytes() for path in wanted} == wanted
-        if contents(tmp_path) != before:
+        if snapshot(tmp_path) != before:
             assert quietly(essay, check=True) == 0
     assert exact > 25
 

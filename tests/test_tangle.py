@@ -14,7 +14,7 @@ from textwrap import dedent
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from programs import BUILD, ESSAY, ROOT, run
+from programs import BUILD, ESSAY, ROOT, run, snapshot
 
 from tangle import TangleError, parse, render, tangle
 
@@ -234,10 +234,6 @@ def test_wrong_call(essay):
 
 HELLO = ROOT_CHUNK + "print('hello')\n```\n"
 BYE = HELLO.replace("hello", "bye")
-
-
-def snapshot(folder):
-    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_a_file_that_would_not_change_is_not_touched(essay):

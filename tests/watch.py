@@ -21,6 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
 
+import weave  # noqa: E402
 from demonstrations import closures  # noqa: E402
 from follow import follow  # noqa: E402
 
@@ -152,7 +153,7 @@ def main():
                     if tangle.update(ESSAY):
                         continue
                 except tangle.TangleError as error:
-                    print(*(f"microgpt.md:{line}: {message}" for line, message in error.errors), sep="\n", flush=True)
+                    print(weave.complaints(error), flush=True)
                     continue
                 names, before = changed_names(before, texts()), texts()
             pending = [*dict.fromkeys([*pending, *select(changed, names), *failed()])]
