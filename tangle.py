@@ -13,29 +13,38 @@ usage: python3 tangle.py [ESSAY] [--check | --force | --stitch | --where PLACE �
 The essay is Markdown. Prose is prose; what counts are fences of three backticks at the start of a line:
 
     ``` python {file=microgpt.py}    a root: the program build/microgpt.py begins here
-    ``` python {#attention}          a definition; the same name again continues it
+    ``` python {#attention}          a definition: a chunk is all fences of one name, in their order
         <<scaled-dot-product>>       a reference, alone on its line: the chunk of that name is put here,
                                      and every line of it gets the indentation of the reference
-    ```python name="loss"            a demonstration: run when the essay is woven, never tangled
+    ```python name="loss"            a demonstration: run when the essay is woven, never tangled (, option="…")
     ```text                          an illustration: shown as it is, in any language but python
 
 Names are lower-case letters, digits and hyphens. The blank after the backticks keeps the weaver from running a chunk.
-Inside a fence of four or more backticks nothing counts. Other languages (``` c {file=fast.c}) work in the same way.
+Other languages (``` c {file=fast.c}) work in the same way. After its file a root may have other attributes, which mean
+nothing here: ``` python {file=fast.py needs=numpy}. Longer or indented fences, and those of tildes, are verbatim:
+nothing counts in them.
 
 All errors are found in one go, first those of chunks, then Python that does not compile, and printed as ESSAY:LINE:
-MESSAGE; then the exit status is 1 and nothing is written.
+MESSAGE; then the exit status is 1 and nothing is written. Chunks may be nested a hundred deep.
 
-Programs are written only where they change, each in one move, and their sums go to build/SHA256SUMS. A program whose
-sum is not recorded there was edited by hand: it is shown as a diff and kept, and so is one that has lost its root.
+Programs are written only where they change, all or none, and their sums go to build/SHA256SUMS. A program whose sum is
+not recorded there was edited by hand: it is shown as a diff and kept, and so is one that has lost its root.
 --stitch changes the essay only if exactly the edited programs come out of it; others that share their chunks follow.
 Lines put in where two chunks meet go to the one they touch, text to text, blank to blank; in doubt they are refused.
+
+For other programs this file is a module: parse(text) finds the fences of an essay, tangle(text) makes all programs,
+and expand(fences, chunks) the lines of some fences.
 """
 
 import argparse
 import ast
+import bisect
+import collections
+import contextlib
 import difflib
 import hashlib
 import io
+import itertools
 import os
 import re
 import signal
@@ -45,29 +54,40 @@ import warnings
 from pathlib import Path
 from typing import NamedTuple
 
+# ---------------------------------------------------------------------------------------------------------------------
+# The language: what a fence is
+
 NAME = r"[a-z][a-z0-9-]*"
-HEADER = re.compile(rf"``` (?P<language>[\w+-]+) \{{(?:#(?P<name>{NAME})|file=(?P<file>[^\s{{}}\"']+))\}}\s*")
-OPTION = r'\w+=(?:"[^"]*"|\w+)'
-DEMONSTRATION = re.compile(rf'```python (?=.*\bname="(?P<name>{NAME})")(?P<options>{OPTION}(?:,\s*{OPTION})*)\s*')
-REFERENCE = re.compile(rf"(\s*)<<({NAME})>>\s*")
-SUMS = "SHA256SUMS"
-STALE = "not what the essay says: run tangle.py"
-EDITED = "edited by hand (--stitch carries this over to the essay, --force drops it)"
-DIVERGED = "edited by hand, from other code than the essay has now: bring the two together, then use --force"
+ATTRIBUTE = r"[a-z]+=[^\s{}\"']+"
+TARGET = rf"file=(?P<file>[^\s{{}}\"']+)(?P<attributes>(?: {ATTRIBUTE})*)"
+HEADER = re.compile(rf"``` (?P<language>[\w+-]+) \{{(?:#(?P<name>{NAME})|{TARGET})\}}\s*")
+OPTION = r'\w+="[^"]*"'
+DEMONSTRATION = re.compile(rf'```python (?=(?:.*\s)?name="(?P<name>{NAME})")(?P<options>{OPTION}(?:,\s*{OPTION})*)\s*')
+REFERENCE = re.compile(rf"(?P<indent>\s*)<<(?P<name>{NAME})>>\s*")
+VERBATIM = re.compile(r" {0,3}(?P<mark>`{3,}(?!.*`)|~{3,})")
+DEEPEST = 100  # levels of chunks in chunks
+LARGEST = 1_000_000  # lines of a program
 
 
-class Chunk(NamedTuple):
-    """A fenced block of the essay. Its fence stands at line `line` (counted from 1), its code in the lines after."""
-    kind: str  # "root", "definition", "demonstration" or "illustration"
-    name: str  # of the chunk; for a root its target, a path below build/; nothing for an illustration
+class Fence(NamedTuple):
+    """A fenced block of the essay: it opens on line `line` (counted from 1), and its code stands on those after it."""
+
+    kind: str  # "root", "definition", "demonstration", "illustration" or "verbatim"
+    name: str  # of the chunk or demonstration; of a root its target, a path below build/; else nothing
     language: str
-    options: str  # of a demonstration, as written
+    options: dict  # {name: text} of a demonstration, {attribute: text} of a root
     line: int
     code: list
+
+    @property
+    def end(self):
+        """The line on which it closes."""
+        return self.line + len(self.code) + 1
 
 
 class Line(NamedTuple):
     """A line of a program: where it comes from in the essay, and how far the references on the way indented it."""
+
     text: str
     origin: int  # number of the line in the essay, from 1
     indent: str
@@ -75,124 +95,186 @@ class Line(NamedTuple):
 
 class TangleError(Exception):
     """What is wrong with an essay: `errors` is a list of (line, message), sorted."""
-    errors = property(lambda self: sorted(set(self.args[0])))
+
+    def __init__(self, errors):
+        super().__init__(errors)
+        self.errors = sorted(set(errors))
 
 
-def parse(text, errors):
-    """Return the chunks of an essay in their order; append (line, message) to `errors` for what is malformed."""
-    chunks, chunk, verbatim = [], None, None
+def parse(text):
+    """Return (fences, errors) of an essay: its fences in their order, and (line, message) for all that is malformed."""
+    fences, errors, fence, closing = [], [], None, None
     for number, line in enumerate(text.split("\n"), 1):
         if "\0" in line:
             errors.append((number, "a NUL byte: this is not a text file"))
-        if verbatim:
-            verbatim = None if re.fullmatch(rf"{verbatim}{verbatim[0]}*\s*", line) else verbatim
-        elif chunk and line.rstrip() == "```":
-            chunk = None
-        elif re.match(r"```(?!`)", line):
-            if chunk:
-                errors.append((chunk.line, f"unclosed: this fence is still open where line {number} opens another"))
-            chunk = open_chunk(line, number, errors)
-            chunks.append(chunk)
-        elif chunk:
-            chunk.code.append(line)
-            doubtful = re.search(rf"<<{NAME}>>|^\s*<<.*>>\s*$", line) and not REFERENCE.fullmatch(line)
-            if doubtful and chunk.kind in ("root", "definition"):
+        opens = re.match(r"```(?!`)", line)
+        if fence and closing.fullmatch(line):
+            fence = None
+        elif fence and (fence.kind == "verbatim" or not opens):
+            fence.code.append(line)
+            if fence.kind in ("root", "definition") and is_doubtful(line):
                 errors.append((number, "malformed: a reference <<name>> is alone on its line, in lower-case letters"))
+        elif opens:
+            if fence:
+                errors.append((fence.line, f"unclosed: this fence is still open where line {number} opens another"))
+            fence, closing = open_fence(line, number, errors), re.compile(r"```\s*")
+            fences.append(fence)
+        elif match := VERBATIM.match(line):
+            if re.search(r"\{ *(#|file=)", line):
+                errors.append((number, "malformed: the fence of a chunk is three backticks at the start of the line"))
+            fence = Fence("verbatim", "", line[match.end() :].strip(), {}, number, [])
+            closing = re.compile(rf" {{0,3}}{match['mark']}{match['mark'][0]}*\s*")
+            fences.append(fence)
         elif re.match(r"\s*(`{3,}|~{3,}).*\{ *(#|file=)", line):
             errors.append((number, "malformed: the fence of a chunk is three backticks at the start of the line"))
-        elif match := re.match("`{4,}(?!.*`)|~{3,}", line):
-            verbatim, opened = match[0], number
-    if chunk or verbatim:
-        errors.append((opened if verbatim else chunk.line, "unclosed: this fence is open until the end of the essay"))
-    return chunks
+    if fence and fence.line not in {line for line, _ in errors}:
+        errors.append((fence.line, "unclosed: this fence is open until the end of the essay"))
+    return fences, errors
 
 
-def open_chunk(line, number, errors):
-    """Return the chunk, still empty, that an opening fence begins; one that is malformed becomes an illustration."""
+def open_fence(line, number, errors):
+    """Return the fence, still empty, that a line with three backticks opens; a malformed one is an illustration."""
     if match := HEADER.fullmatch(line):
         kind, name = ("root", match["file"]) if match["file"] else ("definition", match["name"])
-        return Chunk(kind, name, match["language"], "", number, [])
+        attributes = dict(pair.split("=", 1) for pair in (match["attributes"] or "").split())
+        return Fence(kind, name, match["language"], attributes, number, [])
     if match := DEMONSTRATION.fullmatch(line):
-        return Chunk("demonstration", match["name"], "python", match["options"], number, [])
+        options = dict(re.findall(r'(\w+)="([^"]*)"', match["options"]))
+        return Fence("demonstration", match["name"], "python", options, number, [])
     if re.match(r"```\s*[{.]*python|```.*\{.*(#|file=)", line):
-        errors.append((number, "malformed: a chunk is ``` python {#name} or ``` python {file=path}, with that blank, a "
-                               'demonstration ```python name="…", and an illustration ```text or ```pycon'))
-    return Chunk("illustration", "", line[3:].strip(), "", number, [])
+        errors.append((number, "malformed: a chunk is ``` python {#name} or ``` python {file=path}, with that "
+                               'blank, a demonstration ```python name="…", and an illustration ```text or ```pycon'))  # fmt: skip
+    return Fence("illustration", "", line[3:].strip(), {}, number, [])
 
 
-def numbered(chunks):
-    """Yield (line in the essay, text, match of REFERENCE or None) for each line of code in some chunks."""
-    for chunk in chunks:
-        yield from ((n, text, REFERENCE.fullmatch(text)) for n, text in enumerate(chunk.code, chunk.line + 1))
+def is_doubtful(line):
+    """Return whether a line of a chunk looks like a reference and is none."""
+    return re.search(rf"<<{NAME}>>|^\s*<<.*>>\s*$", line) and not REFERENCE.fullmatch(line)
+
+
+def numbered(fences):
+    """Yield (line in the essay, text, match of REFERENCE or None) for each line of code in some fences."""
+    for fence in fences:
+        for number, text in enumerate(fence.code, fence.line + 1):
+            yield number, text, REFERENCE.fullmatch(text)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The programs: from fences to lines
 
 
 def tangle(text):
-    """Return {target: [Line, …]} for the roots of an essay; raise TangleError with everything that is wrong."""
-    errors, definitions, roots, used = [], {}, {}, set()
-    for chunk in parse(text, errors):
-        if chunk.kind == "definition":
-            definitions.setdefault(chunk.name, []).append(chunk)
-        elif chunk.kind == "root":
-            if problem := misplaced(chunk.name, roots):
-                errors.append((chunk.line, f"{chunk.name} {problem}"))
-            roots.setdefault(chunk.name, chunk)
-    if not roots:
-        errors.append((1, "no program: it begins with a fence like ``` python {file=name.py}"))
-    list(expand(roots.values(), definitions, errors, used))
-    for name in [name for name in definitions if name not in used]:
-        errors.append((definitions[name][0].line, f"unused: no program has a reference to <<{name}>>"))
-        list(expand(definitions[name], definitions, errors, used))  # it may be wrong in other ways as well
-    programs = {} if errors else {target: list(expand([roots[target]], definitions)) for target in roots}
+    """Return the programs of an essay, {target: [Line, …]}; raise TangleError with everything that is wrong."""
+    fences, errors = parse(text)
+    roots, chunks = roots_of(fences), chunks_of(fences)
+    errors += check_targets(fences) + check_references(roots, chunks)
+    programs = {} if errors else {target: list(expand([root], chunks)) for target, root in roots.items()}
     for target, program in programs.items():
         if target.endswith(".py"):
-            check_syntax(program, roots[target], errors)
+            errors += check_syntax(program, roots[target])
     if errors:
         raise TangleError(errors)
     return programs
 
 
-def expand(chunks, definitions, errors=(), seen=None):
-    """Yield the Lines of some chunks: each reference is replaced by the chunk it names, with its indentation.
+def roots_of(fences):
+    """Return {target: fence} for the roots of an essay, in their order; of two with one target the first."""
+    roots = {}
+    for fence in fences:
+        if fence.kind == "root":
+            roots.setdefault(fence.name, fence)
+    return roots
 
-    Appends (line, message) to `errors` for a reference to nothing or in a circle. With a set `seen`, each chunk is
-    expanded only once, and its name put into the set. There is no recursion, so the depth has no limit.
+
+def chunks_of(fences):
+    """Return {name: [fence, …]} for the chunks of an essay."""
+    chunks = {}
+    for fence in fences:
+        if fence.kind == "definition":
+            chunks.setdefault(fence.name, []).append(fence)
+    return chunks
+
+
+def expand(fences, chunks, indent=""):
+    """Yield the Lines of some fences: each reference is replaced by the chunk that it names, with its indentation.
+
+    `chunks` is {name: fences}. References have to be right: tangle() checks them all before it expands any.
     """
-    path = {None: ("", numbered(chunks))}  # {name: (indentation, lines to come)} of the chunks that we are inside of
-    while path:
-        indent, lines = path[next(reversed(path))]
-        for number, text, reference in lines:
-            name = reference and reference[2]
-            if not name:
-                yield Line(indent + text if text.strip() else text, number, indent)
-            elif name not in definitions:
-                names = definitions if len(errors) < 20 else ()
-                hint = "".join(f"; did you mean <<{near}>>?" for near in difflib.get_close_matches(name, names, 1))
-                errors.append((number, f"undefined: there is no chunk <<{name}>>{hint}"))
-            elif name in path:
-                errors.append((number, "cyclic: " + " -> ".join([*path, name][[*path].index(name) :])))
-            elif seen is None or name not in seen:
-                path[name] = (indent + reference[1], numbered(definitions[name]))
-                seen is None or seen.add(name)
-                break
+    for number, text, reference in numbered(fences):
+        if reference:
+            yield from expand(chunks[reference["name"]], chunks, indent + reference["indent"])
         else:
-            path.popitem()
+            yield Line(indent + text if text.strip() else text, number, indent)
 
 
-def misplaced(target, others=()):
-    """Return what is wrong with the path of a target, or None."""
-    if {"", ".", ".."} & {*target.split("/")} or re.search(rf"[\\:\0]|^{SUMS}(/|$)", target):
-        return "is not a path that can be written in build/: relative, with / between names, and without '..'"
-    clash = [other for other in others if f"{other}/".startswith(f"{target}/") or f"{target}/".startswith(f"{other}/")]
-    return f"clashes with {clash[0]} on line {others[clash[0]].line}: no file is two, or a folder" if clash else None
+def check_references(roots, chunks):
+    """Return all that is wrong with references: undefined, cyclic, too deep, too long, and chunks without any."""
+    errors, sizes = [], {}  # {name: (levels, lines)} of the chunks that were measured
+
+    def measure(fences, path):
+        """Return (levels, lines) of some fences; `path` is the list of the chunks that we are inside of."""
+        levels = lines = 0
+        for number, _, reference in numbered(fences):
+            name = reference and reference["name"]
+            if not name:
+                lines += 1
+            elif name not in chunks:
+                errors.append((number, f"undefined: there is no chunk <<{name}>>{suggestion(name, chunks, errors)}"))
+            elif name in path:
+                errors.append((number, "cyclic: " + " -> ".join([*path[path.index(name) :], name])))
+            elif len(path) + sizes.get(name, (1, 0))[0] > DEEPEST:
+                errors.append((number, f"too deep: <<{name}>> is more than {DEEPEST} chunks inside of each other"))
+            else:
+                if name not in sizes:
+                    sizes[name] = measure(chunks[name], [*path, name])
+                levels, lines = max(levels, sizes[name][0]), lines + sizes[name][1]
+        return levels + 1, lines
+
+    for target, root in roots.items():
+        if measure([root], [])[1] > LARGEST:
+            errors.append((root.line, f"{target} would have more than {LARGEST:,} lines"))
+    cut = any(message.startswith("too deep") for _, message in errors)  # what is below there was not looked at
+    for name in [] if cut else [name for name in chunks if name not in sizes]:
+        errors.append((chunks[name][0].line, f"unused: no program has a reference to <<{name}>>"))
+        if name not in sizes:
+            sizes[name] = measure(chunks[name], [name])  # it may be wrong in other ways as well
+    return errors
 
 
-def render(program):
-    """Return the text of a program: its lines, with exactly one line end after the last."""
-    return "\n".join(line.text for line in program).rstrip("\n") + "\n"
+def suggestion(name, names, errors):
+    """Return a hint at a name that is nearly the same; none where there are many errors, since it takes long."""
+    near = difflib.get_close_matches(name, names, 1) if len(errors) < 20 else []
+    return f"; did you mean <<{near[0]}>>?" if near else ""
 
 
-def check_syntax(program, root, errors):
-    """Append an error, with the offending line of the essay and a caret, where a program is not Python."""
+def check_targets(fences):
+    """Return what is wrong with the targets of an essay: their paths, and that one may be in the way of another."""
+    errors, lines = [], {}  # {target, or folder of one: (target, line)}
+    for fence in fences:
+        if fence.kind == "root" and not is_target(fence.name):
+            shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in fence.name)
+            errors.append((fence.line, f"{shown} is not a path that can be written in build/: relative, of printable "
+                                       "characters, with / between names, and without '..'"))  # fmt: skip
+        elif fence.kind == "root":
+            parts = fence.name.split("/")
+            paths = ["/".join(parts[: i + 1]) for i in range(len(parts))]
+            clashes = [lines[path] for path in paths if path in lines and path in (fence.name, lines[path][0])]
+            if clashes:
+                target, line = clashes[0]
+                errors.append((fence.line, f"{fence.name} clashes with {target} on line {line}: no file is two, or a "
+                                           "folder"))  # fmt: skip
+            lines = dict.fromkeys(paths, (fence.name, fence.line)) | lines
+    return errors if errors or lines else [(1, "no program: it begins with a fence like ``` python {file=name.py}")]
+
+
+def is_target(path):
+    """Return whether a path may be a target below build/."""
+    odd = not path.isprintable() or re.search(rf"[\\:]|^{SUMS}(/|$)|(^|/)\.tangle-", path)
+    return not odd and not {"", ".", ".."} & {*path.split("/")}
+
+
+def check_syntax(program, root):
+    """Return an error, with the offending line of the essay and a caret, where a program is not Python."""
     try:
         with warnings.catch_warnings():
             for kind in (SyntaxWarning, DeprecationWarning):  # a doubtful escape is an error with every version
@@ -203,9 +285,216 @@ def check_syntax(program, root, errors):
         source = line.text.removeprefix(line.indent)
         caret = re.sub(r"\S", " ", source[: max(0, (error.offset or 1) - 1 - len(line.indent))]) + "^"
         message = re.sub(r"\bline (\d+)", lambda match: f"line {program[int(match[1]) - 1].origin}", error.msg)
-        errors.append((line.origin, f"{message}\n    {source}\n    {caret}"))
+        return [(line.origin, f"{message}\n    {source}\n    {caret}")]
     except (ValueError, RecursionError, MemoryError) as error:
-        errors.append((root.line, f"{root.name} does not compile: {str(error) or type(error).__name__}"))
+        return [(root.line, f"{root.name} does not compile: {str(error) or type(error).__name__}")]
+    return []
+
+
+def render(program):
+    """Return the text of a program: its lines, with exactly one line end after the last."""
+    return "\n".join(line.text for line in program).rstrip("\n") + "\n"
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The files: reading, and writing without losing anything
+
+SUMS = "SHA256SUMS"
+JOURNAL = ".tangle-journal"  # the sums of what is being written: where it still exists, a tangle was interrupted
+STALE = "not what the essay says: run tangle.py"
+EDITED = "edited by hand (--stitch carries this over to the essay, --force drops it)"
+DIVERGED = "edited by hand, from other code than the essay has now: bring the two together, then use --force"
+
+
+class Change(NamedTuple):
+    """A file that has to change. None in place of bytes stands for no file."""
+
+    path: Path
+    old: bytes
+    new: bytes
+    state: str = STALE  # or EDITED, DIVERGED
+
+
+def decode(data):
+    """Return the text of an essay, given as bytes, with line ends \\n; raise TangleError where it is not UTF-8."""
+    try:
+        return io.StringIO(data.decode("utf-8-sig"), newline=None).read()
+    except UnicodeDecodeError as error:
+        data, line = error.object, len((error.object[: error.start] + b"x").splitlines())
+        raise TangleError([(line, f"byte {data[error.start]:#x} is not UTF-8: save the essay as UTF-8")]) from None
+
+
+def read(path):
+    """Return the bytes of a file, or None if there is no file."""
+    return path.read_bytes() if path.is_file() else None
+
+
+def put(path, data):
+    """Write a file in one move: it is what it was, or what it is to be, and never half of it."""
+    temporary = stage(path, data, 0)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def stage(path, data, number):
+    """Write what a file is to be under a temporary name, near to it and with its permissions; return that name."""
+    folder = next(folder for folder in path.parents if folder.is_dir())
+    temporary = folder / f".tangle-{os.getpid()}-{number}"
+    try:
+        temporary.write_bytes(data)
+        if path.exists():
+            temporary.chmod(path.stat().st_mode)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    return temporary
+
+
+def write(changes):
+    """Make some Changes, all or none: first all that is new is written under temporary names, then each is moved.
+
+    Raises OSError, and changes nothing, where a file cannot be written or is no longer what it was in its Change.
+    """
+    staged, moved = {}, []
+    try:
+        for number, change in enumerate(changes):
+            if change.new is not None:
+                staged[change.path] = stage(change.path, change.new, number)
+        for change in sorted(changes, key=lambda change: change.path in staged):  # a file may make room for a folder
+            path, old = change.path, change.old
+            if read(path) != old:
+                raise OSError(f"{path} was saved in the meantime, so nothing is written: try again")
+            moved.append(change)
+            if path in staged:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                staged[path].replace(path)
+            else:
+                path.unlink()
+    except BaseException:
+        for path, old, new, _ in moved:
+            with contextlib.suppress(OSError):
+                if read(path) == new:
+                    path.unlink() if old is None else put(path, old)
+        raise
+    finally:
+        for temporary in staged.values():
+            temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def locked(folder):
+    """Let other tangles of the same folder wait, where the system has locks; remove what a killed one has left."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        for left in folder.glob(".tangle-*-*"):
+            left.unlink(missing_ok=True)
+        yield
+    finally:
+        os.close(handle)
+
+
+def difference(programs, build):
+    """Return the Changes of all that is different in build/: programs, and the sums as the last."""
+    known, journal = (sums_in(build / name) for name in (SUMS, JOURNAL))
+    if build.is_symlink():
+        raise OSError(f"{build} is a link: remove it, and build/ will be made beside the essay")
+    wanted = {target: render(programs[target]).encode() for target in sorted(programs)}
+    sums = {target: hashlib.sha256(data).hexdigest() for target, data in wanted.items()}
+    changes = []
+    for target in {**dict(sorted(known | journal)), **wanted}:
+        path, new, state = build / target, wanted.get(target), STALE
+        if not path.resolve().is_relative_to(build.resolve()):
+            raise OSError(f"{path} is outside build/, through a link: remove the link")
+        if path.is_dir() and new is None:
+            continue  # the sums are damaged: no program was ever a folder
+        old = path.read_bytes() if path.exists() else None
+        if old is not None and not is_known(target, old, known | journal):
+            state = EDITED if (target, sums.get(target)) in known and not journal else DIVERGED
+        if old != new and not (old and new and old.replace(b"\r\n", b"\n") == new):
+            changes.append(Change(path, old, new, state))
+    old, new = read(build / SUMS), "".join(f"{digest}  {target}\n" for target, digest in sums.items()).encode()
+    if (build / SUMS).is_dir():
+        raise OSError(f"{build / SUMS} is a folder: remove it")
+    return [*changes, Change(build / SUMS, old, new)] if (old or b"").replace(b"\r\n", b"\n") != new else changes
+
+
+def sums_in(file):
+    """Return {(target, sum)} as a file in sha256sum's format has them; lines that are damaged do not count."""
+    lines = (read(file) or b"").decode("utf-8", "replace").splitlines()
+    return {(line[66:], line[:64]) for line in lines if is_target(line[66:])}
+
+
+def is_known(target, data, known):
+    """Return whether a target with these bytes came from a tangle; git may have changed the line ends."""
+    forms = (data, data.replace(b"\r\n", b"\n"))
+    return any((target, hashlib.sha256(form).hexdigest()) in known for form in forms)
+
+
+def show(change, build):
+    """Print the diff of a Change, and say on stderr what it is."""
+    versions = [(data or b"").decode("utf-8", "replace").split("\n") for data in (change.old, change.new)]
+    name = change.path.relative_to(build).as_posix()
+    names = f"{name} (in build/)", f"{name} (from the essay)"
+    print(*difflib.unified_diff(*versions, *names, lineterm=""), sep="\n")
+    print(f"{change.path}: {change.state}", file=sys.stderr)
+
+
+def check_programs(essay):
+    """Show where build/ is not what an essay says; return the exit status."""
+    build = essay.parent / "build"
+    changes = difference(tangle(decode(essay.read_bytes())), build)
+    for change in changes:
+        show(change, build)
+    return 1 if changes else 0
+
+
+def write_programs(essay, force=False):
+    """Bring build/ up to date with an essay; return the exit status: 1 where something was edited by hand.
+
+    Raises TangleError for what is wrong in the essay, OSError for files that cannot be written.
+    """
+    build = essay.parent / "build"
+    with locked(essay.parent):
+        changes = difference(tangle(decode(essay.read_bytes())), build)
+        edited = [change for change in changes if change.state != STALE and not force]
+        for change in edited:
+            show(change, build)
+        if edited:
+            return 1
+        move(changes, build)
+    for path, _, new, _ in changes:
+        if path.name != SUMS:
+            print(f"{path}:", "removed" if new is None else "{} lines".format(new.count(b"\n")))
+    return 0
+
+
+def move(changes, build):
+    """Make the Changes of build/; until all are made, a journal has the sums that are on the way as well."""
+    journal = build / JOURNAL
+    for left in {left for change in changes for left in change.path.parent.glob(".tangle-*-*")}:
+        left.unlink(missing_ok=True)
+    if changes:
+        put(journal, (read(journal) or b"") + (changes[-1].new if changes[-1].path.name == SUMS else b""))
+        try:
+            write(changes)
+        except BaseException:
+            if all(read(change.path) == change.old for change in changes):  # nothing was changed after all
+                journal.unlink(missing_ok=True)
+            raise
+    journal.unlink(missing_ok=True)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Editing: programs that run with the essay's lines, places in both directions, edits carried back
 
 
 def load(program, essay, file, name):
@@ -225,157 +514,168 @@ def load(program, essay, file, name):
     return module
 
 
+def run(essay, target, arguments):
+    """Run a program of an essay as the main program, with the command-line arguments that it is to see."""
+    file, before = essay.absolute().parent / "build" / target, sys.argv
+    program = tangle(decode(essay.read_bytes()))[target]
+    sys.argv = [str(file), *arguments]
+    sys.path.insert(0, str(file.parent))
+    try:
+        load(program, essay, file, "__main__")
+    finally:
+        sys.argv = before  # pdb may start us again
+
+
 def where(text, essay, programs):
     """Return a text with each FILE:LINE of a program as that of the essay, and of the essay as all of programs."""
+
     def other(match):
         file, sign, row, column = match[1], match[2], int(match[3]), match[4]
         if file == essay.name:
-            found = [f"{build / t}:{n}" for t in programs for n, line in enumerate(programs[t], 1) if line[1] == row]
+            found = [f"{build / target}:{n}" for target in programs for n in lines_of.get((target, row), [])]
         else:
             lines = programs[file][max(0, row - 1) : row]
             column = f":{max(1, int(column) - len(lines[0].indent))}" if column and lines else ""
             found = [f"{essay}{sign}{line.origin}{column}" for line in lines]
         return "\n".join(found) or match[0]
-    build = essay.parent / "build"
+
+    build, lines_of = essay.parent / "build", {}
+    for target, program in programs.items():
+        for number, line in enumerate(program, 1):
+            lines_of.setdefault((target, line.origin), []).append(number)
     paths = [form(path) for path in (build, essay.parent) for form in (os.path.abspath, os.path.relpath, str)]
     folders = "|".join(re.escape(f"{path}{os.sep}") for path in paths)
     files = "|".join(map(re.escape, sorted([*programs, essay.name], reverse=True)))
     return re.sub(rf'(?<![\w./-])(?:\./)?(?:{folders})?({files})(:|", line )(\d{{1,9}})(?::(\d{{1,9}}))?', other, text)
 
 
-def edits(program, new, errors):
-    """Yield (start, end, lines) of the essay, for a program to become `new`; append to `errors` what is not certain."""
-    old = render(program).split("\n")[:-1]
-    for tag, i, j, k, m in difflib.SequenceMatcher(None, old, new, False).get_opcodes():
-        if tag == "insert":  # it goes with the line above or below; where chunks meet, text with text, blank with blank
-            inside = 0 < i < len(old) and program[i - 1].origin + 1 == program[i].origin
-            above = inside or (i > 0 and (i == len(old) or bool(old[i - 1].strip()) == bool(new[k].strip())))
-            below = not inside and i < len(old) and (i == 0 or bool(old[i].strip()) == bool(new[m - 1].strip()))
-            i, j, k, m = i - above, j + below, k - above, m + below
-        block = program[i:j] or program[max(0, i - 1) : i + 1] or [Line("", 1, "")]
-        start, indent = block[0].origin, block[0].indent
-        if tag != "equal" and [line.origin for line in program[i:j]] != [*range(start, start + len(block))]:
-            errors.append((start, f"an edit from here to line {block[-1].origin}, where chunks meet: make it here"))
-        elif tag != "equal":
-            yield start, start + j - i, [line.removeprefix(indent) if line.strip() else line for line in new[k:m]]
+def stitch_programs(essay):
+    """Carry what was edited by hand in build/ over to an essay, then tangle; return the exit status."""
+    build, data = essay.parent / "build", essay.read_bytes()
+    programs = tangle(decode(data))
+    edited = [change for change in difference(programs, build) if change.state != STALE]
+    for change in edited:
+        show(change, build)
+    if DIVERGED in {change.state for change in edited}:
+        return 1
+    if edited:
+        new = {change.path.relative_to(build).as_posix(): change.old for change in edited}
+        stitched = stitch(data, programs, new)
+        with locked(essay.parent):
+            write([Change(essay.resolve(), data, stitched)])
+        print(f"{essay}: takes over the edits of {', '.join(new)}")
+    return write_programs(essay)
 
 
 def stitch(data, programs, edited):
     """Return the essay, as bytes, that makes the edited programs, {target: bytes}; raise TangleError if unsure."""
-    essay, errors, changes = list(io.StringIO(data.decode(), newline="")), [], {}
+    errors, changes = [], {}
     for target, new in edited.items():
         for start, end, lines in edits(programs[target], new.decode("utf-8", "replace").split("\n")[:-1], errors):
             changes[start, end] = lines
-    ending = essay[0][len(essay[0].rstrip("\r\n")) :]
-    for (start, end), lines in sorted(changes.items(), reverse=True):
-        essay[start - 1 : end - 1] = [line + ending for line in lines]
-    data = "".join(essay).encode()
-    made = {} if errors else {target: render(program).encode() for target, program in tangle(decode(data)).items()}
-    if not errors and not edited.items() <= made.items():
-        wrong = ", ".join(path for path in edited if edited[path] != made.get(path))
-        problem = "a chunk edited in one place of several, a line indented less, or an odd line end?"
-        errors.append((min(changes, default=(1,))[0], f"{wrong} would come out otherwise than edited: {problem}"))
     if errors:
         raise TangleError(errors)
-    return data
-
-
-def decode(data):
-    """Return the text of an essay, given as bytes, with line ends \\n; raise TangleError where it is not UTF-8."""
+    stitched, first = replace_lines(data, changes), min(changes, default=(1,))[0]
     try:
-        return io.StringIO(data.decode("utf-8-sig"), newline=None).read()
-    except UnicodeDecodeError as error:
-        data, line = error.object, len((error.object[: error.start] + b"x").splitlines())
-        raise TangleError([(line, f"byte {data[error.start]:#x} is not UTF-8: save the essay as UTF-8")]) from None
+        made = {target: render(program).encode() for target, program in tangle(decode(stitched)).items()}
+    except TangleError as error:
+        line, message = error.errors[0]
+        problem = f"with this edit the essay would not tangle any more; its line {line} would be wrong: {message}"
+        raise TangleError([(first, problem)]) from None
+    if wrong := [target for target in edited if edited[target] != made.get(target)]:
+        problem = "a chunk edited in one place of several, a line indented less, or an odd line end?"
+        raise TangleError([(first, f"{', '.join(wrong)} would come out otherwise than edited: {problem}")])
+    return stitched
 
 
-def plan(programs, build):
-    """Return {path: (old bytes, new bytes, state)} of all that has to change in build/; None stands for no file."""
-    recorded = (build / SUMS).read_text("utf-8", "replace") if (build / SUMS).exists() else ""
-    known = {(line[66:], line[:64]) for line in recorded.splitlines() if not misplaced(line[66:])}
-    wanted = {target: render(programs[target]).encode() for target in sorted(programs)}
-    sums = {path: hashlib.sha256(data).hexdigest() for path, data in wanted.items()}
-    wanted[SUMS] = "".join(f"{digest}  {path}\n" for path, digest in sums.items()).encode()
-    changes = {}
-    for path in {**dict(sorted(known)), **wanted}:
-        file, new, state = build / path, wanted.get(path), STALE
-        if not file.resolve().is_relative_to(build.resolve()):
-            raise OSError(f"{file} is outside build/, through a link: remove the link")
-        old = file.read_bytes() if file.exists() else None
-        if path != SUMS and old is not None and (path, hashlib.sha256(old).hexdigest()) not in known:
-            state = EDITED if (path, sums.get(path)) in known else DIVERGED
-        if old != new:
-            changes[path] = (old, new, state)
-    return changes
+def replace_lines(data, changes):
+    """Return an essay, as bytes, with {(first line, line after the last): new lines}; all else keeps every byte."""
+    lines = list(io.StringIO(data.decode(), newline=""))
+    ending = lines[0][len(lines[0].rstrip("\r\n")) :]
+    for (start, end), new in sorted(changes.items(), reverse=True):
+        lines[start - 1 : end - 1] = [line + ending for line in new]
+    return "".join(lines).encode()
 
 
-def write(files):
-    """Write files, a list of (path, bytes), all or none: under temporary names, then each is moved into its place."""
-    staged = []
-    try:
-        for file, data in files:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            staged.append((file.with_name(f".tangle-{os.getpid()}-{len(staged)}"), file))
-            staged[-1][0].write_bytes(data)
-            if file.exists():
-                staged[-1][0].chmod(file.stat().st_mode)
-        for temporary, file in staged:
-            temporary.replace(file)
-    finally:
-        for temporary, _ in staged:
-            temporary.unlink(missing_ok=True)
+def edits(program, new, errors):
+    """Yield (start, end, lines) of the essay, for a program to become `new`; append to `errors` what is not certain."""
+    old = render(program).split("\n")[:-1]
+    for i, j, k, m in differences(old, new):
+        if i == j:  # it goes with the line above or below; where chunks meet, text with text, blank with blank
+            inside = 0 < i < len(old) and program[i - 1].origin + 1 == program[i].origin
+            above = inside or (i > 0 and (i == len(old) or bool(old[i - 1].strip()) == bool(new[k].strip())))
+            below = not inside and i < len(old) and (i == 0 or bool(old[i].strip()) == bool(new[m - 1].strip()))
+            i, k = (i - 1, k - 1) if above else (i, k)
+            j, m = (j + 1, m + 1) if below else (j, m)
+        block = program[i:j] or program[max(0, i - 1) : i + 1] or [Line("", 1, "")]
+        start, indent = block[0].origin, block[0].indent
+        if [line.origin for line in program[i:j]] != [*range(start, start + len(block))]:
+            errors.append((start, f"an edit from here to line {block[-1].origin}, where chunks meet: make it here"))
+        else:
+            yield start, start + j - i, [line.removeprefix(indent) if line.strip() else line for line in new[k:m]]
 
 
-def update(essay, check=False, force=False, carry=False):
-    """Bring build/ up to date with an essay, or with `carry` first the essay with build/; return the exit status."""
-    build, data = essay.parent / "build", essay.read_bytes()
-    changes = plan(programs := tangle(decode(data)), build)
-    edited = {path: old for path, (old, _, state) in changes.items() if state != STALE and not force}
-    for path in changes if check else edited:
-        *versions, state = changes[path]
-        lines = [(data or b"").decode("utf-8", "replace").split("\n") for data in versions]
-        print(*difflib.unified_diff(*lines, f"{path} (in build/)", f"{path} (from the essay)", lineterm=""), sep="\n")
-        print(f"{build / path}: {state}", file=sys.stderr)
-    if carry and edited and DIVERGED not in {changes[path][2] for path in edited}:
-        write([(essay.resolve(), stitch(data, programs, edited))])
-        print(f"{essay}: takes over the edits of {', '.join(edited)}")
-        return update(essay)
-    if check or edited:
-        return 1 if changes else 0
-    for path in [path for path, (_, new, _) in changes.items() if new is None]:
-        (build / path).unlink(missing_ok=True)
-    news = [(build / path, new) for path, (_, new, _) in changes.items() if new is not None]
-    write([(build / SUMS, (old or b"") + new) for path, (old, new, _) in changes.items() if path == SUMS] + news)
-    for path, (_, new, _) in changes.items():
-        if path != SUMS:
-            print(f"{build / path}:", "removed" if new is None else "{} lines".format(new.count(b"\n")))
-    return 0
+def differences(old, new, i=0, k=0):
+    """Yield (start, end, start in new, end in new) where two lists of lines differ; `i` and `k` are added to them.
+
+    Lines that stand in both exactly once hold the two together (as in Bram Cohen's patience diff); what lies between is
+    compared by difflib, whose time grows with the square of it, and is replaced as a whole where it is long.
+    """
+    shorter = min(len(old), len(new))
+    same = next((n for n in range(shorter) if old[n] != new[n]), shorter)
+    old, new, i, k, shorter = old[same:], new[same:], i + same, k + same, shorter - same
+    same = next((n for n in range(shorter) if old[-1 - n] != new[-1 - n]), shorter)
+    old, new = old[: len(old) - same], new[: len(new) - same]
+    anchors = common_lines(old, new)
+    if anchors:
+        for (a, b), (c, d) in itertools.pairwise([(-1, -1), *anchors, (len(old), len(new))]):
+            yield from differences(old[a + 1 : c], new[b + 1 : d], i + a + 1, k + b + 1)
+    elif old and new and len(old) * len(new) < 1_000_000:
+        for tag, a, b, c, d in difflib.SequenceMatcher(None, old, new, False).get_opcodes():
+            if tag != "equal":
+                yield i + a, i + b, k + c, k + d
+    elif old or new:
+        yield i, i + len(old), k, k + len(new)
+
+
+def common_lines(old, new):
+    """Return the longest list of (place in old, place in new), both rising, of lines that are unique in both."""
+    count, other = collections.Counter(old), collections.Counter(new)
+    place = {line: number for number, line in enumerate(new)}
+    ends, chains = [], []  # of each length the smallest place in new where a chain ends, and the chain itself
+    for a, line in enumerate(old):
+        if count[line] == 1 == other[line]:
+            length = bisect.bisect_left(ends, place[line])
+            chain = ((a, place[line]), chains[length - 1] if length else None)
+            ends[length : length + 1], chains[length : length + 1] = [place[line]], [chain]
+    found, chain = [], chains[-1] if chains else None
+    while chain:
+        pair, chain = chain
+        found.append(pair)
+    return found[::-1]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The command
 
 
 def main():
     """The command line: return the exit status."""
-    parser = argparse.ArgumentParser(prog="tangle.py", allow_abbrev=False)
-    parser.format_help = lambda: __doc__.strip() + "\n"
-    parser.error = lambda message: parser.exit(2, f"tangle.py: {message} (--help shows the manual)\n")
-    parser.add_argument("essay", nargs="?", type=Path, default=os.path.relpath(Path(__file__).with_name("microgpt.md")))
-    modes = parser.add_mutually_exclusive_group()
-    for flag in ("--check", "--force", "--stitch"):
-        modes.add_argument(flag, action="store_true")
-    modes.add_argument("--where", nargs="+")
-    modes.add_argument("--run", nargs=argparse.REMAINDER)
-    essay = (options := parser.parse_args()).essay
-    sys.stdout and sys.stdout.reconfigure(errors="backslashreplace")
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        stream.reconfigure(errors="backslashreplace")
+    options = command_line()
+    essay = options.essay
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # and so the temporary files are removed
     try:
-        if options.where is None and options.run is None:
-            return update(essay, options.check, options.force, options.stitch)
-        programs = tangle(decode(essay.read_bytes()))
+        if options.check:
+            return check_programs(essay)
+        if options.stitch:
+            return stitch_programs(essay)
         if options.where:
-            text = open(0, errors="replace").read() if options.where == ["-"] else "\n".join(options.where)  # noqa: SIM115
-            print((found := where(text, essay, programs)).removesuffix("\n"))
-            return int(found == text and options.where != ["-"])
-        if not options.run or options.run[0] not in programs:
-            parser.error(f"--run takes a program of {essay}: {', '.join(programs)}")
+            return print_places(essay, options.where)
+        if not options.run:
+            return write_programs(essay, options.force)
+        programs = tangle(decode(essay.read_bytes()))
     except (KeyboardInterrupt, BrokenPipeError):
         os._exit(130)
     except TangleError as error:
@@ -385,15 +685,45 @@ def main():
         reason = f"{error.filename}: {error.strerror}" if getattr(error, "filename", None) else error
         print(f"tangle.py: {reason}", file=sys.stderr)
         return 1
-    file = essay.absolute().parent / "build" / options.run[0]
-    arguments, sys.argv = sys.argv, [str(file), *options.run[1:]]
-    sys.path.insert(0, str(file.parent))
+    if options.run[0] not in programs:
+        print(f"tangle.py: --run takes a program of {essay}: {', '.join(programs)}", file=sys.stderr)
+        return 2
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    try:
-        load(programs[options.run[0]], essay, file, "__main__")
-    finally:
-        sys.argv = arguments  # pdb may start us again
+    run(essay, options.run[0], options.run[1:])  # what it raises is its own affair
     return 0
+
+
+class Parser(argparse.ArgumentParser):
+    """Shows the manual as its help, and what is wrong with a call in a single line."""
+
+    def format_help(self):
+        return __doc__.strip() + "\n"
+
+    def error(self, message):
+        self.exit(2, f"tangle.py: {message} (--help shows the manual)\n")
+
+
+def command_line():
+    """Return the options: `essay`, a path, and one of `check`, `force`, `stitch`, `where` and `run`, or none."""
+    parser = Parser(prog="tangle.py", allow_abbrev=False)
+    parser.add_argument("essay", nargs="?", type=Path, default=os.path.relpath(Path(__file__).with_name("microgpt.md")))
+    modes = parser.add_mutually_exclusive_group()
+    for flag in ("--check", "--force", "--stitch"):
+        modes.add_argument(flag, action="store_true")
+    modes.add_argument("--where", nargs="+")
+    modes.add_argument("--run", nargs=argparse.REMAINDER)
+    options = parser.parse_args()
+    if options.run == []:
+        parser.error("--run needs the name of a program")
+    return options
+
+
+def print_places(essay, places):
+    """Print places with those that belong to them in the essay or the programs; return 1 where none was found."""
+    text = open(0, errors="replace").read() if places == ["-"] else "\n".join(places)  # noqa: SIM115
+    found = where(text, essay, tangle(decode(essay.read_bytes())))
+    print(found.removesuffix("\n"))
+    return int(found == text and places != ["-"])
 
 
 if __name__ == "__main__":

@@ -108,8 +108,8 @@ def test_what_is_no_chunk_is_left_alone():
         ```
         """
     assert programs_of(text) == {"a.py": "x = 1\n"}
-    kinds = [(chunk.kind, chunk.name, chunk.language) for chunk in parse(dedent(text), [])]
-    assert kinds == [("illustration", "", "text"), ("illustration", "", "pycon"), ("demonstration", "loss", "python"),
+    kinds = [(fence.kind, fence.name, fence.language) for fence in parse(dedent(text))[0]]
+    assert kinds == [("verbatim", "", "markdown"), ("verbatim", "", ""), ("illustration", "", "text"), ("illustration", "", "pycon"), ("demonstration", "loss", "python"),
                      ("root", "a.py", "python")]  # fmt: skip
 
 
@@ -222,7 +222,7 @@ def test_missing_essay(essay):
 def test_help_is_the_manual(essay):
     done = essay("x", "--help")
     assert done.returncode == 0
-    assert "a definition; the same name again continues it" in done.stdout
+    assert "a definition: a chunk is all fences of one name" in done.stdout
 
 
 def test_wrong_call(essay):
@@ -437,7 +437,7 @@ def test_entangled_makes_the_same_programs(tmp_path):
 
 def test_chunks_of_the_essay_are_short():
     """A chunk is at most about a dozen lines: what fits between two questions."""
-    long = [chunk for chunk in parse(ESSAY.read_text(encoding="utf-8"), []) if chunk.kind == "definition"
+    long = [chunk for chunk in parse(ESSAY.read_text(encoding="utf-8"))[0] if chunk.kind == "definition"
             and len([line for line in chunk.code if line.strip()]) > 13]  # fmt: skip
     assert long == []
 
@@ -445,7 +445,7 @@ def test_chunks_of_the_essay_are_short():
 def test_every_name_in_the_prose_exists():
     """⟨name⟩ in the prose stands for a chunk."""
     text = ESSAY.read_text(encoding="utf-8")
-    names = {chunk.name.replace("-", " ") for chunk in parse(text, [])}
+    names = {chunk.name.replace("-", " ") for chunk in parse(text)[0]}
     assert set(re.findall("⟨([^⟩]+)⟩", text)) <= names
 
 
@@ -477,10 +477,26 @@ def test_random_bytes(essay, seed):
     assert not essay.build.exists()
 
 
-def test_chunks_nested_a_thousand_deep():
+def nested(depth):
+    """Return an essay with chunks inside of each other."""
+    text = ROOT_CHUNK + "<<c1>>\n```\n"
+    text += "".join(f"``` c {{#c{i}}}\nx{i} = 1\n<<c{i + 1}>>\n```\n" for i in range(1, depth))
+    return text + f"``` c {{#c{depth}}}\ny\n```\n"
+
+
+def test_chunks_nested_a_hundred_deep_and_no_deeper():
+    assert len(tangle(nested(100))["a.py"]) == 100
+    for depth in (101, 5000):
+        assert errors_of(nested(depth))[0] == (402, "too deep: <<c101>> is more than 100 chunks inside of each other")
+    short_cut = nested(100).replace("<<c1>>", "<<c60>>\n<<c1>>") + "``` c {file=b}\n<<d1>>\n```\n"
+    short_cut += "".join(f"``` c {{#d{i}}}\n<<d{i + 1}>>\n```\n" for i in range(1, 60)) + "``` c {#d60}\n<<c60>>\n```\n"
+    assert "too deep: <<c60>>" in errors_of(short_cut)[0][1]
+
+
+def test_a_small_essay_does_not_become_a_program_without_end():
     text = ROOT_CHUNK + "<<c0>>\n```\n"
-    text += "".join(f"``` c {{#c{i}}}\nx{i} = 1\n<<c{i + 1}>>\n```\n" for i in range(1000)) + "``` c {#c1000}\ny\n```\n"
-    assert len(tangle(text)["a.py"]) == 1001
+    text += "".join(f"``` c {{#c{i}}}\n<<c{i + 1}>>\n<<c{i + 1}>>\n```\n" for i in range(40))
+    assert errors_of(text + "``` c {#c40}\ny\n```\n") == [(1, "a.py would have more than 1,000,000 lines")]
 
 
 def calls(function, *arguments):
