@@ -142,8 +142,8 @@ def open_fence(line, number, errors):
         options = dict(re.findall(r'(\w+)="([^"]*)"', match["options"]))
         return Fence("demonstration", match["name"], "python", options, number, [])
     if re.match(r"```\s*[{.]*python|```.*\{.*(#|file=)", line):
-        errors.append((number, "malformed: a chunk is ``` python {#name} or ``` python {file=path}, with that "
-                               'blank, a demonstration ```python name="…", and an illustration ```text or ```pycon'))  # fmt: skip
+        forms = '``` python {#name} or ``` python {file=path}, with that blank, a demonstration ```python name="…"'
+        errors.append((number, f"malformed: a chunk is {forms}, and an illustration ```text or ```pycon"))
     return Fence("illustration", "", line[3:].strip(), {}, number, [])
 
 
