@@ -92,7 +92,7 @@ def attention(x, layer, cache, n_head):
         found += attend(query[head], [k[head] for k, _ in cache], [v[head] for _, v in cache])
     return linear(found, layer["wo"])
 
-def gpt(token, model, caches, n_head):
+def gpt(model, token, caches, n_head):
     """Return the logits of the next token; each layer's cache holds the keys and values of the tokens so far."""
     tables, *layers = model
     x = rmsnorm(add(tables["wte"][token], tables["wpe"][len(caches[0])]))
@@ -102,12 +102,14 @@ def gpt(token, model, caches, n_head):
         x = add(linear(hidden, layer["fc2"]), x)
     return linear(x, tables["lm_head"])
 
-def loss_of(tokens, model, n_head):
+def loss_of(model, tokens, n_head):
     """Return the loss: how much each next token surprises the model, on average."""
     caches, logs = [[] for _ in model[1:]], []
     for token, target in zip(tokens, tokens[1:]):
-        probabilities = softmax(gpt(token, model, caches, n_head))
-        logs.append(probabilities[target].log())
+        probability = softmax(gpt(model, token, caches, n_head))[target]
+        if not probability.data > 0:
+            raise OverflowError("the numbers grew too large: try a smaller --learning_rate")
+        logs.append(probability.log())
     return total(logs) * value(-1 / len(logs))
 
 def adam(parameters, means, squares, step, rate, beta1=0.85, beta2=0.99, epsilon=1e-8):
@@ -123,7 +125,7 @@ def train(model, documents, flags):
     parameters = parameters_of(model)
     means, squares = [0.0] * len(parameters), [0.0] * len(parameters)
     for step in range(flags.num_steps):
-        loss = loss_of(documents[step % len(documents)], model, flags.n_head)
+        loss = loss_of(model, documents[step % len(documents)], flags.n_head)
         backward(loss)
         adam(parameters, means, squares, step + 1, flags.learning_rate * (1 - step / flags.num_steps))
         yield loss.data
@@ -132,7 +134,7 @@ def sample(model, bos, flags):
     """Yield the tokens of a new document, each drawn by chance from what the model predicts."""
     caches, token = [[] for _ in model[1:]], bos
     for _ in range(flags.block_size):
-        logits = gpt(token, model, caches, flags.n_head)
+        logits = gpt(model, token, caches, flags.n_head)
         probabilities = softmax(scale(logits, value(1 / flags.temperature)))
         tape.clear()  # nothing is learned here
         [token] = random.choices(range(bos + 1), [p.data for p in probabilities])
@@ -140,53 +142,59 @@ def sample(model, bos, flags):
             return
         yield token
 
-FLAGS = """\
-n_embd         16    numbers that stand for a token
-n_head         4     attention heads in each layer
-n_layer        1     layers
-block_size     16    tokens that the model can look back on
-num_steps      1000  training steps, one document each
-learning_rate  0.01  size of the first step; it falls to 0
-temperature    0.5   lower is safer, higher is wilder
-samples        20    documents to invent
-seed           42    start of the random numbers"""
+FLAGS = [  # name, default, meaning
+    ("n_embd", 16, "numbers that stand for a token; a multiple of n_head"),
+    ("n_head", 4, "attention heads in each layer"),
+    ("n_layer", 1, "layers"),
+    ("block_size", 16, "tokens that the model can look back on"),
+    ("num_steps", 1000, "training steps, one document each"),
+    ("learning_rate", 0.01, "size of the first step; it falls to 0"),
+    ("temperature", 0.5, "lower is safer, higher is wilder"),
+    ("samples", 20, "documents to invent"),
+    ("seed", 42, "start of the random numbers"),
+]
 
-def read(path, fail):
-    """Return the lines of a text file, without the empty ones and without blanks around them."""
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            return [line.strip() for line in file if line.strip()] or fail(f"{path} is empty: give one document a line")
-    except (OSError, ValueError) as error:
-        fail(f"cannot read {path} ({error}): give a UTF-8 text file, one document a line")
+def read(path):
+    """Return the documents of a text file: its lines, without blanks around them and without the empty ones."""
+    with open(path, encoding="utf-8-sig") as file:
+        return [line.strip() for line in file if line.strip()]
+
+class Parser(argparse.ArgumentParser):
+    """Ends the program with a single line where a command makes no sense."""
+    def error(self, message): self.exit(2, f"microgpt: {message}\n")
 
 def command_line():
-    """Return the flags and the documents; where one makes no sense, end with a line that says so."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.error = lambda message: parser.exit(2, f"microgpt: {message}\n")
+    """Return the flags and the documents; where they make no sense, end the program with a line that says so."""
+    parser = Parser(description=__doc__)
     parser.add_argument("text", nargs="?", default="docs/names.txt", help="text file, one document a line")
-    for name, default, meaning in (line.split(None, 2) for line in FLAGS.splitlines()):
-        number = float if "." in default else int
-        parser.add_argument("--" + name, type=number, default=default, help=f"{meaning} (%(default)s)")
+    for name, default, meaning in FLAGS:
+        parser.add_argument(f"--{name}", type=type(default), default=default, help=f"{meaning} (%(default)s)")
     flags = parser.parse_args()
-    for name, number in vars(flags).items():
-        if name not in ("seed", "text") and not 0 < number < math.inf:
-            parser.error(f"--{name} must be a number greater than 0")
+    for name, _, _ in FLAGS:
+        if name != "seed" and not 1e-12 < getattr(flags, name) < 1e12:
+            parser.error(f"--{name} must be a number greater than 0, and not beyond 1e12")
     if flags.n_embd % flags.n_head:
         parser.error("--n_embd must be a multiple of --n_head")
-    flags.text = read(flags.text, parser.error)
-    return flags
+    try:
+        documents = read(flags.text)
+    except (OSError, UnicodeError) as error:
+        parser.error(f"cannot read {flags.text} ({error}): name a UTF-8 text file, one document a line")
+    if not documents:
+        parser.error(f"{flags.text} is empty: name a text file, one document a line")
+    return flags, documents
 
 def main():
     """Train on the text, print samples, and return the exit status."""
-    flags, start, status, terminal = command_line(), time.time(), 0, sys.stdout.isatty()
+    flags, documents = command_line()
     random.seed(flags.seed)
-    random.shuffle(flags.text)
-    characters = sorted(set("".join(flags.text)))
-    documents = [encode(document, characters)[: flags.block_size + 1] for document in flags.text]
+    random.shuffle(documents)
+    characters = sorted(set("".join(documents)))
     model = new_model(len(characters) + 1, flags.n_embd, flags.n_layer, flags.block_size)
     print(f"num docs: {len(documents)}\nvocab size: {len(characters) + 1}\nnum params: {len(parameters_of(model))}")
+    start, size, status, terminal = time.time(), flags.block_size, 0, sys.stdout.isatty()
+    lessons = [encode(document[:size], characters)[: size + 1] for document in documents[: flags.num_steps]]
     try:
-        for step, loss in enumerate(train(model, documents, flags), 1):
+        for step, loss in enumerate(train(model, lessons, flags), 1):
             left = (time.time() - start) / step * (flags.num_steps - step)
             line = f"step {step:4d} / {flags.num_steps:4d} | loss {loss:.4f}"
             sys.stdout.write(f"\r{line} | {left:.0f} s left " if terminal else line + "\n")
@@ -198,11 +206,16 @@ def main():
     return status
 
 if __name__ == "__main__":
-    gc.disable()  # nothing here refers to itself in a circle, so reference counts free everything
+    if sys.stdout is None:
+        sys.exit("microgpt: there is no output to write to")
     sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
+    gc.disable()  # nothing here refers to itself in a circle, so reference counts free everything
     try:
         sys.exit(main())
-    except (ArithmeticError, ValueError, MemoryError):
-        sys.exit("microgpt: the numbers or the model grew too large: try a smaller --learning_rate or smaller sizes")
+    except (OverflowError, MemoryError) as error:
+        sys.exit(f"microgpt: {str(error) or 'there is not enough memory for this text, or for a model of this size'}")
     except (KeyboardInterrupt, BrokenPipeError):
         os._exit(130)
+    except OSError as error:
+        os.write(2, f"microgpt: cannot write: {error}\n".encode())
+        os._exit(1)
