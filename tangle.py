@@ -66,7 +66,7 @@ DEMONSTRATION = re.compile(rf'```python (?=(?:.*\s)?name="(?P<name>{NAME})")(?P<
 REFERENCE = re.compile(rf"(?P<indent>\s*)<<(?P<name>{NAME})>>\s*")
 VERBATIM = re.compile(r" {0,3}(?P<mark>`{3,}(?!.*`)|~{3,})")
 DEEPEST = 100  # levels of chunks in chunks
-LARGEST = 1_000_000  # lines of a program
+LARGEST = 1_000_000  # lines of all programs, with the references on the way to them
 
 
 class Fence(NamedTuple):
@@ -227,12 +227,17 @@ def check_references(roots, chunks):
             else:
                 if name not in sizes:
                     sizes[name] = measure(chunks[name], [*path, name])
-                levels, lines = max(levels, sizes[name][0]), lines + sizes[name][1]
+                levels, lines = max(levels, sizes[name][0]), lines + 1 + sizes[name][1]
         return levels + 1, lines
 
+    total = 0
     for target, root in roots.items():
-        if measure([root], [])[1] > LARGEST:
+        lines = measure([root], [])[1]
+        total += lines
+        if lines > LARGEST:
             errors.append((root.line, f"{target} would have more than {LARGEST:,} lines"))
+        elif total > LARGEST:
+            errors.append((root.line, f"with {target} all programs would have more than {LARGEST:,} lines"))
     cut = any(message.startswith("too deep") for _, message in errors)  # what is below there was not looked at
     for name in [] if cut else [name for name in chunks if name not in sizes]:
         errors.append((chunks[name][0].line, f"unused: no program has a reference to <<{name}>>"))
@@ -300,6 +305,7 @@ def render(program):
 # The files: reading, and writing without losing anything
 
 SUMS = "SHA256SUMS"
+NUMBERS = itertools.count()  # of temporary files: no two of a process have the same name
 JOURNAL = ".tangle-journal"  # the sums of what is being written: where it still exists, a tangle was interrupted
 STALE = "not what the essay says: run tangle.py"
 EDITED = "edited by hand (--stitch carries this over to the essay, --force drops it)"
@@ -331,7 +337,7 @@ def read(path):
 
 def put(path, data):
     """Write a file in one move: it is what it was, or what it is to be, and never half of it."""
-    temporary = stage(path, data, 0)
+    temporary = stage(path, data)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.replace(path)
@@ -339,15 +345,15 @@ def put(path, data):
         temporary.unlink(missing_ok=True)
 
 
-def stage(path, data, number):
+def stage(path, data):
     """Write what a file is to be under a temporary name, near to it and with its permissions; return that name."""
     folder = next(folder for folder in path.parents if folder.is_dir())
-    temporary = folder / f".tangle-{os.getpid()}-{number}"
+    temporary = folder / f".tangle-{os.getpid()}-{next(NUMBERS)}"
     try:
         temporary.write_bytes(data)
         if path.exists():
             temporary.chmod(path.stat().st_mode)
-    except OSError:
+    except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     return temporary
@@ -360,33 +366,43 @@ def write(changes):
     """
     staged, moved = {}, []
     try:
-        for number, change in enumerate(changes):
+        for change in changes:
             if change.new is not None:
-                staged[change.path] = stage(change.path, change.new, number)
+                staged[change.path] = stage(change.path, change.new)
         for change in sorted(changes, key=lambda change: change.path in staged):  # a file may make room for a folder
-            path, old = change.path, change.old
-            if read(path) != old:
+            path = change.path
+            if read(path) != change.old:
                 raise OSError(f"{path} was saved in the meantime, so nothing is written: try again")
-            moved.append(change)
+            moved.append((change, [folder for folder in path.parents if not folder.is_dir()]))
             if path in staged:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 staged[path].replace(path)
             else:
                 path.unlink()
     except BaseException:
-        for path, old, new, _ in moved:
-            with contextlib.suppress(OSError):
-                if read(path) == new:
-                    path.unlink() if old is None else put(path, old)
+        for change, folders in reversed(moved):
+            take_back(change, folders)
         raise
     finally:
         for temporary in staged.values():
             temporary.unlink(missing_ok=True)
 
 
+def take_back(change, folders):
+    """Undo a Change, unless its file was saved since, and remove the folders that were made for it, innermost first."""
+    with contextlib.suppress(OSError):
+        if read(change.path) == change.new and change.old is not None:
+            put(change.path, change.old)
+        elif read(change.path) == change.new:
+            change.path.unlink()
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+
+
 @contextlib.contextmanager
 def locked(folder):
-    """Let other tangles of the same folder wait, where the system has locks; remove what a killed one has left."""
+    """Let other tangles of the same folder wait, where the system has locks."""
     try:
         import fcntl
     except ImportError:  # Windows
@@ -394,9 +410,8 @@ def locked(folder):
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        for left in folder.glob(".tangle-*-*"):
-            left.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # some folders in a network have none
+            fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
         os.close(handle)
@@ -404,39 +419,46 @@ def locked(folder):
 
 def difference(programs, build):
     """Return the Changes of all that is different in build/: programs, and the sums as the last."""
-    known, journal = (sums_in(build / name) for name in (SUMS, JOURNAL))
-    if build.is_symlink():
-        raise OSError(f"{build} is a link: remove it, and build/ will be made beside the essay")
+    known, journal = sums_in(build / SUMS), sums_in(build / JOURNAL)
     wanted = {target: render(programs[target]).encode() for target in sorted(programs)}
     sums = {target: hashlib.sha256(data).hexdigest() for target, data in wanted.items()}
     changes = []
     for target in {**dict(sorted(known | journal)), **wanted}:
         path, new, state = build / target, wanted.get(target), STALE
-        if not path.resolve().is_relative_to(build.resolve()):
-            raise OSError(f"{path} is outside build/, through a link: remove the link")
-        if path.is_dir() and new is None:
-            continue  # the sums are damaged: no program was ever a folder
-        old = path.read_bytes() if path.exists() else None
-        if old is not None and not is_known(target, old, known | journal):
-            state = EDITED if (target, sums.get(target)) in known and not journal else DIVERGED
-        if old != new and not (old and new and old.replace(b"\r\n", b"\n") == new):
+        obstacle = link_on(path, build) or (path if path.exists() and not path.is_file() else None)
+        if obstacle and new is not None:
+            raise OSError(f"{path} cannot be written, through a link or in place of a folder: remove {obstacle}")
+        if obstacle:
+            continue  # no program was ever there
+        old = read(path)
+        plain = unix(old)
+        if old is not None and (target, hashlib.sha256(plain).hexdigest()) not in known | journal:
+            finished = journal <= known  # else the edit may have been made in a file of before the interruption
+            state = EDITED if (target, sums.get(target)) in known and finished else DIVERGED
+        if plain != new:
             changes.append(Change(path, old, new, state))
-    old, new = read(build / SUMS), "".join(f"{digest}  {target}\n" for target, digest in sums.items()).encode()
+    new = "".join(f"{digest}  {target}\n" for target, digest in sums.items()).encode()
     if (build / SUMS).is_dir():
         raise OSError(f"{build / SUMS} is a folder: remove it")
-    return [*changes, Change(build / SUMS, old, new)] if (old or b"").replace(b"\r\n", b"\n") != new else changes
+    old = read(build / SUMS)
+    return [*changes, Change(build / SUMS, old, new)] if unix(old) != new else changes
+
+
+def unix(data):
+    """Return the bytes of a file, or None, with line ends \\n: git may have written \\r\\n, and it is the same file."""
+    return data and data.replace(b"\r\n", b"\n")
+
+
+def link_on(path, build):
+    """Return the symbolic link that leads to a path in build/, from build/ itself to the file, or None."""
+    return next((step for step in (path, *path.parents) if step.is_relative_to(build) and step.is_symlink()), None)
 
 
 def sums_in(file):
     """Return {(target, sum)} as a file in sha256sum's format has them; lines that are damaged do not count."""
     lines = (read(file) or b"").decode("utf-8", "replace").splitlines()
-    return {(line[66:], line[:64]) for line in lines if is_target(line[66:])}
-
-
-def is_known(target, data, known):
-    """Return whether a target with these bytes came from a tangle; git may have changed the line ends."""
-    forms = (data, data.replace(b"\r\n", b"\n"))
-    return any((target, hashlib.sha256(form).hexdigest()) in known for form in forms)
+    matches = [match for line in lines if (match := re.fullmatch(r"([0-9a-f]{64})  (.+)", line))]
+    return {(match[2], match[1]) for match in matches if is_target(match[2])}
 
 
 def show(change, build):
@@ -451,7 +473,8 @@ def show(change, build):
 def check_programs(essay):
     """Show where build/ is not what an essay says; return the exit status."""
     build = essay.parent / "build"
-    changes = difference(tangle(decode(essay.read_bytes())), build)
+    with locked(essay.parent):
+        changes = difference(tangle(decode(essay.read_bytes())), build)
     for change in changes:
         show(change, build)
     return 1 if changes else 0
@@ -462,34 +485,65 @@ def write_programs(essay, force=False):
 
     Raises TangleError for what is wrong in the essay, OSError for files that cannot be written.
     """
-    build = essay.parent / "build"
     with locked(essay.parent):
-        changes = difference(tangle(decode(essay.read_bytes())), build)
-        edited = [change for change in changes if change.state != STALE and not force]
-        for change in edited:
-            show(change, build)
-        if edited:
-            return 1
-        move(changes, build)
+        return bring_up_to_date(essay, force)
+
+
+def bring_up_to_date(essay, force=False):
+    """Do the work of write_programs, under a lock."""
+    build = essay.parent / "build"
+    programs = tangle(decode(essay.read_bytes()))
+    changes = difference(programs, build)
+    remove_leftovers(essay, programs)
+    edited = [change for change in changes if change.state != STALE and not force]
+    for change in edited:
+        show(change, build)
+    if edited:
+        return 1
+    move(changes, build)
     for path, _, new, _ in changes:
-        if path.name != SUMS:
+        if path != build / SUMS:
             print(f"{path}:", "removed" if new is None else "{} lines".format(new.count(b"\n")))
     return 0
+
+
+def remove_leftovers(essay, programs):
+    """Remove the temporary files of killed processes, from all folders where an essay's tangles may have put some."""
+    build = essay.parent / "build"
+    targets = {*programs, *dict(sums_in(build / SUMS)), *dict(sums_in(build / JOURNAL))}
+    folders = {folder for target in targets for folder in (build / target).parents if folder.is_relative_to(build)}
+    for folder in {essay.parent, essay.resolve().parent, *folders}:
+        for left in folder.glob(".tangle-*-*") if not link_on(folder, build) else ():
+            process = left.name.split("-")[1]
+            if process.isdecimal() and not is_running(int(process)):
+                left.unlink(missing_ok=True)
+
+
+def is_running(process):
+    """Return whether there is a process with a number, or the system cannot tell."""
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(process, 0)  # signal 0 does nothing
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        pass
+    return True
 
 
 def move(changes, build):
     """Make the Changes of build/; until all are made, a journal has the sums that are on the way as well."""
     journal = build / JOURNAL
-    for left in {left for change in changes for left in change.path.parent.glob(".tangle-*-*")}:
-        left.unlink(missing_ok=True)
-    if changes:
-        put(journal, (read(journal) or b"") + (changes[-1].new if changes[-1].path.name == SUMS else b""))
-        try:
+    before = read(journal)
+    try:
+        if changes:
+            put(journal, (before or b"") + b"".join(new for path, _, new, _ in changes if path == build / SUMS))
             write(changes)
-        except BaseException:
-            if all(read(change.path) == change.old for change in changes):  # nothing was changed after all
-                journal.unlink(missing_ok=True)
-            raise
+    except BaseException:
+        if before is None and all(read(change.path) == change.old for change in changes):  # all was taken back
+            journal.unlink(missing_ok=True)
+        raise
     journal.unlink(missing_ok=True)
 
 
@@ -551,20 +605,20 @@ def where(text, essay, programs):
 
 def stitch_programs(essay):
     """Carry what was edited by hand in build/ over to an essay, then tangle; return the exit status."""
-    build, data = essay.parent / "build", essay.read_bytes()
-    programs = tangle(decode(data))
-    edited = [change for change in difference(programs, build) if change.state != STALE]
-    for change in edited:
-        show(change, build)
-    if DIVERGED in {change.state for change in edited}:
-        return 1
-    if edited:
-        new = {change.path.relative_to(build).as_posix(): change.old for change in edited}
-        stitched = stitch(data, programs, new)
-        with locked(essay.parent):
-            write([Change(essay.resolve(), data, stitched)])
-        print(f"{essay}: takes over the edits of {', '.join(new)}")
-    return write_programs(essay)
+    build = essay.parent / "build"
+    with locked(essay.parent):
+        data = essay.read_bytes()
+        programs = tangle(decode(data))
+        edited = [change for change in difference(programs, build) if change.state != STALE]
+        for change in edited:
+            show(change, build)
+        if DIVERGED in {change.state for change in edited}:
+            return 1
+        if edited:
+            new = {change.path.relative_to(build).as_posix(): unix(change.old) for change in edited}
+            write([Change(essay.resolve(), data, stitch(data, programs, new))])
+            print(f"{essay}: takes over the edits of {', '.join(new)}")
+        return bring_up_to_date(essay)
 
 
 def stitch(data, programs, edited):
@@ -591,10 +645,13 @@ def stitch(data, programs, edited):
 def replace_lines(data, changes):
     """Return an essay, as bytes, with {(first line, line after the last): new lines}; all else keeps every byte."""
     lines = list(io.StringIO(data.decode(), newline=""))
-    ending = lines[0][len(lines[0].rstrip("\r\n")) :]
+    ending = lines[0][len(lines[0].rstrip("\r\n")) :] if lines else ""
+    ending = ending or "\n"
+    open_end = "" if lines and lines[-1].endswith(("\n", "\r")) else ending  # the last line may have none
+    lines[-1:] = [line + open_end for line in lines[-1:]]
     for (start, end), new in sorted(changes.items(), reverse=True):
         lines[start - 1 : end - 1] = [line + ending for line in new]
-    return "".join(lines).encode()
+    return "".join(lines).removesuffix(open_end).encode()
 
 
 def edits(program, new, errors):

@@ -1,5 +1,7 @@
 """The tangler: its source language, all of its errors, and its care for the files in build/."""
 
+import io
+import itertools
 import os
 import random
 import re
@@ -7,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from textwrap import dedent
 
@@ -16,7 +18,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from programs import BUILD, ESSAY, ROOT, run, snapshot
 
-from tangle import TangleError, parse, render, tangle
+from tangle import (
+    TangleError,
+    check_programs,
+    main,
+    parse,
+    render,
+    stitch_programs,
+    tangle,
+    write_programs,
+)
 
 FENCE = "```"
 ROOT_CHUNK = "``` python {file=a.py}\n"
@@ -109,8 +120,9 @@ def test_what_is_no_chunk_is_left_alone():
         """
     assert programs_of(text) == {"a.py": "x = 1\n"}
     kinds = [(fence.kind, fence.name, fence.language) for fence in parse(dedent(text))[0]]
-    assert kinds == [("verbatim", "", "markdown"), ("verbatim", "", ""), ("illustration", "", "text"), ("illustration", "", "pycon"), ("demonstration", "loss", "python"),
-                     ("root", "a.py", "python")]  # fmt: skip
+    assert kinds == [("verbatim", "", "markdown"), ("verbatim", "", ""),
+                     ("illustration", "", "text"), ("illustration", "", "pycon"),
+                     ("demonstration", "loss", "python"), ("root", "a.py", "python")]  # fmt: skip
 
 
 def test_other_languages():
@@ -550,25 +562,244 @@ def test_a_folder_that_cannot_be_written(essay):
         essay.build.chmod(0o755)
 
 
+# Interruptions: a tangle that is killed, or that fails, at any moment
+
+STEPS = ("write_bytes", "replace", "unlink", "mkdir", "rmdir", "chmod")
+
+
+def interrupted(number, act, function, *arguments):
+    """Call a function in a process of its own where `act` comes before the change to files of that number, from 0.
+
+    A file that was to be written then is half written. Return whether there were so many changes.
+    """
+    process = os.fork()
+    if not process:
+        countdown = itertools.count(number, -1)
+
+        def interrupting(step):
+            def do(path, *rest, **options):
+                if next(countdown) == 0:
+                    if step.__name__ == "write_bytes":
+                        step(path, rest[0][: len(rest[0]) // 2])
+                    act()
+                return step(path, *rest, **options)
+
+            return do
+
+        try:
+            for name in STEPS:
+                setattr(Path, name, interrupting(getattr(Path, name)))
+            with Path(os.devnull).open("w") as sys.stdout, Path(os.devnull).open("w") as sys.stderr:
+                function(*arguments)
+        finally:
+            os._exit(next(countdown) < 0)
+    return os.waitpid(process, 0)[1] != 0
+
+
+def killed(number, function, *arguments):
+    """Call a function in a process that is killed before its change to files of that number; return whether it was."""
+    return interrupted(number, lambda: os.kill(os.getpid(), signal.SIGKILL), function, *arguments)
+
+
+def quietly(function, *arguments):
+    """Call a function; return its status, stdout and stderr."""
+    with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
+        return function(*arguments), out.getvalue(), err.getvalue()
+
+
+def put_back(folder, files):
+    """Make a folder what snapshot() saw."""
+    shutil.rmtree(folder)
+    for path, data in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(data)
+
+
+def version(name, *targets):
+    """Return an essay with some programs, the last of them in two chunks that the first has as well."""
+    roots = "".join(f"``` c {{file={target}}}\n{name} of {target}\n<<end>>\n```\n" for target in targets)
+    return (roots + f"``` c {{#end}}\nend of {name}\n```\n").encode()
+
+
+FIRST = version("first", "a", "b", "x/c", "y/z/d", "e")
+SECOND = version("second", "b", "x/c", "new/deeper/f", "e", "h")  # two go, two come
+FOLDER = version("second", "a/deeper/still", "b", "x/c", "new/f", "e")  # and a file becomes a folder
+THIRD = version("third", "b", "x/c", "g/h/i")
+KILLING = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Return a folder with the first version of an essay, tangled."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "essay.md").write_bytes(FIRST)
+    assert quietly(write_programs, folder / "essay.md")[0] == 0
+    return folder
+
+
+def contents(essay):
+    """Return {target: bytes} of all programs of an essay, given as bytes."""
+    return {target: render(program).encode() for target, program in tangle(essay.decode()).items()}
+
+
+def assert_tangled(folder, text):
+    """In a folder are an essay, the programs that it makes, their sums, and nothing else."""
+    files = {path.as_posix(): data for path, data in snapshot(folder).items()}
+    assert files.pop("essay.md") == text
+    del files["build/SHA256SUMS"]
+    assert files == {f"build/{target}": data for target, data in contents(text).items()}
+
+
+@KILLING
+@pytest.mark.parametrize("force", [False, True])
+def test_a_tangle_that_is_killed_leaves_no_half_file_and_no_false_alarm(folder, force):
+    """Before every single change to a file; afterwards the same essay, the one before or another one is tangled."""
+    essay = folder / "essay.md"
+    before = snapshot(folder) | {Path("essay.md"): SECOND}
+    versions = {target: {data, contents(SECOND).get(target)} for target, data in contents(FIRST).items()}
+    for number in itertools.count():
+        put_back(folder, before)
+        if not killed(number, write_programs, essay, force):
+            break
+        after = snapshot(folder)
+        for path, data in after.items():
+            if not path.name.startswith(".tangle-") and path.parts[0] == "build" and path.name != "SHA256SUMS":
+                target = path.relative_to("build").as_posix()
+                assert data in versions.get(target, {contents(SECOND).get(target)})
+        for text in (SECOND, FIRST, THIRD):
+            put_back(folder, after | {Path("essay.md"): text})
+            status, _, said = quietly(write_programs, essay)
+            assert (status, said) == (0, ""), number
+            assert_tangled(folder, text)
+        put_back(folder, after)  # killed twice
+        essay.write_bytes(THIRD)
+        killed(number // 2, write_programs, essay)
+        essay.write_bytes(FIRST)
+        assert quietly(write_programs, essay)[::2] == (0, ""), number
+        assert_tangled(folder, FIRST)
+    assert number > 20
+    assert_tangled(folder, SECOND)
+
+
+@KILLING
+def test_an_edit_after_an_interruption_is_not_carried_over_an_essay_that_was_changed(folder):
+    """The edited file may not have been reached; then the edit was made in code of before, and --stitch refuses."""
+    essay, program = folder / "essay.md", folder / "build" / "b"
+    before = snapshot(folder) | {Path("essay.md"): SECOND}
+    diverged = 0
+    for number in itertools.count():
+        put_back(folder, before)
+        if not killed(number, write_programs, essay):
+            break
+        old = program.read_bytes() == contents(FIRST)["b"]
+        program.write_bytes(program.read_bytes() + b"mine\n")
+        after = snapshot(folder)
+        for text in (SECOND, THIRD) if old else (FIRST, THIRD):
+            put_back(folder, after | {Path("essay.md"): text})
+            for mode in (write_programs, check_programs, stitch_programs):
+                status, _, said = quietly(mode, essay)
+                assert status == 1
+                assert f"{program}: edited by hand, from other code" in said
+            assert essay.read_bytes() == text
+            assert program.read_bytes() == after[Path("build/b")]
+            diverged += 1
+    assert diverged > 30
+
+
+@KILLING
+def test_an_edit_after_a_tangle_that_was_killed_when_all_was_done(folder):
+    essay, program = folder / "essay.md", folder / "build" / "b"
+    before = snapshot(folder) | {Path("essay.md"): SECOND}
+    after = [before]
+    while put_back(folder, before) or killed(len(after) - 1, write_programs, essay):
+        after.append(snapshot(folder))
+    put_back(folder, after[-1])
+    assert (folder / "build" / ".tangle-journal").exists()
+    program.write_bytes(program.read_bytes() + b"mine\n")
+    assert quietly(stitch_programs, essay)[0] == 0
+    assert b"mine" in essay.read_bytes()
+
+
+@KILLING
+def test_a_stitch_that_is_killed(folder):
+    """The essay is as before, and the edit is still to be stitched, or it has the edit, and a tangle does the rest."""
+    essay = folder / "essay.md"
+    (folder / "build" / "b").write_bytes(contents(FIRST)["b"] + b"mine\n")
+    before = snapshot(folder)
+    stitched = FIRST.replace(b"end of first\n", b"end of first\nmine\n")
+    seen = set()
+    for number in itertools.count():
+        put_back(folder, before)
+        if not killed(number, stitch_programs, essay):
+            break
+        text = essay.read_bytes()
+        assert text in (FIRST, stitched)
+        status, _, said = quietly(write_programs, essay)
+        if text == FIRST:
+            assert status == 1
+            assert "edited by hand (--stitch" in said
+            assert quietly(stitch_programs, essay)[0] == 0
+        else:
+            assert (status, said) == (0, "")
+        assert_tangled(folder, stitched)
+        seen.add(text)
+    assert seen == {FIRST, stitched}
+    assert_tangled(folder, stitched)
+
+
+@KILLING
+@pytest.mark.parametrize("flags", [[], ["--force"], ["--stitch"]])
+def test_a_tangle_that_is_terminated_takes_back_what_it_did(folder, flags, monkeypatch):
+    """Before every change to a file the process gets SIGTERM; then it is all or none, and nothing is left."""
+    essay = folder / "essay.md"
+    text = FOLDER
+    if flags == ["--stitch"]:
+        text = FIRST.replace(b"end of first\n", b"end of first\nmine\n")
+        (folder / "build" / "b").write_bytes(contents(FIRST)["b"] + b"mine\n")
+    else:
+        essay.write_bytes(FOLDER)
+    before, states = snapshot(folder), set()
+    monkeypatch.setattr(sys, "argv", ["tangle.py", str(essay), *flags])
+    for number in itertools.count():
+        put_back(folder, before)
+        if not interrupted(number, lambda: os.kill(os.getpid(), signal.SIGTERM), main):
+            break
+        after = snapshot(folder)
+        assert not [path for path in after if re.match(r"\.tangle-\d", path.name)]
+        states.add(after == before)
+        if after != before:
+            assert quietly(write_programs, essay)[::2] == (0, "")
+            assert_tangled(folder, text)
+    assert states == {True, False}
+
+
+@KILLING
+def test_a_tangle_that_fails_midway_changes_nothing(folder):
+    """Each change to a file fails once; all that was done is taken back, with the folders that were made."""
+
+    def fail():
+        raise OSError("a failure in the middle")
+
+    essay = folder / "essay.md"
+    essay.write_bytes(FOLDER)
+    before, folders, survived = snapshot(folder), {*folder.rglob("*/")}, 0
+    for number in itertools.count():
+        if not interrupted(number, fail, write_programs, essay):
+            break
+        if snapshot(folder) == before:
+            assert {*folder.rglob("*/")} == folders
+        else:  # it failed when all was done
+            survived += 1
+            assert {target: (folder / "build" / target).read_bytes() for target in contents(FOLDER)} == contents(FOLDER)
+            assert quietly(write_programs, essay)[::2] == (0, "")
+            assert_tangled(folder, FOLDER)
+            put_back(folder, before)
+    assert number > 20
+    assert survived < number / 2
+
+
 LONG = "".join(f"``` c {{file=f{i}}}\nVERSION\n```\n" for i in range(60))
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, getattr(signal, "SIGKILL", signal.SIGTERM)])
-def test_a_tangle_that_is_killed_leaves_no_file_half_written_and_no_false_alarm(essay, number):
-    essay(LONG)
-    r = random.Random(1)
-    for version in range(12):
-        text = LONG.replace("VERSION", f"version {version}")
-        (essay.build.parent / "essay.md").write_text(text)
-        process = subprocess.Popen([sys.executable, ROOT / "tangle.py", "essay.md"], cwd=essay.build.parent,
-                                   stdout=subprocess.DEVNULL)  # fmt: skip
-        time.sleep(r.uniform(0.03, 0.12))
-        process.send_signal(number)
-        process.wait()
-        for path in essay.build.rglob("f*"):
-            assert re.fullmatch(rb"VERSION\n|version \d+\n", path.read_bytes())
-    done = essay(LONG.replace("VERSION", "the last one"))
-    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_two_tangles_at_once(essay):
