@@ -1,0 +1,13 @@
+"""The weaver: from the essay to a web site. docs/weave.py is its command.
+
+essay      the essay, cross-referenced: pages, places of chunks, what each program defines and uses
+prose      its Markdown, read by Python-Markdown: links, and the numbers that have to be right
+numbers    are those numbers right, and how are they written
+results    what demonstrations printed and drew, and when that is still valid
+kernel     demonstrations are run, by Pweave; prelude is what they find there
+render     HTML for chunks, demonstrations, listings and indexes, by the templates in docs/templates
+pages      all pages of the site, and build/pages
+site       the site's settings, and build/site, by mkdocs
+weave      all of this in its order
+serve      the same while the essay is being written; follow notices what is saved
+"""

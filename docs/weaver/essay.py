@@ -1,0 +1,288 @@
+"""The essay, cross-referenced: its pages, the places of its chunks, and what each of its programs defines and uses."""
+
+import ast
+import re
+import unicodedata
+from functools import cached_property
+from typing import NamedTuple
+
+import tangle
+
+HEADING = re.compile(r"(#{1,6}) +(.*?)(?: +#+)? *")
+
+
+class WeaveError(tangle.TangleError):
+    """What is wrong with the weave of an essay, in the same form: a list of (line, message)."""
+
+
+class Names:
+    """Gives out names, for ids and addresses: words of letters and digits of any script, no two the same."""
+
+    def __init__(self, *taken):
+        self.taken = {*taken}
+
+    def new(self, title, prefix=""):
+        """Return a name made from a title; of two that would be the same the second gets a number."""
+        plain = unicodedata.normalize("NFC", title).lower()
+        base = prefix + (re.sub(r"[\W_]+", "-", plain).strip("-") or "untitled")
+        name, number = base, 1
+        while name in self.taken:
+            number += 1
+            name = f"{base}-{number}"
+        self.taken.add(name)
+        return name
+
+
+class Heading(NamedTuple):
+    """A heading of the essay; `id` is its name on the page, and no other one on the whole site has it."""
+
+    line: int
+    level: int
+    text: str
+    id: str
+
+
+class Page(NamedTuple):
+    """A page of the site: a heading of the first level and what follows it, the lines `start` to `end` of the essay."""
+
+    title: str
+    path: str  # of its folder below the site's root: nothing, or with a / at its end
+    start: int
+    end: int
+
+
+class Place(NamedTuple):
+    """A root, or a fence of a chunk, on the site: its page, its id there, its number among the fences of its name."""
+
+    fence: tangle.Fence
+    page: Page
+    id: str
+    number: int
+
+    @property
+    def title(self):
+        """What the page calls it."""
+        return self.fence.name if self.fence.kind == "root" else self.fence.name.replace("-", " ")
+
+
+class Program:
+    """The program of a root: its lines, and, if it is Python, what it defines and where it uses that."""
+
+    def __init__(self, target, lines):
+        self.target, self.lines = target, lines
+        self.name = target.rsplit("/", 1)[-1]
+        self.is_python = target.endswith(".py")
+        self.text = tangle.render(lines)
+
+    @cached_property
+    def tree(self):
+        """Its syntax tree; an empty one for another language."""
+        return ast.parse(self.text if self.is_python else "")
+
+    @cached_property
+    def numbers(self):
+        """{line of the essay: [its lines that come from there]}."""
+        numbers = {}
+        for number, line in enumerate(self.lines, 1):
+            numbers.setdefault(line.origin, []).append(number)
+        return numbers
+
+    def runs(self, fence):
+        """Return the runs [[first, last], …] of its lines that come from a fence."""
+        found = sorted(n for line in range(fence.line + 1, fence.end) for n in self.numbers.get(line, []))
+        runs = []
+        for number in found:
+            if runs and number == runs[-1][1] + 1:
+                runs[-1][1] = number
+            else:
+                runs.append([number, number])
+        return runs
+
+    @cached_property
+    def definitions(self):
+        """{name: line} of its classes, functions, methods and global names, where each is defined first."""
+        found = {}
+        for node in self.tree.body:
+            for name, line in [*defined_by(node), *(pair for inner in methods(node) for pair in defined_by(inner))]:
+                found.setdefault(name, line)
+        return found
+
+    @cached_property
+    def uses(self):
+        """{(line, column): name} of all places where it uses a name that it defines, columns counted from 0."""
+        modules = {alias.asname or alias.name for node in self.tree.body if isinstance(node, ast.Import)
+                   for alias in node.names}  # fmt: skip
+        top = {name for node in self.tree.body for name, _ in defined_by(node)}
+        visitor = Uses(top, {*self.definitions}, modules)
+        visitor.visit(self.tree)
+        lines = self.text.split("\n")
+        return {(row, len(lines[row - 1].encode()[:column].decode())): name
+                for (row, column), name in visitor.found.items()}  # fmt: skip
+
+
+def defined_by(node):
+    """Return [(name, line)] of what a statement defines."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return [(node.name, node.lineno)]
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+    return [(inner.id, inner.lineno) for target in targets if target for inner in ast.walk(target)
+            if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store)]  # fmt: skip
+
+
+def methods(node):
+    """Return the methods of a class."""
+    inner = node.body if isinstance(node, ast.ClassDef) else []
+    return [method for method in inner if isinstance(method, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+class Uses(ast.NodeVisitor):
+    """Collects where global names are used, and attributes that may be methods: `found` is {(line, column): name}."""
+
+    def __init__(self, names, attributes, modules):
+        self.names, self.attributes, self.modules, self.found, self.local = names, attributes, modules, {}, []
+
+    def visit_scope(self, node):
+        """Look into a function: what it binds is its own."""
+        nodes = [*ast.walk(node)]
+        shared = {name for inner in nodes if isinstance(inner, ast.Global) for name in inner.names}
+        bound = {inner.arg for inner in nodes if isinstance(inner, ast.arg)}
+        bound |= {inner.id for inner in nodes if isinstance(inner, ast.Name) and not isinstance(inner.ctx, ast.Load)}
+        self.local.append(bound - shared)
+        self.generic_visit(node)
+        self.local.pop()
+
+    visit_FunctionDef = visit_AsyncFunctionDef = visit_Lambda = visit_scope  # noqa: N815
+    visit_ListComp = visit_SetComp = visit_DictComp = visit_GeneratorExp = visit_scope  # noqa: N815
+
+    def visit_Name(self, node):
+        """A name is global, if no function around it binds it."""
+        mine = isinstance(node.ctx, ast.Load) and not any(node.id in names for names in self.local)
+        if mine and node.id in self.names:
+            self.found[node.lineno, node.col_offset] = node.id
+
+    def visit_Attribute(self, node):
+        """An attribute is one of ours, unless it belongs to a module: math.exp is not our exp."""
+        foreign = isinstance(node.value, ast.Name) and node.value.id in self.modules
+        if node.attr in self.attributes and not foreign:
+            self.found[node.end_lineno, node.end_col_offset - len(node.attr.encode())] = node.attr
+        self.generic_visit(node)
+
+
+class Essay:
+    """The essay, parsed and cross-referenced. Raises TangleError for what is wrong in it.
+
+    `reserved` are the first parts of paths that other pages of the site have.
+    """
+
+    def __init__(self, text, reserved=()):
+        self.text, self.lines = text, text.split("\n")
+        self.programs = {target: Program(target, lines) for target, lines in tangle.tangle(text).items()}
+        self.main = next(iter(self.programs.values()))
+        self.fences, _ = tangle.parse(text)
+        self.chunks, self.roots = tangle.chunks_of(self.fences), tangle.roots_of(self.fences)
+        ids = Names()
+        self.headings = self.find_headings(ids)
+        self.pages = self.find_pages(Names(*reserved))
+        self.places = self.find_places(ids)
+
+    @cached_property
+    def inside(self):
+        """{line: fence} of all lines that belong to a fence."""
+        return {line: fence for fence in self.fences for line in range(fence.line, fence.end + 1)}
+
+    def find_headings(self, ids):
+        """Return the headings in their order: lines that begin with #, outside of fences."""
+        matches = [(n, HEADING.fullmatch(line)) for n, line in enumerate(self.lines, 1) if n not in self.inside]
+        return [Heading(n, len(m[1]), m[2], ids.new(re.sub("<!--.*?-->", "", m[2]))) for n, m in matches if m]
+
+    def find_pages(self, paths):
+        """Return the pages in their order."""
+        titles = [heading for heading in self.headings if heading.level == 1]
+        first = next((n for n, line in enumerate(self.lines, 1) if line.strip()), 1)
+        if not titles or titles[0].line > first:
+            raise WeaveError([(first, "text without a page: an essay begins with a heading like # Title")])
+        ends = [heading.line - 1 for heading in titles[1:]] + [len(self.lines)]
+        names = ["" if i == 0 else paths.new(heading.text) + "/" for i, heading in enumerate(titles)]
+        plain = [re.sub("<!--.*?-->|[*`]", "", heading.text) for heading in titles]
+        starts = [heading.line for heading in titles]
+        return [Page(*values) for values in zip(plain, names, starts, ends, strict=True)]
+
+    def find_places(self, ids):
+        """Return {line of a fence: Place} for all roots and definitions, in their order."""
+        places, counts = {}, {}
+        for fence in self.fences:
+            if fence.kind in ("root", "definition"):
+                key = (fence.kind, fence.name)
+                number = counts[key] = counts.get(key, 0) + 1
+                name = fence.name if number == 1 else f"{fence.name} {number}"
+                prefix = "program-" if fence.kind == "root" else "chunk-"
+                places[fence.line] = Place(fence, self.page_of(fence.line), ids.new(name, prefix), number)
+        return places
+
+    def page_of(self, line):
+        """Return the page on which a line of the essay stands."""
+        return [page for page in self.pages if page.start <= line][-1]
+
+    def level_at(self, line):
+        """Return the level of the last heading above a line."""
+        return [heading.level for heading in self.headings if heading.line <= line][-1]
+
+    def first_place(self, name):
+        """Return the place of the first fence of a chunk."""
+        return self.places[self.chunks[name][0].line]
+
+    def siblings(self, place):
+        """Return the places of all fences of the same name, in their order."""
+        fences = [place.fence] if place.fence.kind == "root" else self.chunks[place.fence.name]
+        return [self.places[fence.line] for fence in fences]
+
+    def place_at(self, line):
+        """Return the place that a line of code of the essay belongs to."""
+        return self.places[self.inside[line].line]
+
+    @cached_property
+    def users(self):
+        """{name of a chunk: places that refer to it}."""
+        users = {name: [] for name in self.chunks}
+        for place in self.places.values():
+            for name in dict.fromkeys(match["name"] for _, _, match in tangle.numbered([place.fence]) if match):
+                users[name].append(place)
+        return users
+
+    def programs_with(self, fence):
+        """Return the programs that have lines of a fence, in the order of the essay; one for a fence without lines."""
+        return [program for program in self.programs.values() if program.runs(fence)] or (
+            [self.programs[fence.name]] if fence.kind == "root" else [])  # fmt: skip
+
+    def definition(self, name, programs=None):
+        """Return the place where the first of some programs that has a name defines it, or None."""
+        for program in self.programs.values() if programs is None else programs:
+            if name in program.definitions:
+                return self.place_at(program.lines[program.definitions[name] - 1].origin)
+        return None
+
+    def names_in(self, fence):
+        """Return {(line of the essay, column): place of the definition} of the names that a fence uses, but its own."""
+        found = {}
+        for program in self.programs_with(fence)[:1]:
+            for (row, column), name in program.uses.items():
+                line = program.lines[row - 1]
+                if fence.line < line.origin < fence.end:
+                    place = self.definition(name, [program])
+                    if place.fence is not fence:
+                        found[line.origin, column - len(line.indent)] = place
+        return found
+
+    @cached_property
+    def index(self):
+        """[(name, place of its definition, places that use it)] of all programs, by the alphabet."""
+        users = {}
+        for program in self.programs.values():
+            for name in program.definitions:
+                users.setdefault((name, self.definition(name, [program]).fence.line), set())
+            for (row, _), name in program.uses.items():
+                user = self.place_at(program.lines[row - 1].origin)
+                users[name, self.definition(name, [program]).fence.line].add(user.fence.line)
+        order = sorted(users, key=lambda key: (key[0].strip("_").lower(), key))
+        return [(name, self.places[line], [self.places[user] for user in sorted(users[name, line])])
+                for name, line in order]  # fmt: skip

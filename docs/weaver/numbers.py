@@ -1,0 +1,44 @@
+"""Numbers in the prose: whether they are right, how they are written, and putting them right in the essay."""
+
+import io
+
+
+def written_like(text, value):
+    """Return a number in the form of another one, given as text: as many decimals, the same signs and separators."""
+    mantissa, _, exponent = text.lower().partition("e")
+    decimals = len(mantissa.partition(".")[2])
+    if exponent:
+        digits, _, power = f"{value:.{decimals}e}".partition("e")
+        right = f"{digits}e{int(power)}"
+    else:
+        digits = len(mantissa.partition(".")[0].lstrip("-−"))
+        right = f"{value:.{decimals}f}" if digits > 3 and "," not in text else f"{value:,.{decimals}f}"
+    if right.startswith("-") and not right.strip("-0.,e"):
+        right = right[1:]  # nothing is as little as minus nothing
+    return right.replace("-", "−") if "−" in text or "-" not in text else right
+
+
+def corrections(numbers, values):
+    """Return [(number, right text)] of the Numbers that are wrong; `values` has the value of each, None if unknown."""
+    pairs = [(number, written_like(number.text, value)) for number, value in zip(numbers, values, strict=True)
+             if value is not None]  # fmt: skip
+    return [(number, right) for number, right in pairs if right != number.text]
+
+
+def complaints(wrong):
+    """Return (line, message) for each of some corrections."""
+    form = "the number {} should be {}, which is {} (--update writes it)"
+    return [(number.line, form.format(number.text, right, number.expression)) for number, right in wrong]
+
+
+def corrected(data, wrong):
+    """Return an essay, as bytes, with some corrections; all else keeps every byte."""
+    lines = list(io.StringIO(data.decode(), newline=""))
+    for number, right in sorted(wrong, key=lambda pair: (pair[0].line, -pair[0].column)):
+        line = lines[number.line - 1]
+        start = number.column + (number.line == 1 and line.startswith("\ufeff"))
+        before, there, after = line[:start], line[start : start + len(number.text)], line[start + len(number.text) :]
+        if there != number.text:
+            raise ValueError(f"line {number.line} has {there!r} where {number.text!r} was")
+        lines[number.line - 1] = before + right + after
+    return "".join(lines).encode()

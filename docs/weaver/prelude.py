@@ -1,0 +1,146 @@
+"""What demonstrations find in the kernel: the programs of the essay, matplotlib, and what other sessions have kept."""
+
+import ast
+import gc
+import importlib.abc
+import importlib.util
+import io
+import json
+import math
+import numbers
+import os
+import pickle
+import random
+import sys
+from pathlib import Path
+
+import tangle
+
+STYLE = {
+    "svg.hashsalt": "microgpt",
+    "svg.fonttype": "none",
+    "figure.figsize": (4.4, 3.0),  # inches: on a phone this is the width of the page, and 11 points are 11 pixels
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "font.size": 11,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "figure.constrained_layout.use": True,
+}
+COLOURS = {"BLUE": "#3d85c6", "ORANGE": "#d9731a", "GREY": "#808080"}  # 3 to 1 against the page, light and dark
+PLAIN = {("types", "SimpleNamespace"), ("collections", "Counter"), ("collections", "OrderedDict"),
+         ("collections", "deque"), ("builtins", "set"), ("builtins", "frozenset"), ("builtins", "complex"),
+         ("builtins", "bytearray"), ("builtins", "range"), ("builtins", "slice")}  # fmt: skip
+
+
+class Programs(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Imports programs as the essay has them, {module: (target, lines)}, with the essay's line numbers."""
+
+    def __init__(self, essay, programs):
+        self.essay, self.programs = essay, programs
+
+    def find_spec(self, name, path=None, target=None):
+        """Say whether a module is a program, or a folder of programs."""
+        folder = any(module.startswith(f"{name}.") for module in self.programs)
+        known = folder or name in self.programs
+        return importlib.util.spec_from_loader(name, self, is_package=folder) if known else None
+
+    def exec_module(self, module):
+        """Fill a module with what its program defines; it does not run as the main program."""
+        if module.__name__ in self.programs:
+            target, lines = self.programs[module.__name__]
+            file = self.essay.parent / "build" / target
+            tangle.load([tangle.Line(*line) for line in lines], self.essay, file, module.__name__)
+
+
+class Plain(pickle.Unpickler):
+    """Reads values that were kept: plain data, and objects of the essay's programs; no function in a file is called."""
+
+    def __init__(self, file, modules):
+        super().__init__(file)
+        self.modules = modules
+
+    def find_class(self, module, name):
+        """Return a class that may be read."""
+        if (module, name) in PLAIN:
+            return super().find_class(module, name)
+        found = getattr(sys.modules.get(module), name, None) if module in self.modules else None
+        if isinstance(found, type) and found.__module__ == module:
+            return found
+        raise pickle.UnpicklingError(f"{module}.{name} cannot be kept: keep plain data, or objects of a program")
+
+
+def begin(namespace, file):
+    """Prepare a namespace for the demonstrations of a session, which a JSON file describes (see kernel.py)."""
+    session = json.loads(Path(file).read_text(encoding="utf-8"))
+    essay = Path(session["essay"])
+    sys.meta_path.insert(0, Programs(essay, session["programs"]))
+    show_figures(namespace)
+    if session["main"]:
+        module = importlib.import_module(session["main"])
+        namespace |= {name: value for name, value in vars(module).items() if not name.startswith("_")}
+        namespace[session["main"]] = module
+    for name, kept in session["kept"].items():
+        with Path(kept).open("rb") as stream:
+            namespace[name] = Plain(stream, session["programs"]).load()[name]
+    os.chdir(essay.parent)
+    gc.disable()
+    random.seed(0)
+    namespace |= COLOURS | {"tell": tell}
+
+    def demonstrate(source, line):
+        """Run code whose first line is that line of the essay, which tracebacks show."""
+        tree = ast.increment_lineno(ast.parse(source), line - 1)
+        exec(compile(tree, str(essay), "exec", dont_inherit=True), namespace)  # noqa: S102
+
+    def keep(names, path):
+        """Keep what some names hold in a file; it is read at once, since what cannot be read cannot be kept."""
+        data = pickle.dumps({name: namespace[name] for name in names}, protocol=4)
+        Plain(io.BytesIO(data), session["programs"]).load()
+        tangle.put(Path(path), data)
+
+    namespace |= {"demonstrate": demonstrate, "keep": keep}
+    sys.addaudithook(guard(essay, {(essay.parent / name).resolve() for name in session["data"]}))
+
+
+def show_figures(namespace):
+    """Set matplotlib up: figures come as SVG, without anything that would differ from one run to the next."""
+    import matplotlib
+    import matplotlib.pyplot as plt
+    from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+    matplotlib.rcParams.update(STYLE)
+    set_matplotlib_formats("svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    namespace |= {"matplotlib": matplotlib, "plt": plt}
+
+
+def tell(value):
+    """Print the value of an expression in the prose; it has to be a number."""
+    if not isinstance(value, numbers.Real) or not math.isfinite(value):
+        raise ValueError(f"{value!r} cannot be written as a number")
+    print(json.dumps(int(value) if isinstance(value, numbers.Integral) else float(value)))
+
+
+def guard(essay, data):
+    """Return an audit hook: demonstrations read of the project only what they name, and write nothing there."""
+    root = essay.parent.resolve()
+    free = tuple(f"{Path(path).resolve()}{os.sep}" for path in (sys.prefix, sys.base_prefix))
+
+    def of_the_essay():
+        frame = sys._getframe(2)
+        while frame and frame.f_code.co_filename != str(essay):
+            frame = frame.f_back
+        return frame
+
+    def hook(event, arguments):
+        if event == "subprocess.Popen" and of_the_essay():
+            raise PermissionError("a demonstration starts no other program: its results could not be relied upon")
+        if event == "open" and isinstance(arguments[0], str | bytes | os.PathLike):
+            path = Path(os.fsdecode(arguments[0])).resolve()
+            foreign = not path.is_relative_to(root) or str(path).startswith(free)
+            writes = bool({*(arguments[1] or "r")} & {*"wax+"})
+            if not foreign and (path not in data or writes) and of_the_essay():
+                way = "writes" if writes else f'reads {path.name}: name it in its fence, as in data="docs/names.txt"'
+                raise PermissionError(f"a demonstration {way}" + (f" nothing into the project: {path}" * writes))
+
+    return hook

@@ -1,0 +1,233 @@
+"""HTML for chunks, demonstrations, listings and indexes, by the templates in docs/templates.
+
+All addresses are written from the site's root, which @ stands for; pages.py makes them relative to their page.
+"""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+from xml.etree import ElementTree
+
+import jinja2
+from markupsafe import Markup
+from pygments.lexers import get_lexer_by_name
+from pygments.lexers.special import TextLexer
+from pygments.token import STANDARD_TYPES
+from pygments.util import ClassNotFound
+
+import tangle
+from weaver.prose import address
+
+STYLES = {kind: name for kind, name in STANDARD_TYPES.items() if name}
+TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
+SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
+NOT_YET = "(has not run yet)"
+
+for prefix, name in (("", SVG), ("xlink", XLINK)):
+    ElementTree.register_namespace(prefix, name)
+
+
+class Token(NamedTuple):
+    """A piece of code of one colour: its text, and the line of the essay and the column (from 0) where it begins."""
+
+    style: str
+    text: str
+    line: int
+    column: int
+
+
+def tokens(fence):
+    """Yield the Tokens of the code of a fence; references are left out, and no token reaches over the end of a line."""
+    try:
+        lexer = get_lexer_by_name(fence.language or "text", stripnl=False, ensurenl=False)
+    except ClassNotFound:
+        lexer = TextLexer(stripnl=False, ensurenl=False)
+    is_chunk = fence.kind in ("root", "definition")
+    code = "\n".join("" if is_chunk and tangle.REFERENCE.fullmatch(line) else line for line in fence.code)
+    line, column = fence.line + 1, 0
+    for kind, text in lexer.get_tokens(code):
+        while kind not in STYLES and kind.parent:
+            kind = kind.parent
+        for i, piece in enumerate(text.split("\n")):
+            line, column = (line + 1, 0) if i else (line, column)
+            if piece:
+                yield Token(STYLES.get(kind, ""), piece, line, column)
+            column += len(piece)
+
+
+def coloured(token):
+    """Return the HTML of a token."""
+    html = Markup("{}").format(token.text)
+    return Markup('<span class="{}">{}</span>').format(token.style, html) if token.style else html
+
+
+def peek(place, html, stop=True):
+    """Return a link that shows a preview of a place; with `stop` false the Tab key passes it by."""
+    tab = "" if stop else Markup(' tabindex="-1"')
+    return Markup('<a href="{}"{} data-peek>{}</a>').format(address(place), tab, html)
+
+
+class Renderer:
+    """Turns fences of an essay into HTML; `results` is {name of a demonstration: Result}."""
+
+    def __init__(self, essay, results, listing):
+        self.essay, self.results, self.listing = essay, results, listing
+        loader = jinja2.FileSystemLoader(TEMPLATES)
+        self.templates = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
+        self.templates.globals |= {"address": address, "listing": listing, "main": essay.main}
+        self.templates.globals["place_in"] = self.templates.get_template("macros.html").module.place_in
+
+    def template(self, name, **values):
+        """Return a template, filled in, as HTML that is safe in others."""
+        return Markup(self.templates.get_template(f"{name}.html").render(**values))  # noqa: S704
+
+    def fence(self, fence):
+        """Return the HTML of a fence of any kind."""
+        if fence.kind == "demonstration":
+            return self.demonstration(fence)
+        if fence.kind in ("root", "definition"):
+            return self.chunk(self.essay.places[fence.line])
+        return self.template("illustration", code=self.code(fence))
+
+    def code_lines(self, fence):
+        """Return [(text, HTML)] of the lines of a fence, with references and names of its program as links.
+
+        Only the first link to a place is a stop for the Tab key.
+        """
+        names = self.essay.names_in(fence) if fence.line in self.essay.places else {}
+        lines, seen = {fence.line + 1 + i: Markup("") for i in range(len(fence.code))}, set()
+        for token in tokens(fence):
+            place, html = names.get((token.line, token.column)), coloured(token)
+            lines[token.line] += html if place is None else peek(place, html, stop=place.id not in seen)
+            seen |= {place.id} if place else set()
+        for number, _, reference in tangle.numbered([fence]) if fence.kind in ("root", "definition") else ():
+            if reference:
+                lines[number] = self.reference(reference)
+        return list(zip(fence.code, lines.values(), strict=True))
+
+    def reference(self, reference):
+        """Return the HTML of a reference in code: a link, and a button that shows the chunk in its place."""
+        place = self.essay.first_place(reference["name"])
+        indent = reference["indent"]
+        shown = self.template("reference", name=reference["name"], columns=len(indent.expandtabs()), place=place)
+        return Markup("{}{}").format(indent, shown)
+
+    def code(self, *fences):
+        """Return the HTML of the code of some fences, one after the other; blank lines at the top are left out.
+
+        Each line knows its own indentation: where it has to be broken, it hangs from there.
+        """
+        lines = [line for fence in fences for line in self.code_lines(fence)]
+        first = next((i for i, (text, _) in enumerate(lines) if text.strip()), 0)
+        shown = Markup('<span class="line" style="--indent: {}ch">{}\n</span>')
+        return Markup("").join(shown.format(indent_of(text), html) for text, html in lines[first:])
+
+    def chunk(self, place):
+        """Return the HTML of a root or of one fence of a chunk."""
+        fence, siblings = place.fence, self.essay.siblings(place)
+        neighbours = (("previous", "↑", place.number - 2), ("next", "↓", place.number))
+        arrows = [(word, sign, siblings[i]) for word, sign, i in neighbours if 0 <= i < len(siblings)]
+        users = self.essay.users[fence.name] if fence.kind == "definition" else []
+        uses = [(program, program.runs(fence)) for program in self.essay.programs_with(fence) if program.runs(fence)]
+        return self.template(
+            "chunk",
+            place=place,
+            level=min(self.essay.level_at(fence.line) + 1, 6),
+            arrows=arrows,
+            users=users,
+            uses=uses,
+            source="\n".join(fence.code),
+            code=self.code(fence),
+        )
+
+    def demonstration(self, fence):
+        """Return the HTML of a demonstration."""
+        result = self.results.get(fence.name)
+        text, drawn = (result.text, result.figures) if result else (NOT_YET, [])
+        alt = fence.options.get("alt", "")
+        figures = [figure(svg, f"{fence.name}-{i}", alt) for i, svg in enumerate(drawn, 1)]
+        return self.template(
+            "demonstration",
+            id=f"demonstration-{fence.name}",
+            figures=figures,
+            caption=fence.options.get("caption", ""),
+            text=text,
+            code=self.code(fence),
+        )
+
+    def program(self, program, downloads):
+        """Return the HTML of the listing of a program; `downloads` are the files that one needs to run it."""
+        whole = tangle.Fence("illustration", "", language_of(self.essay, program), {}, 0, program.text.split("\n")[:-1])
+        shown = [Markup("") for _ in whole.code]
+        for token in tokens(whole):
+            name = program.uses.get((token.line, token.column))
+            html = coloured(token)
+            place = self.essay.definition(name, [program]) if name else None
+            shown[token.line - 1] += peek(place, html, stop=False) if place else html
+        lines, before = [], None
+        for html, line in zip(shown, program.lines, strict=False):
+            place = self.essay.place_at(line.origin)
+            lines.append({"html": html, "place": place, "stop": place is not before, "indent": indent_of(line.text)})
+            before = place
+        return self.template("listing", program=program, lines=lines, downloads=downloads)
+
+    def chunk_index(self):
+        """Return the HTML of the index of chunks."""
+        rows = [[[(place, f"⟨{place.title}⟩", "chunk", True)], [], []]
+                for place in self.essay.places.values() if place.fence.kind == "root"]  # fmt: skip
+        for name in sorted(self.essay.chunks):
+            first, *more = self.essay.siblings(self.essay.first_place(name))
+            rows.append([
+                [(first, f"⟨{first.title}⟩", "chunk", True)],
+                [(place, f"part {place.number}", "chunk", True) for place in more],
+                [(place, f"⟨{place.title}⟩", "chunk", False) for place in self.essay.users[name]],
+            ])  # fmt: skip
+        return self.template("indexes", heads=("chunk", "continued in", "used in"), rows=rows)
+
+    def name_index(self):
+        """Return the HTML of the index of names."""
+        rows = [
+            [
+                [(place, name, "name", True)],
+                [(place, f"⟨{place.title}⟩", "chunk", False)],
+                [(user, f"⟨{user.title}⟩", "chunk", False) for user in users],
+            ]
+            for name, place, users in self.essay.index
+        ]
+        return self.template("indexes", heads=("name", "defined in", "used in"), rows=rows)
+
+    def unfolded(self):
+        """Return {name of a chunk: HTML of its code}, for the buttons that show it in place of a reference."""
+        return {name: str(self.code(*fences)) for name, fences in self.essay.chunks.items()}
+
+
+def indent_of(text):
+    """Return how many columns a line of code is indented."""
+    text = text.expandtabs()
+    return len(text) - len(text.lstrip())
+
+
+def language_of(essay, program):
+    """Return the language of a program, as its root has it."""
+    return essay.roots[program.target].language
+
+
+def figure(svg, prefix, alt):
+    """Return a figure for the page: unique ids, black that follows the colour of the text, the alternative text."""
+    root = ElementTree.fromstring(svg)  # noqa: S314 (matplotlib has made it)
+    for metadata in root.findall(f"{{{SVG}}}metadata"):
+        root.remove(metadata)
+    for name in ("width", "height"):
+        root.attrib.pop(name, None)
+    root.attrib |= {"role": "img", "aria-label": alt}
+    for element in root.iter():
+        for name, value in element.attrib.items():
+            if name == "id":
+                element.set(name, f"{prefix}-{value}")
+            elif name.endswith("href"):
+                element.set(name, value.replace("#", f"#{prefix}-", 1))
+            elif name != "aria-label":
+                value = value.replace("url(#", f"url(#{prefix}-")
+                element.set(name, re.sub(r"\b(fill|stroke): ?#000000", r"\1: currentColor", value))
+    text = ElementTree.tostring(root, encoding="unicode")
+    return Markup(re.sub(r"\n\s*\n", "\n", text))  # noqa: S704

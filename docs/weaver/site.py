@@ -1,0 +1,70 @@
+"""The settings of the site, and the site itself, which mkdocs builds from build/pages."""
+
+import contextlib
+import io
+import json
+import logging
+import os
+import signal
+from itertools import groupby
+
+import tangle
+
+PARTS = {"Essay": "", "Programs": "Programs", "Reference": "Reference"}  # in the navigation; the essay has no heading
+os.environ.setdefault("NO_MKDOCS_2_WARNING", "1")  # Material's end in 2027 is known, and Zensical builds the site, too
+
+
+class SiteError(Exception):
+    """What mkdocs complains of."""
+
+
+def settings(found):
+    """Return the configuration of the site as YAML: mkdocs.yml, with the navigation of all pages.
+
+    It is written in JSON, which is YAML, so that no title can break it.
+    """
+    nav = []
+    for part, members in groupby(found, key=lambda sheet: sheet.part):
+        entries = [{sheet.title: f"{sheet.path}index.md"} for sheet in members]
+        nav += [{PARTS[part]: entries}] if PARTS[part] else entries
+    values = {"INHERIT": "../mkdocs.yml", "docs_dir": "pages", "site_dir": "site", "nav": nav}
+    return "".join(f"{name}: {json.dumps(value, ensure_ascii=False)}\n" for name, value in values.items())
+
+
+def write_settings(build, found):
+    """Write build/mkdocs.yml, if it changes."""
+    data = settings(found).encode()
+    if tangle.read(build / "mkdocs.yml") != data:
+        tangle.put(build / "mkdocs.yml", data)
+
+
+def build_site(build, folder):
+    """Let mkdocs build the site into a folder; raise SiteError with its complaints."""
+    from mkdocs.commands.build import build as build_all
+    from mkdocs.config import load_config
+
+    logger, log = logging.getLogger("mkdocs"), io.StringIO()
+    handler = logging.StreamHandler(log)
+    handler.setLevel(logging.WARNING)
+    logger.handlers, logger.propagate = [handler], False
+    try:
+        with interruptible():
+            build_all(load_config(str(build / "mkdocs.yml"), site_dir=str(folder), strict=True))
+    except KeyboardInterrupt:
+        raise
+    except (Exception, SystemExit) as error:  # mkdocs raises SystemExit after a warning
+        raise SiteError(f"mkdocs: {log.getvalue().strip() or error}") from None
+
+
+@contextlib.contextmanager
+def interruptible():
+    """Let SIGTERM interrupt as Ctrl-C does: mkdocs would take a SystemExit for one of its own."""
+    try:
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    except ValueError:  # not in the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

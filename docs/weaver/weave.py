@@ -1,0 +1,104 @@
+"""The weave, in its order: parse, run what is missing, render, build. All ways to weave are this one pipeline."""
+
+import os
+import sys
+from pathlib import Path
+
+import tangle
+from weaver import numbers, pages, site
+from weaver.essay import Essay, WeaveError
+from weaver.prose import Reading
+from weaver.results import Cache, DemonstrationError, Outcome, environment, imported, sessions_of, set_keys
+
+
+class Weave:
+    """One weave of the essay in a folder. Raises TangleError, or WeaveError, for what is wrong in it."""
+
+    def __init__(self, root):
+        self.root, self.path, self.build = root, root / "microgpt.md", root / "build"
+        self.bytes = self.path.read_bytes()
+        self.essay = Essay(tangle.decode(self.bytes), pages.RESERVED)
+        self.reading = Reading(self.essay)
+        if self.reading.errors:
+            raise WeaveError(self.reading.errors)
+        self.numbers = sorted(self.reading.numbers)
+        sessions = sessions_of(self.essay, self.numbers)
+        set_keys(self.essay, sessions, root, environment())
+        self.outcome = Outcome(sessions, Cache(self.build / "cache"))
+
+    @property
+    def data(self):
+        """The files that demonstrations read, as they name them."""
+        return sorted({name for session in self.outcome.sessions for name in session.data})
+
+    @property
+    def wrong(self):
+        """The corrections that the numbers in the prose need, as far as is known."""
+        return numbers.corrections(self.numbers, self.outcome.values(self.numbers))
+
+    def run(self, report):
+        """Run the demonstrations whose results are missing; raise DemonstrationError at an error."""
+        if self.outcome.missing:
+            from weaver.kernel import execute  # it takes a second
+
+            cache = self.outcome.cache
+            self.outcome.run(lambda session: execute(self.path, imported(self.essay, session), session, cache, report))
+
+    def write_pages(self, old=None):
+        """Write build/pages and the settings of the site; `old` are results that are shown for those not known yet.
+
+        Returns the Results that are shown. Raises WeaveError, and writes nothing, where a page would be wrong.
+        """
+        results = (old or {}) | self.outcome.demonstrations()
+        if errors := pages.check(self.essay, results):
+            raise WeaveError(errors)
+        found, unfolded = pages.sheets(self.essay, self.reading, results, self.data)
+        pages.write(self.build / "pages", pages.files(self.essay, found, unfolded, self.root / "docs", self.data))
+        site.write_settings(self.build, found)
+        return results
+
+    def update(self):
+        """Write the right numbers into the essay, as it was when this weave began; return how many were wrong.
+
+        Raises OSError, and writes nothing, if the essay was saved in the meantime.
+        """
+        wrong = self.wrong
+        if wrong:
+            with tangle.locked(self.path.parent):
+                new = numbers.corrected(self.bytes, wrong)
+                tangle.write([tangle.Change(self.path.resolve(), self.bytes, new)])
+        return len(wrong)
+
+
+def weave(root, report, update=False):
+    """Weave the pages: run what has to run, then write them. Raises what the steps raise."""
+    woven = Weave(root)
+    woven.run(report)
+    if update and (count := woven.update()):
+        report(f"microgpt.md: {count} numbers put right")
+        woven = Weave(root)
+        woven.run(report)
+    if woven.wrong:
+        raise WeaveError(numbers.complaints(woven.wrong))
+    woven.write_pages()
+
+
+def say(text):
+    """Print a message on stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def complaints(error):
+    """Return what there is to say about an error in the essay or in a demonstration, a line for each."""
+    if isinstance(error, tangle.TangleError):
+        return "\n".join(f"microgpt.md:{line}: {message}" for line, message in error.errors)
+    if isinstance(error, DemonstrationError):
+        return f"microgpt.md:{error.line}: this failed\n{error.traceback}"
+    if isinstance(error, OSError) and error.filename:
+        return f"{shown(error.filename)}: {error.strerror}"
+    return str(error)
+
+
+def shown(path):
+    """Return a path as it is shown: from the working directory."""
+    return os.path.relpath(Path(os.fsdecode(path)))
