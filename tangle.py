@@ -58,13 +58,14 @@ from typing import NamedTuple
 # The language: what a fence is
 
 NAME = r"[a-z][a-z0-9-]*"
-ATTRIBUTE = r"[a-z]+=[^\s{}\"']+"
-TARGET = rf"file=(?P<file>[^\s{{}}\"']+)(?P<attributes>(?: {ATTRIBUTE})*)"
+ATTRIBUTE = r"(?!file=)[a-z]+=[^\s{}\"']+"
+TARGET = rf"file=(?P<file>[^\s{{}}\"',]+)(?P<attributes>(?: {ATTRIBUTE})*)"
 HEADER = re.compile(rf"``` (?P<language>[\w+-]+) \{{(?:#(?P<name>{NAME})|{TARGET})\}}\s*")
 OPTION = r'\w+="[^"]*"'
 DEMONSTRATION = re.compile(rf'```python (?=(?:.*\s)?name="(?P<name>{NAME})")(?P<options>{OPTION}(?:,\s*{OPTION})*)\s*')
 REFERENCE = re.compile(rf"(?P<indent>\s*)<<(?P<name>{NAME})>>\s*")
 VERBATIM = re.compile(r" {0,3}(?P<mark>`{3,}(?!.*`)|~{3,})")
+LONGEST = 200  # bytes of a target: a name of 255 is too long for most systems
 DEEPEST = 100  # levels of chunks in chunks
 LARGEST = 1_000_000  # lines of all programs, with the references on the way to them
 
@@ -136,15 +137,23 @@ def open_fence(line, number, errors):
     """Return the fence, still empty, that a line with three backticks opens; a malformed one is an illustration."""
     if match := HEADER.fullmatch(line):
         kind, name = ("root", match["file"]) if match["file"] else ("definition", match["name"])
-        attributes = dict(pair.split("=", 1) for pair in (match["attributes"] or "").split())
-        return Fence(kind, name, match["language"], attributes, number, [])
+        pairs = [pair.split("=", 1) for pair in (match["attributes"] or "").split()]
+        return Fence(kind, name, match["language"], options_of(pairs, number, errors), number, [])
     if match := DEMONSTRATION.fullmatch(line):
-        options = dict(re.findall(r'(\w+)="([^"]*)"', match["options"]))
-        return Fence("demonstration", match["name"], "python", options, number, [])
+        pairs = re.findall(r'(\w+)="([^"]*)"', match["options"])
+        return Fence("demonstration", match["name"], "python", options_of(pairs, number, errors), number, [])
     if re.match(r"```\s*[{.]*python|```.*\{.*(#|file=)", line):
         forms = '``` python {#name} or ``` python {file=path}, with that blank, a demonstration ```python name="…"'
         errors.append((number, f"malformed: a chunk is {forms}, and an illustration ```text or ```pycon"))
     return Fence("illustration", "", line[3:].strip(), {}, number, [])
+
+
+def options_of(pairs, number, errors):
+    """Return {name: text} of some pairs; that a name is there twice is an error on the line with that number."""
+    options = dict(pairs)
+    if len(options) < len(pairs):
+        errors.append((number, "malformed: an option or attribute is given twice"))
+    return options
 
 
 def is_doubtful(line):
@@ -259,7 +268,7 @@ def check_targets(fences):
         if fence.kind == "root" and not is_target(fence.name):
             shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in fence.name)
             errors.append((fence.line, f"{shown} is not a path that can be written in build/: relative, of printable "
-                                       "characters, with / between names, and without '..'"))  # fmt: skip
+                                       "characters, with / between names, without '..', and short"))  # fmt: skip
         elif fence.kind == "root":
             parts = fence.name.split("/")
             paths = ["/".join(parts[: i + 1]) for i in range(len(parts))]
@@ -275,7 +284,7 @@ def check_targets(fences):
 def is_target(path):
     """Return whether a path may be a target below build/."""
     odd = not path.isprintable() or re.search(rf"[\\:]|^{SUMS}(/|$)|(^|/)\.tangle-", path)
-    return not odd and not {"", ".", ".."} & {*path.split("/")}
+    return not odd and not {"", ".", ".."} & {*path.split("/")} and len(path.encode()) <= LONGEST
 
 
 def check_syntax(program, root):

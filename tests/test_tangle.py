@@ -58,6 +58,19 @@ def programs_of(text):
     return {target: render(program) for target, program in tangle(dedent(text)).items()}
 
 
+def quietly(function, *arguments):
+    """Call a function; return its status, stdout and stderr."""
+    with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
+        return function(*arguments), out.getvalue(), err.getvalue()
+
+
+def force_programs(essay):
+    return write_programs(essay, force=True)
+
+
+MODES = (write_programs, force_programs, stitch_programs, check_programs)
+
+
 # The source language
 
 
@@ -138,6 +151,105 @@ def test_windows_line_ends_and_byte_order_mark(essay):
     assert (essay.build / "a.py").read_bytes() == b"x = 1\ny = 2\n"
 
 
+def test_line_ends_that_git_has_changed_are_no_edit(essay):
+    """Programs and sums with \r\n are the same, and --check agrees; what changes is written with \n again."""
+    both = HELLO + "``` python {file=b.py}\nx = 1\n```\n"
+    essay(both)
+    for path in essay.build.iterdir():
+        path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    before = snapshot(essay.build)
+    for flags in ([], ["--check"], ["--stitch"], ["--force"]):
+        done = essay(both, *flags)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+        assert snapshot(essay.build) == before
+    done = essay(both.replace("hello", "bye"))
+    assert (done.returncode, done.stdout) == (0, f"{Path('build', 'a.py')}: 1 lines\n")
+    assert (essay.build / "a.py").read_bytes() == b"print('bye')\n"
+    assert (essay.build / "b.py").read_bytes() == b"x = 1\r\n"
+
+
+def test_a_clone_with_the_line_ends_of_windows(essay, tmp_path):
+    if not shutil.which("git"):
+        pytest.skip("git is not installed")
+    essay(HELLO)
+    shutil.copy(ROOT / "tangle.py", tmp_path)
+    name = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    for command in (["init", "-q"], ["add", "."], [*name, "commit", "-qm", "all"],
+                    ["clone", "-q", "-c", "core.autocrlf=true", ".", "clone"]):  # fmt: skip
+        subprocess.run(["git", *command], cwd=tmp_path, check=True, capture_output=True)
+    clone = tmp_path / "clone"
+    assert (clone / "build" / "a.py").read_bytes() == b"print('hello')\r\n"
+    done = run("essay.md", program="tangle.py", cwd=clone)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+FENCES = ["````markdown\nX\n````", "````\nX\n``````", "~~~\nX\n~~~~~", "~~~~ text\nX\n~~~\n```\n~~~~", " ```\nX\n ```",
+          "   ```text\nX\n```", "  ~~~\nX\n~~~", "`````\nX\n````\n`````", "````\nX\n   `````  "]  # fmt: skip
+
+
+@pytest.mark.parametrize("fence", FENCES)
+def test_nothing_counts_in_verbatim_fences(fence):
+    """Not headings, references, roots or definitions; and what comes after the fence does count."""
+    inside = "# T\n<<x>>\n<<No>>\n``` python {#never}"
+    if fence.startswith((" ", "  ```", "~~~\nX")):
+        inside = inside.replace("``` ", "    ``` ")  # three backticks would close, or begin, another fence
+    inside = inside.replace(" {#never}", "") if "    ```" in inside else inside
+    text = f"{ROOT_CHUNK}x = 1\n```\n{fence.replace('X', inside)}\n``` c {{file=b}}\ny\n```\n"
+    assert programs_of(text) == {"a.py": "x = 1\n", "b": "y\n"}
+    assert [fence.kind for fence in parse(text)[0]] == ["root", "verbatim", "root"]
+    opened = text.rstrip("\n").removesuffix("``` c {file=b}\ny\n```").rstrip("\n").rsplit("\n", 1)[0] + "\n"
+    assert (4, "unclosed: this fence is open until the end of the essay") in errors_of(opened)
+
+
+@pytest.mark.parametrize(
+    ("head", "options"),
+    {
+        'name="x"': {"name": "x"},
+        r'name="x", alt="a\"': {"name": "x", "alt": "a\\"},
+        r'name="x",alt="\n {#y} <b> \'"': {"name": "x", "alt": r"\n {#y} <b> \'"},
+        'alt="", name="x"': {"alt": "", "name": "x"},
+        'alt="name=", name="x"  ': {"alt": "name=", "name": "x"},
+    }.items(),
+)
+def test_options_of_demonstrations_are_taken_literally(head, options):
+    fences, errors = parse(f"```python {head}\nshow()\n```\n")
+    assert errors == []
+    assert [(fence.kind, fence.name, fence.options) for fence in fences] == [("demonstration", "x", options)]
+
+
+@pytest.mark.parametrize(
+    ("head", "attributes"),
+    {
+        "file=a.py": {},
+        "file=a.py needs=numpy": {"needs": "numpy"},
+        "file=a.py needs=numpy prints=microgpt.py": {"needs": "numpy", "prints": "microgpt.py"},
+        r"file=a.py needs=a\b=c": {"needs": r"a\b=c"},
+    }.items(),
+)
+def test_attributes_of_roots(head, attributes):
+    (root,), errors = parse(f"``` python {{{head}}}\nx = 1\n```\n")
+    assert errors == []
+    assert (root.kind, root.name, root.options) == ("root", "a.py", attributes)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        '```python name="x", alt="a\\"b"', "```python name=x", '```python name="x", alt=foo', '```python name="x",',
+        '```python name="x" alt="y"', '```python name="x" , alt="y"', '```python alt="y"', '```python name="X"',
+        '```python name="x", name="y"', '```python name="x", alt="y", alt="z"', '``` python name="x"',
+        "``` python {file=a.py needs}", "``` python {file=a.py needs=}", "``` python {file=a.py  needs=x}",
+        "``` python {file=a.py needs='x'}", "``` python {file=a.py, needs=x}", "``` python {needs=x file=a.py}",
+        "``` python {file=a.py needs=x needs=y}", "``` python {file=a.py file=b.py}", "``` python { file=a.py }",
+        "``` python {file=}", "``` python {file=a b.py}", "``` python {#a b}", "``` python {#}", "``` python {#a} x",
+    ],
+)  # fmt: skip
+def test_malformed_options_and_attributes_are_errors_with_a_line(head):
+    found = errors_of(f"``` c {{file=c}}\n```\n\n{head}\nx = 1\n```\n")
+    assert [line for line, _ in found] == [4]
+    assert found[0][1].startswith("malformed: ")
+
+
 # Errors
 
 
@@ -182,6 +294,7 @@ def test_windows_line_ends_and_byte_order_mark(essay):
         "a circle of many": (ROOT_CHUNK + "<<b>>\n```\n" + "".join(
             f"``` python {{#{name}}}\n" + "".join(f"<<{other}>>\n" for other in "bcdefghijklmnop") + "```\n"
             for name in "bcdefghijklmnop"), [(5 + 17 * i + j, "cyclic") for i in range(15) for j in range(i + 1)]),
+        "too long a name": (f"``` python {{file={'x/' * 150}a.py}}\n```\n", [(1, "x/x/x/")]),
         "a NUL byte": (ROOT_CHUNK + "```\n\0\n", [(3, "a NUL byte")]),
     }.values(),
 )  # fmt: skip
@@ -354,6 +467,88 @@ def test_a_chunk_with_the_name_of_a_target(essay):
     assert essay("``` c {file=main}\n<<main>>\n```\n``` c {#main}\nx\n```\n").returncode == 0
 
 
+@pytest.mark.parametrize("character", ["\x1b", "\u202e", "\x7f", "\u200b", "\x9b", "\ud7ff"])
+def test_control_characters_in_the_name_of_a_target_do_not_reach_the_terminal(essay, character):
+    done = essay(f"``` python {{file=a{character}[31mb.py}}\nx = 1\n```\n")
+    assert done.returncode == 1
+    assert done.stderr.startswith("essay.md:1: a\\")
+    assert done.stderr.replace("\n", "").isprintable()
+    assert not essay.build.exists()
+    essay(HELLO)
+    with (essay.build / "SHA256SUMS").open("a", encoding="utf-8") as sums:
+        sums.write(f"{'0' * 64}  a{character}.py\n")
+    (essay.build / f"a{character}.py").write_text("")
+    assert essay(HELLO).stderr == ""
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_messages_in_any_encoding(essay, encoding):
+    def tangle_with(*arguments):
+        return subprocess.run([sys.executable, ROOT / "tangle.py", *arguments], cwd=essay.build.parent, check=False,
+                              capture_output=True, env={**os.environ, "PYTHONIOENCODING": encoding})  # fmt: skip
+
+    assert b"usage: python3 tangle.py" in tangle_with("--help").stdout
+    essay("``` python {file=é→.py}\nprint('é→', x$)\n```\n")
+    assert b"essay.md:2: " in tangle_with("essay.md").stderr
+    essay("``` python {file=é→.py}\nprint('é→')\n```\n")
+    (essay.build / "é→.py").write_text("→é", encoding="utf-8")
+    for flags in ([], ["--check"], ["--stitch"], ["--force"]):
+        assert b"Traceback" not in tangle_with("essay.md", *flags).stderr
+    assert b"Traceback" not in tangle_with("é→.md").stderr
+
+
+@pytest.mark.parametrize("damage", [
+    b"\xff\xfe\0binary", b"0" * 64 + b"  ", b"0" * 64 + b"  /etc/passwd", b"0" * 64 + b"  ../precious",
+    b"0" * 64 + b"  x/../../precious", b"0" * 64 + b"  folder", b"0" * 64 + b"  folder/..",
+    b"0" * 64 + b"  link/precious",
+    b"0" * 64 + b"  " + b"x" * 5000, b"0" * 64 + b"  " + b"x/" * 3000, b"x" * 64 + b"  mine", b"0" * 64 + b"  a.py/b",
+    b"0" * 64 + b"  SHA256SUMS", b"0" * 64, b"0" * 64 + b" *mine", b"\r", b"0" * 64 + b"  mine\x85", b"<<<<<<< HEAD",
+])  # fmt: skip
+def test_whatever_is_in_the_sums_every_tangle_works_and_touches_nothing_else(essay, tmp_path, damage):
+    essay(HELLO)
+    (tmp_path / "precious").write_text("precious")
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "precious").write_text("precious")
+    (essay.build / "folder").mkdir()
+    (essay.build / "folder" / "mine").write_text("mine")
+    (essay.build / "mine").write_text("mine")
+    (essay.build / "link").symlink_to(tmp_path / "outside")
+    sums = (essay.build / "SHA256SUMS").read_bytes()
+    before = snapshot(tmp_path)
+    for mode in MODES[:3]:
+        (essay.build / "SHA256SUMS").write_bytes(damage + b"\n" + sums)
+        assert quietly(mode, tmp_path / "essay.md") == (0, "", "")
+        assert snapshot(tmp_path) == before
+        assert quietly(check_programs, tmp_path / "essay.md") == (0, "", "")
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("link", ["build", "build/x", "build/x/y", "build/x/y/a.py", "build/x/y/b.py"])
+def test_nothing_is_written_through_a_link(essay, tmp_path, link, mode):
+    """A link to a copy of what it stands for, in which a program is edited, and one is not what the essay says."""
+    text = HELLO.replace("a.py", "x/y/a.py") + "``` python {file=x/y/b.py}\nx = 1\n```\n"
+    essay(text)
+    (essay.build / "x" / "y" / "b.py").write_text("x = 2\n")
+    link = tmp_path / link
+    outside = link.rename(tmp_path / "outside")
+    link.symlink_to(outside, target_is_directory=outside.is_dir())
+    before = snapshot(tmp_path)
+    for now in (text, text.replace("hello", "bye")):
+        (tmp_path / "essay.md").write_text(now)
+        with pytest.raises(OSError, match="through a link"):
+            quietly(mode, tmp_path / "essay.md")
+        assert snapshot(tmp_path) == before | {Path("essay.md"): now.encode()}
+
+
+def test_what_is_no_file_is_not_read(essay):
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("this system has no pipes with names")
+    essay.build.mkdir()
+    os.mkfifo(essay.build / "a.py")
+    done = essay(HELLO)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+
+
 def test_damaged_sums_do_no_harm(essay):
     essay(HELLO)
     with (essay.build / "SHA256SUMS").open("ab") as file:
@@ -511,6 +706,20 @@ def test_a_small_essay_does_not_become_a_program_without_end():
     assert errors_of(text + "``` c {#c40}\ny\n```\n") == [(1, "a.py would have more than 1,000,000 lines")]
 
 
+def test_neither_do_several_programs_or_chunks_without_a_line():
+    text = "".join(f"``` c {{#c{i}}}\n<<c{i + 1}>>\n<<c{i + 1}>>\n```\n" for i in range(40))
+    assert errors_of(ROOT_CHUNK + "<<c0>>\n```\n" + text + "``` c {#c40}\n```\n") == [
+        (1, "a.py would have more than 1,000,000 lines")]  # fmt: skip
+    roots = "".join(f"``` c {{file=f{i}}}\n<<c22>>\n```\n" for i in range(5))  # 262,144 lines each, and references
+    text = "".join(f"``` c {{#c{i}}}\n<<c{i + 1}>>\n<<c{i + 1}>>\n```\n" for i in range(22, 40))
+    assert errors_of(roots + text + "``` c {#c40}\ny\n```\n") == [
+        (4, "with f1 all programs would have more than 1,000,000 lines"),
+        (7, "with f2 all programs would have more than 1,000,000 lines"),
+        (10, "with f3 all programs would have more than 1,000,000 lines"),
+        (13, "with f4 all programs would have more than 1,000,000 lines"),
+    ]  # fmt: skip
+
+
 def calls(function, *arguments):
     """Return how many function calls, Python's and C's, a call takes."""
     count = 0
@@ -599,12 +808,6 @@ def interrupted(number, act, function, *arguments):
 def killed(number, function, *arguments):
     """Call a function in a process that is killed before its change to files of that number; return whether it was."""
     return interrupted(number, lambda: os.kill(os.getpid(), signal.SIGKILL), function, *arguments)
-
-
-def quietly(function, *arguments):
-    """Call a function; return its status, stdout and stderr."""
-    with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
-        return function(*arguments), out.getvalue(), err.getvalue()
 
 
 def put_back(folder, files):
