@@ -2,7 +2,8 @@
 
 "use strict";
 
-const chunks = fetch(new URL("chunks.json", document.currentScript.src)).then((response) => response.json());
+const root = new URL("..", document.currentScript.src);
+const chunks = fetch(new URL("assets/chunks.json", root)).then((response) => response.json());
 
 function setUp() {
   for (const button of document.querySelectorAll("button.copy, button.unfold")) button.hidden = false;
@@ -10,18 +11,31 @@ function setUp() {
   if (search) search.setAttribute("aria-label", "Search");
 }
 
+// A reference unfolds in its place, at its own indentation, with the colours, links and buttons of the chunk.
+
 async function unfold(button) {
+  const line = button.closest(".line");
   const open = button.getAttribute("aria-expanded") === "true";
   button.setAttribute("aria-expanded", String(!open));
-  const line = button.closest(".line");
   if (open) {
-    line.querySelector(".unfolded").remove();
+    if (line.nextElementSibling?.matches(".unfolded")) line.nextElementSibling.remove();
     return;
   }
+  const html = (await chunks)[button.dataset.chunk];
+  if (button.getAttribute("aria-expanded") !== "true" || line.nextElementSibling?.matches(".unfolded")) return;
   const code = document.createElement("span");
   code.className = "unfolded";
-  code.textContent = (await chunks)[button.dataset.chunk];
-  if (button.getAttribute("aria-expanded") === "true") line.append(code);
+  code.style.setProperty("--columns", button.dataset.indent);
+  code.innerHTML = html;
+  for (const link of code.querySelectorAll('a[href^="@/"]')) link.setAttribute("href", here(link.getAttribute("href")));
+  for (const inner of code.querySelectorAll("button")) inner.hidden = false;
+  line.after(code);
+}
+
+// Turns an address below the site's root, which begins with @/, into one that leads there from this page.
+function here(address) {
+  const url = new URL(address.slice(2) || ".", root);
+  return document.getElementById(decodeURIComponent(url.hash.slice(1))) ? url.hash : url.href;
 }
 
 async function copy(button) {
@@ -71,11 +85,15 @@ async function show(link) {
   link.setAttribute("aria-describedby", preview.id);
 }
 
+// The preview stands where there is more room, below the link or above it, and is never larger than that room.
 function place(link) {
   const box = link.getBoundingClientRect();
-  const below = box.bottom + preview.offsetHeight + 8 < innerHeight || box.top < preview.offsetHeight + 8;
+  const above = box.top - 12;
+  const below = innerHeight - box.bottom - 12;
+  preview.style.maxHeight = `${Math.max(80, Math.min(0.6 * innerHeight, Math.max(above, below)))}px`;
   preview.style.left = `${Math.max(8, Math.min(box.left, innerWidth - preview.offsetWidth - 8))}px`;
-  preview.style.top = `${below ? box.bottom + 4 : box.top - preview.offsetHeight - 4}px`;
+  const top = below >= above || preview.offsetHeight <= below ? box.bottom + 4 : box.top - preview.offsetHeight - 4;
+  preview.style.top = `${Math.max(4, Math.min(top, innerHeight - preview.offsetHeight - 4))}px`;
 }
 
 function hide() {
@@ -101,7 +119,14 @@ document.addEventListener("focusin", (event) => {
   if (link?.matches(":focus-visible")) show(link);
   else hide();
 });
-document.addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
+document.addEventListener("keydown", (event) => {
+  const pages = { PageDown: 1, PageUp: -1 }[event.key];
+  if (event.key === "Escape") hide();
+  else if (pages && shown && preview.scrollHeight > preview.clientHeight) {  // a long preview can be read to its end
+    preview.scrollBy(0, pages * 0.8 * preview.clientHeight);
+    event.preventDefault();
+  }
+});
 document.addEventListener("scroll", () => {  // focus scrolls the link into view, and the preview follows it
   if (shown && shown === document.activeElement) place(shown);
   else if (shown) hide();

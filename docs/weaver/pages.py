@@ -32,8 +32,9 @@ def sheets(essay, reading, results, data):
     for target, program in essay.programs.items():
         downloads = [f"files/{target}", *(f"files/{name}" for name in data)]
         listing = f"# {program.name}\n\n{raw(renderer.program(program, downloads))}"
-        found.append(Sheet(program.name, paths[target], "Programs", hidden(relative(listing, paths[target]))))
-    indexes = f"# Indexes\n\n## Chunks\n\n{raw(renderer.chunk_index())}\n\n## Names\n\n{NAMES}\n\n{raw(renderer.name_index())}"
+        found.append(Sheet(program.name, paths[target], "Programs", hidden(relative(listing, paths[target]), "[toc]")))
+    indexes = f"# Indexes\n\n## Chunks\n\n{raw(renderer.chunk_index())}\n\n"
+    indexes += f"## Names\n\n{NAMES}\n\n{raw(renderer.name_index())}"
     found.append(Sheet("Indexes", "indexes/", "Reference", hidden(relative(indexes, "indexes/"))))
     everything = "# Everything on one page\n\nThe whole essay, for printing and for searching in the page.\n\n"
     everything += one_level_down("\n\n".join(woven.values()))
@@ -69,9 +70,9 @@ def raw(html):
     return "<div>\n" + re.sub("[`~]", lambda match: f"&#{ord(match[0])};", str(html)) + "\n</div>"
 
 
-def hidden(text):
-    """Return a page that the search does not find: what it says stands elsewhere, with its explanation."""
-    return f"---\nsearch:\n  exclude: true\n---\n{text}"
+def hidden(text, parts="[]"):
+    """Return a page that the search does not find: what it says stands elsewhere; it hides some parts of a page."""
+    return f"---\nsearch:\n  exclude: true\nhide: {parts}\n---\n{text}"
 
 
 def relative(text, here):

@@ -77,7 +77,7 @@ class Renderer:
         self.templates.globals |= {"address": address, "listing": listing, "main": essay.main}
         self.templates.globals["place_in"] = self.templates.get_template("macros.html").module.place_in
 
-    def template(self, name, **values):
+    def template(self, name, /, **values):
         """Return a template, filled in, as HTML that is safe in others."""
         return Markup(self.templates.get_template(f"{name}.html").render(**values))  # noqa: S704
 
@@ -128,6 +128,8 @@ class Renderer:
         neighbours = (("previous", "↑", place.number - 2), ("next", "↓", place.number))
         arrows = [(word, sign, siblings[i]) for word, sign, i in neighbours if 0 <= i < len(siblings)]
         users = self.essay.users[fence.name] if fence.kind == "definition" else []
+        roots = [user for user in users if user.fence.kind == "root"]  # others are among the programs
+        users = [*roots[:1], *(user for user in users if user not in roots)]
         uses = [(program, program.runs(fence)) for program in self.essay.programs_with(fence) if program.runs(fence)]
         return self.template(
             "chunk",
