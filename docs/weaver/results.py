@@ -25,9 +25,10 @@ import tangle
 from weaver.essay import WeaveError
 
 LIBRARIES = ("matplotlib", "Pweave", "ipython")
-# Code that says one of these may find a program's names, or its own lines, in ways that its text does not show.
-REFLECTION = {"globals", "locals", "vars", "dir", "eval", "exec", "compile", "getattr", "setattr", "delattr", "inspect",
-              "sys", "gc", "importlib", "traceback", "warnings", "pickle", "tangle", "get_ipython"}  # fmt: skip
+# Code that says one of these may find any name of a program, or the line on which something stands.
+REFLECTION = {"globals", "locals", "vars", "dir", "getattr", "setattr", "delattr", "gc", "importlib", "pickle"}
+POSITIONS = {"eval", "exec", "compile", "sys", "inspect", "traceback", "warnings", "logging", "tangle", "get_ipython",
+             "lineno", "f_lineno", "tb_lineno", "co_firstlineno", "co_lines", "co_positions"}  # fmt: skip
 
 
 class Item(NamedTuple):
@@ -102,6 +103,11 @@ class Session:
         changed = {node.target.id for node in nodes if isinstance(node, ast.AugAssign)
                    and isinstance(node.target, ast.Name)}  # fmt: skip
         return names | changed
+
+    @property
+    def mentions(self):
+        """All that is, or might be, a name in its code."""
+        return set().union(*map(names_mentioned, self.trees))
 
     @property
     def binds(self):
@@ -244,12 +250,12 @@ def names_mentioned(tree):
 def reached(program, session):
     """Return the part of a program that the code of a session can reach: what it mentions, and what that uses.
 
-    It is all of it, with its lines, if the code has a hold of the program itself, or looks at things by reflection.
+    It is all of it, if the code has a hold of the program itself or may look for names by reflection.
     """
-    mentioned = set().union(*map(names_mentioned, session.trees))
+    mentioned = session.mentions
     direct = module_of(program).split(".")[-1] in mentioned or any(name.startswith("__") for name in mentioned)
-    if direct or mentioned & REFLECTION:
-        return program.text + str([line.origin for line in program.lines])
+    if direct or mentioned & (REFLECTION | POSITIONS):
+        return program.text + str([line.origin for line in program.lines] if mentioned & POSITIONS else "")
     parts = closures(program.tree)
     return "\n".join(parts[name] for name in sorted(parts, key=str) if name is None or name in mentioned)
 
@@ -259,9 +265,9 @@ def set_keys(essay, sessions, root, environment):
     versions = [platform.python_version(), *(f"{library} {version(library)}" for library in LIBRARIES), environment]
     errors = []
     for session in sessions:
-        reflects = set().union(*map(names_mentioned, session.trees)) & REFLECTION
+        places = bool(session.mentions & POSITIONS)  # where it stands may be seen in what it prints
         material = [*versions]
-        material += [f"{item.code}\0{item.names('keep')}\0{item.line if reflects else ''}" for item in session.items]
+        material += [f"{item.code}\0{item.names('keep')}\0{item.line if places else ''}" for item in session.items]
         material += [f"{program.target}\0{reached(program, session)}" for program in imported(essay, session)]
         material += [f"{name}\0{source.key}" for name, source in sorted(session.sources.items())]
         for name in session.data:
