@@ -681,21 +681,22 @@ def edits(program, new, errors):
             yield start, start + j - i, [line.removeprefix(indent) if line.strip() else line for line in new[k:m]]
 
 
-def differences(old, new, i=0, k=0):
+def differences(old, new, i=0, k=0, rounds=300):
     """Yield (start, end, start in new, end in new) where two lists of lines differ; `i` and `k` are added to them.
 
-    Lines that stand in both exactly once hold the two together (as in Bram Cohen's patience diff); what lies between is
-    compared by difflib, whose time grows with the square of it, and is replaced as a whole where it is long.
+    Lines that stand in both exactly once hold the two together (as in Bram Cohen's patience diff). Between them there
+    may be others, unique only there: they are looked for in so many rounds. What is left is compared by difflib, whose
+    time grows with the square of it, and is replaced as a whole where it is long.
     """
     shorter = min(len(old), len(new))
     same = next((n for n in range(shorter) if old[n] != new[n]), shorter)
     old, new, i, k, shorter = old[same:], new[same:], i + same, k + same, shorter - same
     same = next((n for n in range(shorter) if old[-1 - n] != new[-1 - n]), shorter)
     old, new = old[: len(old) - same], new[: len(new) - same]
-    anchors = common_lines(old, new)
+    anchors = common_lines(old, new) if rounds else []
     if anchors:
         for (a, b), (c, d) in itertools.pairwise([(-1, -1), *anchors, (len(old), len(new))]):
-            yield from differences(old[a + 1 : c], new[b + 1 : d], i + a + 1, k + b + 1)
+            yield from differences(old[a + 1 : c], new[b + 1 : d], i + a + 1, k + b + 1, rounds - 1)
     elif old and new and len(old) * len(new) < 1_000_000:
         for tag, a, b, c, d in difflib.SequenceMatcher(None, old, new, False).get_opcodes():
             if tag != "equal":

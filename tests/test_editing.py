@@ -11,6 +11,7 @@ from contextlib import redirect_stderr, redirect_stdout
 
 import pytest
 from programs import BUILD, ESSAY, MICROGPT, PROGRAMS, ROOT, load, run, snapshot
+from test_tangle import calls
 
 import tangle
 
@@ -328,6 +329,165 @@ def test_a_chunk_used_twice_is_edited_everywhere_alike_or_not_at_all(folder):
     assert (folder / "essay.md").read_text() == TWICE.replace("2", "3")
     assert (folder / "build" / "b").read_text() == "1\n3\n"  # another program follows, and the tangle says so
     assert "b: 2 lines" in done.stdout
+
+
+@pytest.mark.parametrize("during", ["tangle", "difference", "stitch", "replace_lines", "show", "stage"])
+def test_a_save_of_the_essay_while_it_is_stitched_is_not_overwritten(folder, during, monkeypatch):
+    call(folder)
+    essay, program = folder / "essay.md", folder / "build" / "small.py"
+    program.write_text(program.read_text(encoding="utf-8").replace("7", "8"), encoding="utf-8")
+    saved = SMALL.replace("Prose.", "More prose.").encode()
+    before = snapshot(folder) | {essay.relative_to(folder): saved}
+    plain = getattr(tangle, during)
+
+    def save_first(*arguments):
+        essay.write_bytes(saved)
+        return plain(*arguments)
+
+    monkeypatch.setattr(tangle, during, save_first)
+    with pytest.raises(OSError, match=r"essay\.md was saved in the meantime, so nothing is written: try again"):
+        quietly(tangle.stitch_programs, essay)
+    assert snapshot(folder) == before
+    monkeypatch.undo()
+    assert quietly(tangle.stitch_programs, essay) == 0
+    assert essay.read_bytes() == saved.replace(b"divide(7)", b"divide(8)")
+
+
+def test_that_refusal_is_one_line(folder):
+    """What --stitch prints on stderr: which program is edited, and why it is not carried over."""
+    call(folder)
+    program = folder / "build" / "small.py"
+    program.write_text(program.read_text(encoding="utf-8").replace("7", "8"), encoding="utf-8")
+    code = """if True:
+        import tangle, pathlib
+        stitch = tangle.stitch
+        tangle.stitch = lambda *arguments: (pathlib.Path("essay.md").write_text("saved"), stitch(*arguments))[1]
+        exit(tangle.main())
+        """
+    done = run(code, "essay.md", "--stitch", program="-c", cwd=folder)
+    assert done.returncode == 1
+    assert re.fullmatch(r".*edited by hand.*\ntangle\.py: .*essay\.md was saved in the meantime, .*\n", done.stderr)
+
+
+def test_an_essay_behind_a_link(folder, tmp_path):
+    """The programs go beside the link, an edit goes to the essay, and the link stays."""
+    other = tmp_path / "other"
+    other.mkdir()
+    link = other / "link.md"
+    link.symlink_to(folder / "essay.md")
+    before = {path.name for path in folder.iterdir()}
+    assert quietly(tangle.write_programs, link) == 0
+    program = other / "build" / "small.py"
+    program.write_text(program.read_text(encoding="utf-8").replace("7", "8"), encoding="utf-8")
+    assert quietly(tangle.stitch_programs, link) == 0
+    assert link.is_symlink()
+    assert (folder / "essay.md").read_text(encoding="utf-8") == SMALL.replace("7", "8")
+    assert {path.name for path in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize("essay", [b"", b"\n", b"one line", b"\xef\xbb\xbf", b"``` python {file=small.py}", b"```",
+                                   b"``` python {file=small.py}\n```\n``` python {#x}\r"])  # fmt: skip
+def test_a_stitch_with_an_essay_without_programs(folder, essay):
+    call(folder)
+    (folder / "build" / "small.py").write_text("mine\n")
+    (folder / "essay.md").write_bytes(essay)
+    before = snapshot(folder)
+    for flag in ("--stitch", "--check"):
+        done = call(folder, flag)
+        assert done.returncode == 1
+        assert re.match(r"essay\.md:\d: ", done.stderr)
+        assert snapshot(folder) == before
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
+def test_an_essay_that_ends_with_its_last_fence_and_no_line_end(folder, ending):
+    essay = SMALL.replace("\n", ending).rstrip()
+    (folder / "essay.md").write_bytes(essay.encode())
+    done, text = edited(folder, ("divide(7))", "divide(7))\n        return"))
+    assert done.returncode == 0
+    assert text == essay.replace("divide(7))", f"divide(7)){ending}    return")
+
+
+def test_lines_are_replaced_and_all_else_keeps_every_byte():
+    replace = tangle.replace_lines
+    assert replace(b"a\r\nb\nc", {(2, 3): ["x", "y"]}) == b"a\r\nx\r\ny\r\nc"
+    assert replace(b"a\nb", {(2, 3): ["x"]}) == b"a\nx"
+    assert replace(b"a\nb", {(3, 3): ["x"]}) == b"a\nb\nx"
+    assert replace(b"a\nb\n", {(3, 3): ["x"]}) == b"a\nb\nx\n"
+    assert replace(b"a", {(1, 1): ["x"]}) == b"x\na"
+    assert replace(b"a\rb\r", {(1, 2): [], (2, 3): ["x\x0cy\xe9"]}) == "x\x0cy\xe9\r".encode()
+    assert replace(b"a\nb\n", {}) == b"a\nb\n"
+
+
+def test_an_edit_with_the_line_ends_of_windows(folder):
+    """An editor or git may have changed them all: what is carried over is the edit."""
+    call(folder)
+    program = folder / "build" / "small.py"
+    program.write_bytes(program.read_bytes().replace(b"7", b"8").replace(b"\n", b"\r\n"))
+    assert call(folder, "--stitch").returncode == 0
+    assert (folder / "essay.md").read_text(encoding="utf-8") == SMALL.replace("7", "8")
+    assert call(folder, "--check").returncode == 0
+
+
+def test_an_edit_after_which_the_essay_would_not_tangle_is_refused_in_words(folder):
+    done, essay = edited(folder, ("print(divide(7))", "print(divide(7)"))
+    assert (done.returncode, essay) == (1, SMALL)
+    says = "essay.md:31: with this edit the essay would not tangle any more; its line 31 would be wrong: '(' was never"
+    assert says in done.stderr
+    assert re.search(r"^-        print\(divide\(7\)$", done.stdout, re.M)
+
+
+def test_a_full_disk_while_an_edit_is_carried_over(folder):
+    """A limit on the size of files does what a full disk does."""
+    resource = pytest.importorskip("resource", reason="this system has no limits on the size of files")
+    essay = SMALL + "More prose.\n" * 1000
+    (folder / "essay.md").write_text(essay, encoding="utf-8")
+    call(folder)
+    program = folder / "build" / "small.py"
+    program.write_text(program.read_text(encoding="utf-8").replace("7", "8"), encoding="utf-8")
+    before = snapshot(folder)
+    done = call(folder, "--stitch", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)))
+    assert done.returncode == 1
+    assert re.fullmatch(r".*edited by hand.*\ntangle\.py: .*large.*\n", done.stderr)
+    assert snapshot(folder) == before
+
+
+ALIKE = {
+    "lines that are all different": lambda i: [f"line {i} {j}" for j in range(10)],
+    "many blank lines": lambda i: [f"line {i}", "", "", "same", "", "", f"end {i}", "", "", ""],
+    "a few kinds of lines": lambda i: ["begin", "", "a", "b", "", "a", "b", "", "end", ""],
+}
+
+
+def long_stitch(chunks, text):
+    """Return a program of chunks with ten lines each, and its lines after an edit in the middle of every chunk."""
+    names = "".join(f"<<c{i}>>\n\n" for i in range(chunks))
+    fences = "".join(f"\n``` c {{#c{i}}}\n" + "".join(line + "\n" for line in text(i)) + "```\n" for i in range(chunks))
+    program = tangle.tangle(f"``` c {{file=a}}\n{names}```\n{fences}")["a"]
+    edited = [[line.text, line.text + "!"] if number % 11 == 3 else [line.text] for number, line in enumerate(program)]
+    return program, [line for lines in edited for line in lines][:-1]
+
+
+@pytest.mark.parametrize("text", ALIKE.values(), ids=ALIKE)
+def test_the_work_of_a_stitch_grows_with_the_length_of_the_essay_and_not_faster(text):
+    (small, small_edit), (large, large_edit) = long_stitch(60, text), long_stitch(480, text)
+    errors = []
+    assert len([*tangle.edits(large, large_edit, errors)]) + len(errors) > 0
+    assert calls(lambda: [*tangle.edits(large, large_edit, [])]) < 12 * calls(
+        lambda: [*tangle.edits(small, small_edit, [])])  # fmt: skip
+
+
+@pytest.mark.parametrize("text", [
+    *ALIKE.values(), lambda i: [f"{i // 2} {j}" for j in range(10)], lambda i: [f"{i - j % 2} {j}" for j in range(10)],
+    lambda i: [f"{(10 * i + j + 3 * (j % 2)) // 2}" for j in range(10)],
+])  # fmt: skip
+def test_many_edits_of_a_long_program_find_their_places(text):
+    """Also where each line is there twice; but where no line is but once, a long program is not compared."""
+    program, edit = long_stitch(480, text)
+    errors = []
+    edits = [*tangle.edits(program, edit, errors)]
+    assert (len(edits) >= 480) == (not errors)
+    assert not errors or text == ALIKE["a few kinds of lines"]
 
 
 def random_essay(r):

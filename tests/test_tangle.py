@@ -1,5 +1,6 @@
 """The tangler: its source language, all of its errors, and its care for the files in build/."""
 
+import contextlib
 import io
 import itertools
 import os
@@ -9,6 +10,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from textwrap import dedent
@@ -23,6 +26,7 @@ from tangle import (
     check_programs,
     main,
     parse,
+    put,
     render,
     stitch_programs,
     tangle,
@@ -183,22 +187,20 @@ def test_a_clone_with_the_line_ends_of_windows(essay, tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-FENCES = ["````markdown\nX\n````", "````\nX\n``````", "~~~\nX\n~~~~~", "~~~~ text\nX\n~~~\n```\n~~~~", " ```\nX\n ```",
-          "   ```text\nX\n```", "  ~~~\nX\n~~~", "`````\nX\n````\n`````", "````\nX\n   `````  "]  # fmt: skip
-
-
-@pytest.mark.parametrize("fence", FENCES)
-def test_nothing_counts_in_verbatim_fences(fence):
+@pytest.mark.parametrize("inside", ["# T\n<<x>>\n<<No>>", "``` python {#never}\n<<x>>", "~~\n    ~~~~\n``\n~~~x"])
+@pytest.mark.parametrize(("opening", "closing"), [
+    ("````markdown", "````"), ("````", "``````"), ("~~~", "~~~~~"), ("~~~~ text", "~~~~"), ("   ~~~", " ~~~  "),
+    ("`````", "`````"), ("````", "   ````"), (" ```", " ```"), ("   ```text", "````"), ("  ```", "```"),
+])  # fmt: skip
+def test_nothing_counts_in_verbatim_fences(opening, closing, inside):
     """Not headings, references, roots or definitions; and what comes after the fence does count."""
-    inside = "# T\n<<x>>\n<<No>>\n``` python {#never}"
-    if fence.startswith((" ", "  ```", "~~~\nX")):
-        inside = inside.replace("``` ", "    ``` ")  # three backticks would close, or begin, another fence
-    inside = inside.replace(" {#never}", "") if "    ```" in inside else inside
-    text = f"{ROOT_CHUNK}x = 1\n```\n{fence.replace('X', inside)}\n``` c {{file=b}}\ny\n```\n"
-    assert programs_of(text) == {"a.py": "x = 1\n", "b": "y\n"}
-    assert [fence.kind for fence in parse(text)[0]] == ["root", "verbatim", "root"]
-    opened = text.rstrip("\n").removesuffix("``` c {file=b}\ny\n```").rstrip("\n").rsplit("\n", 1)[0] + "\n"
-    assert (4, "unclosed: this fence is open until the end of the essay") in errors_of(opened)
+    text = f"{ROOT_CHUNK}x = 1\n```\n{opening}\n{inside}\n"
+    after = "\n``` c {file=b}\ny\n```\n"
+    assert programs_of(text + closing + after) == {"a.py": "x = 1\n", "b": "y\n"}
+    assert [fence.kind for fence in parse(text + closing + after)[0]] == ["root", "verbatim", "root"]
+    rest = after if opening.startswith(("````", "~", "   ~")) else ""  # three backticks would close the others
+    for unclosed in (text, text + rest, text + "    " + closing.strip() + rest):
+        assert (4, "unclosed: this fence is open until the end of the essay") in errors_of(unclosed)
 
 
 @pytest.mark.parametrize(
@@ -1003,6 +1005,93 @@ def test_a_tangle_that_fails_midway_changes_nothing(folder):
 
 
 LONG = "".join(f"``` c {{file=f{i}}}\nVERSION\n```\n" for i in range(60))
+
+
+@KILLING
+def test_what_the_dead_have_left_is_removed_and_what_the_living_write_is_not(folder):
+    """Beside the essay, in build/ and in the folders of targets: those of now, of before, and of an interruption."""
+    dead = os.fork() or os._exit(0)
+    os.waitpid(dead, 0)
+    (folder / "build" / "new").mkdir()
+    (folder / "build" / ".tangle-journal").write_text(f"{'0' * 64}  new/g\n")
+    living = {process: f".tangle-{process}-7" for process in (os.getpid(), os.getppid(), 10**30)}
+    for place in (".", "build", "build/x", "build/y", "build/y/z", "build/new"):
+        for name in (f".tangle-{dead}-0", f".tangle-{dead}-12", *living.values()):
+            (folder / place / name).write_text("half")
+    (folder / "essay.md").write_bytes(version("second", "b"))
+    assert quietly(write_programs, folder / "essay.md")[::2] == (0, "")
+    left = [path.name for path in snapshot(folder) if path.name.startswith(".tangle")]
+    assert sorted(left) == sorted([*living.values()] * 6)
+
+
+def test_files_that_threads_write_at_the_same_time(tmp_path):
+    """None takes the other's temporary file, and no tangle takes it for one that was left."""
+    essay = tmp_path / "essay.md"
+    (tmp_path / "build").mkdir()
+
+    def write_often(name):
+        for number in range(200):
+            put(tmp_path / "build" / name, f"{name} {number}".encode())
+
+    def tangle_often(_):
+        for number in range(60):
+            put(essay, version(f"version {number}", "a", "b"))
+            assert write_programs(essay) == 0
+
+    with ThreadPoolExecutor() as pool, redirect_stdout(io.StringIO()):
+        for done in [pool.submit(write_often, "one"), pool.submit(write_often, "two"), pool.submit(tangle_often, 0)]:
+            done.result()
+    assert (tmp_path / "build" / "one").read_text() == "one 199"
+    assert {path.name for path in snapshot(tmp_path)} == {"essay.md", "a", "b", "SHA256SUMS", "one", "two"}
+
+
+@KILLING
+def test_followers_of_one_essay_that_is_saved_again_and_again(folder):
+    """Two processes tangle it all the time; never does one of them take what the other writes for an edit by hand."""
+    essay, texts = folder / "essay.md", [FIRST, SECOND, THIRD, FOLDER.replace(b"file=a/", b"file=g/")]
+    followers = []
+    for _ in range(2):
+        process = os.fork()
+        if not process:
+            status = 1
+            try:
+                while not (folder / "stop").exists():
+                    with contextlib.suppress(TangleError):  # an essay that is half saved
+                        for mode in (write_programs, check_programs):
+                            assert "edited" not in quietly(mode, essay)[2]
+                status = 0
+            finally:
+                os._exit(status)
+        followers.append(process)
+    for number in range(150):
+        essay.write_bytes(texts[number % 4])
+        time.sleep(0.002)
+    (folder / "stop").write_text("")
+    assert [os.waitpid(process, 0)[1] for process in followers] == [0, 0]
+    (folder / "stop").unlink()
+    assert quietly(write_programs, essay)[::2] == (0, "")
+    assert_tangled(folder, texts[149 % 4])
+
+
+def test_a_target_that_cannot_be_replaced(folder):
+    """Neither a file that is made immutable nor a folder in its place lets the others change."""
+    essay, program = folder / "essay.md", folder / "build" / "x" / "c"
+    essay.write_bytes(SECOND)
+    before = snapshot(folder)
+    if shutil.which("chattr") and not subprocess.run(["chattr", "+i", program], check=False).returncode:
+        try:
+            with pytest.raises(OSError, match="not permitted"):
+                quietly(write_programs, essay)
+        finally:
+            subprocess.run(["chattr", "-i", program], check=True)
+        assert snapshot(folder) == before
+    program.unlink()
+    program.mkdir()
+    before = snapshot(folder)
+    for mode in MODES:
+        with pytest.raises(OSError, match="in place of a folder"):
+            quietly(mode, essay)
+        assert snapshot(folder) == before
 
 
 def test_two_tangles_at_once(essay):
