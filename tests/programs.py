@@ -1,6 +1,8 @@
-"""What the tests share: the repository's places, the tangled programs as modules, and a way to run them."""
+"""What the tests share: the repository's places, the tangled programs and their contracts, and ways to run them."""
 
+import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,18 +14,37 @@ ROOT = Path(__file__).resolve().parent.parent
 ESSAY = ROOT / "microgpt.md"
 BUILD = ROOT / "build"
 MICROGPT = BUILD / "microgpt.py"
-GRAPH_SEARCH = BUILD / "efficiency" / "graph_search.py"
 REFERENCE = ROOT.parent / "shared" / "reference"
+TEXT = tangle.decode(ESSAY.read_bytes())
+FENCES = tangle.parse(TEXT)[0]
+PROGRAMS = tangle.tangle(TEXT)
+# The contract of a program stands in the fence of its root: prints=OTHER (the same lines, with the same flags),
+# losses=OTHER and tolerance=NUMBER (the same losses, that near), needs=NAME,NAME (modules or commands).
+CONTRACTS = {target: root.options for target, root in tangle.roots_of(FENCES).items()}
+PYTHON = [target for target in PROGRAMS if target.endswith(".py")]
 
 
-PROGRAMS = tangle.tangle(tangle.decode(ESSAY.read_bytes()))
+def lacking(target):
+    """Return what a program needs and this machine lacks, or nothing."""
+    needs = CONTRACTS[target].get("needs", "").split(",")
+    return ", ".join(name for name in needs if name and not importlib.util.find_spec(name) and not shutil.which(name))
 
 
-def load(path):
-    """Return a fresh module made from the program at `path`, with the lines of the essay: failures show those."""
-    program = PROGRAMS[path.relative_to(BUILD).as_posix()]
-    assert path.read_text(encoding="utf-8") == tangle.render(program), f"{path} is stale: run python3 tangle.py"
-    return tangle.load(program, ESSAY, path, path.stem)
+def command(target, folder):
+    """Return the command that runs a program; what has to be compiled goes into a folder."""
+    path = BUILD / target
+    if path.suffix == ".c":
+        compiled = Path(folder, f"{path.stem}.out")
+        subprocess.run(["cc", "-O2", "-Wall", "-Wextra", "-o", compiled, path, "-lm"], check=True)
+        return [compiled]
+    return {".py": [sys.executable, path], ".js": ["node", path]}[path.suffix]
+
+
+def load(target):
+    """Return a fresh module made from a Python program, with the lines of the essay: failures show those."""
+    path = BUILD / target
+    assert path.read_text(encoding="utf-8") == tangle.render(PROGRAMS[target]), f"{path} is stale: run tangle.py"
+    return tangle.load(PROGRAMS[target], ESSAY, path, path.stem)
 
 
 def run(*arguments, program=MICROGPT, python=sys.executable, cwd=ROOT, **options):
@@ -40,7 +61,29 @@ def snapshot(folder):
     return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+def tracked_files():
+    """Return the paths of the files of the project, as git sees them, or None where there is no git checkout."""
+    if not (ROOT / ".git").exists() or not shutil.which("git"):
+        return None
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return [ROOT / name for name in names.split("\0") if name and (ROOT / name).is_file()]
+
+
+def copy_of_the_project(folder):
+    """Copy all files of the project into a folder, as a fresh clone would have them, and return the folder."""
+    ignored = shutil.ignore_patterns(".git", ".venv", "pages", "site", "cache", "__pycache__", ".*_cache", ".hypothesis")
+    files = tracked_files()
+    if files is None:
+        shutil.copytree(ROOT, folder, ignore=ignored, dirs_exist_ok=True)
+    for path in files or []:
+        target = folder / path.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+    return folder
+
+
 def flags(**changes):
     """Return the flags that `train` and `sample` read, small unless said otherwise."""
-    return SimpleNamespace(**{"n_head": 2, "block_size": 8, "num_steps": 10, "learning_rate": 0.01, "temperature": 0.5}
-                           | changes)  # fmt: skip
+    small = {"n_head": 2, "block_size": 8, "num_steps": 10, "learning_rate": 0.01, "temperature": 0.5}
+    return SimpleNamespace(**small | changes)

@@ -3,9 +3,9 @@
 import random
 
 import pytest
-from programs import MICROGPT, flags, load
+from programs import flags, load
 
-gpt = load(MICROGPT)
+gpt = load("microgpt.py")
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def gradients(model, tokens, n_head):
     """Return (loss, gradient of every parameter)."""
     for p in gpt.parameters_of(model):
         p.grad = 0.0
-    loss = gpt.loss_of(tokens, model, n_head)
+    loss = gpt.loss_of(model, tokens, n_head)
     gpt.backward(loss)
     return loss.data, [p.grad for p in gpt.parameters_of(model)]
 
@@ -34,7 +34,7 @@ def test_every_gradient_agrees_with_finite_differences(small):
 
     def loss_with(p, data):
         p.data, before = data, p.data
-        loss = gpt.loss_of(tokens, small, 2).data
+        loss = gpt.loss_of(small, tokens, 2).data
         p.data = before
         gpt.tape.clear()
         return loss
@@ -86,7 +86,7 @@ def test_agrees_with_pytorch():
 def logits_of(model, tokens):
     """Return the logits after each of the tokens."""
     caches = [[] for _ in model[1:]]
-    logits = [[x.data for x in gpt.gpt(token, model, caches, 2)] for token in tokens]
+    logits = [[x.data for x in gpt.gpt(model, token, caches, 2)] for token in tokens]
     gpt.tape.clear()
     return logits
 
@@ -132,7 +132,7 @@ def test_sampling_leaves_no_tape_and_stops_at_block_size(small):
 def test_training_goes_round_when_it_has_seen_all_documents(small):
     documents = [[4, 0, 4], [4, 1, 4]]
     seen = []
-    encode, gpt.loss_of = gpt.loss_of, lambda tokens, *rest: seen.append(tokens) or encode(tokens, *rest)
+    encode, gpt.loss_of = gpt.loss_of, lambda model, tokens, n_head: seen.append(tokens) or encode(model, tokens, n_head)
     try:
         assert len(list(gpt.train(small, documents, flags(num_steps=5)))) == 5
     finally:

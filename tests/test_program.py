@@ -1,5 +1,6 @@
 """The program as its user meets it: what it prints, on every Python there is, and what it says to bad input."""
 
+import hashlib
 import io
 import os
 import re
@@ -12,7 +13,7 @@ import tokenize
 from pathlib import Path
 
 import pytest
-from programs import BUILD, ESSAY, GRAPH_SEARCH, MICROGPT, REFERENCE, ROOT, flags, load, run
+from programs import BUILD, CONTRACTS, FENCES, MICROGPT, PROGRAMS, REFERENCE, ROOT, flags, load, run
 
 import tangle
 
@@ -36,30 +37,33 @@ def interpreters():
     return found
 
 
-def test_prints_the_same_as_ever():
-    assert run(*SHORT).stdout == GOLDEN
-
-
-def test_the_graph_search_prints_the_same():
-    assert run(*SHORT, program=GRAPH_SEARCH).stdout == GOLDEN
-
-
 @pytest.mark.parametrize("version", interpreters() or [pytest.param("", marks=pytest.mark.skip("no other Python"))])
 def test_prints_the_same_on_every_python(version):
     done = run(*SHORT, python=interpreters()[version])
     assert (done.stdout, done.stderr) == (GOLDEN, "")
 
 
-@pytest.mark.skipif(not REFERENCE.is_dir(), reason="the published program's data and output are not here")
+# The published program on its own list of names: three lines, a thousand losses, a blank one, a heading, twenty names.
+PUBLISHED = "afba81c45f1b2d6e4debeba6d37e27fa94484042b8d06a0abf7af224d2f6dd3f"
+PUBLISHED_NAMES = "0a30b5557f192f32ab962680889aac5f6fda0f4cecf40a6d0b5694f58ea8cc4d"
+
+
+def published_names():
+    """Return the path of the list of names of the published program, or None; it may be given as MICROGPT_NAMES."""
+    for path in (Path(os.environ.get("MICROGPT_NAMES", "/nowhere")), REFERENCE / "names.txt"):
+        if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == PUBLISHED_NAMES:
+            return path
+    return None
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not published_names(), reason="the published list of names is not here: MICROGPT_NAMES may name it")
 def test_reproduces_the_published_run():
-    """All 1,023 lines of the published program, on its own list of names."""
-    assert run(REFERENCE / "names.txt").stdout == (REFERENCE / "expected-output.txt").read_text(encoding="utf-8")
+    """All 1,025 lines of the published program, by their sum."""
+    done = run(published_names())
+    assert done.stdout.count("\n") == 1025
+    assert hashlib.sha256(done.stdout.encode()).hexdigest() == PUBLISHED
 
-
-def test_importing_runs_nothing(capfd):
-    load(MICROGPT)
-    load(GRAPH_SEARCH)
-    assert capfd.readouterr() == ("", "")
 
 
 # Size
@@ -77,16 +81,12 @@ def count_tokens(source):
 
 
 def test_the_program_is_small():
-    program = MICROGPT.read_text(encoding="utf-8")
-    lines = tangle.tangle(ESSAY.read_text(encoding="utf-8"))["microgpt.py"]
-    chunks = tangle.parse(ESSAY.read_text(encoding="utf-8"), [])
-    definitions = {}
-    for chunk in chunks:
-        definitions.setdefault(chunk.name, []).append(chunk)
-    command_line = {line.origin for line in tangle.expand(definitions["command-line"], definitions)}
-    algorithm = "\n".join(line.text for line in lines if line.origin not in command_line) + "\n"
-    assert len(program.splitlines()) <= 200
-    assert count_tokens(program) <= 2000
+    chunks = tangle.chunks_of(FENCES)
+    command_line = {line.origin for line in tangle.expand(chunks["command-line"], chunks)}
+    program = PROGRAMS["microgpt.py"]
+    algorithm = "\n".join(line.text for line in program if line.origin not in command_line) + "\n"
+    assert len(program) <= 215
+    assert count_tokens(tangle.render(program)) < 2150
     assert count_tokens(algorithm) < 1500
 
 
@@ -233,6 +233,9 @@ BAD_FLAGS = [
                                                             "samples", "temperature", "learning_rate")
       for value in (0, -1)),
     (["--temperature", "nan"], "--temperature must"),
+    (["--temperature", "1e-320"], "--temperature must"),
+    (["--learning_rate", "1e300"], "--learning_rate must"),
+    (["--n_layer", 10**20], "--n_layer must"),
     (["--learning_rate", "inf"], "--learning_rate must"),
     (["--n_embd", "many"], "--n_embd"),
     (["--n_embd", "1.5"], "--n_embd"),
@@ -261,9 +264,11 @@ def test_a_missing_text_and_a_directory(tmp_path):
     assert_one_clear_line(run(tmp_path), "directory")
 
 
-def test_a_program_that_stands_alone_says_how_to_give_a_text(tmp_path):
+def test_a_program_that_stands_alone_says_what_to_do(tmp_path):
     shutil.copy(MICROGPT, tmp_path)
-    assert_one_clear_line(run(program="microgpt.py", cwd=tmp_path), "give a UTF-8 text file, one document a line")
+    assert_one_clear_line(run(program="microgpt.py", cwd=tmp_path), "name a UTF-8 text file, one document a line")
+    shutil.copy(ROOT / "docs" / "names.txt", tmp_path)
+    assert run("names.txt", *TINY, program="microgpt.py", cwd=tmp_path).returncode == 0
 
 
 @pytest.mark.parametrize(("arguments", "says"), BAD_FLAGS, ids=lambda value: " ".join(map(str, value)) if
@@ -272,12 +277,55 @@ def test_an_impossible_flag(arguments, says):
     assert_one_clear_line(run(*arguments), says)
 
 
-@pytest.mark.parametrize("bad", [("--learning_rate", "1e300"), ("--temperature", "1e-320"), ("--n_layer", 10**20)])
-def test_numbers_that_leave_the_range(bad):
-    done = run(*TINY, *bad)
+def test_numbers_that_leave_the_range():
+    done = run("--num_steps", 30, "--samples", 2, "--learning_rate", 10)
     assert done.returncode == 1
-    assert done.stderr.count("\n") == 1
-    assert "--learning_rate" in done.stderr
+    assert done.stderr == "microgpt: the numbers grew too large: try a smaller --learning_rate\n"
+
+
+def test_a_model_that_does_not_fit():
+    done = run(*TINY, "--n_layer", 10**11)
+    assert done.returncode == 1
+    assert re.fullmatch("microgpt: .*memory.*\n", done.stderr)
+
+
+def test_the_largest_and_smallest_flags_give_names_all_the_same():
+    for flag in ("--temperature", "--learning_rate"):
+        for number in ("1e-11", "1e11"):
+            done = run("--num_steps", 1, "--samples", 1, flag, number)
+            assert (done.returncode, done.stderr) == (0, ""), (flag, number)
+
+
+def test_a_mistake_of_a_programmer_is_shown_as_it_is(tmp_path):
+    program = MICROGPT.read_text(encoding="utf-8")
+    broken = program.replace("    caches, token = [[] for _ in model[1:]], bos\n", "    int('seven')\n")
+    assert broken != program
+    (tmp_path / "broken.py").write_text(broken, encoding="utf-8")
+    done = run(*TINY, program=tmp_path / "broken.py")
+    assert "ValueError: invalid literal for int() with base 10: 'seven'" in done.stderr
+
+
+def test_a_full_disk_and_a_closed_output():
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full on this system")
+    for redirection in (">/dev/full", ">&-"):
+        words = f'"{sys.executable}" "{MICROGPT}" --num_steps 2 --samples 1 {redirection}'
+        done = subprocess.run(["sh", "-c", words], cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        assert re.fullmatch("microgpt: .*\n", done.stderr), done.stderr
+
+
+def test_a_text_of_many_different_characters_begins_at_once(tmp_path, monkeypatch):
+    """Only what the steps will see is encoded, and of a long line only its beginning."""
+    text = tmp_path / "text.txt"
+    text.write_text("".join(map(chr, range(0x4E00, 0x4E00 + 4000))) + "\n" + "\u4e00\n" * 50, encoding="utf-8")
+    module, encoded = load("microgpt.py"), []
+    encode = module.encode
+    module.encode = lambda document, characters: encoded.append(document) or encode(document, characters)
+    monkeypatch.setattr(sys, "argv", ["microgpt", str(text), "--num_steps", "3", "--samples", "1", "--n_embd", "4"])
+    assert module.main() == 0
+    assert len(encoded) == 3
+    assert max(map(len, encoded)) <= 16
 
 
 def test_help_lists_every_flag():
@@ -293,4 +341,6 @@ def test_the_seed_changes_the_names():
 
 def test_tangled_programs_are_those_of_the_essay():
     assert run("--check", program=ROOT / "tangle.py").returncode == 0
-    assert {path.name for path in BUILD.rglob("*.py")} == {"microgpt.py", "graph_search.py"}
+    generated = {"pages", "site", "cache"}
+    found = {path.relative_to(BUILD) for path in BUILD.rglob("*") if path.suffix in (".py", ".c", ".js")}
+    assert {path.as_posix() for path in found if path.parts[0] not in generated} == {*CONTRACTS}
