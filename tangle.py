@@ -289,16 +289,20 @@ def is_target(path):
 
 def check_syntax(program, root):
     """Return an error, with the offending line of the essay and a caret, where a program is not Python."""
+
+    def line_at(number):
+        return program[min(number or 1, len(program)) - 1]  # Python may count more: a \r ends a line for it
+
     try:
         with warnings.catch_warnings():
             for kind in (SyntaxWarning, DeprecationWarning):  # a doubtful escape is an error with every version
                 warnings.simplefilter("error", kind)
             compile(render(program), root.name, "exec", dont_inherit=True)
     except SyntaxError as error:
-        line = program[min(error.lineno or 1, len(program)) - 1]
+        line = line_at(error.lineno)
         source = line.text.removeprefix(line.indent)
         caret = re.sub(r"\S", " ", source[: max(0, (error.offset or 1) - 1 - len(line.indent))]) + "^"
-        message = re.sub(r"\bline (\d+)", lambda match: f"line {program[int(match[1]) - 1].origin}", error.msg)
+        message = re.sub(r"\bline (\d+)", lambda match: f"line {line_at(int(match[1])).origin}", error.msg)
         return [(line.origin, f"{message}\n    {source}\n    {caret}")]
     except (ValueError, RecursionError, MemoryError) as error:
         return [(root.line, f"{root.name} does not compile: {str(error) or type(error).__name__}")]
