@@ -137,7 +137,7 @@ def test_every_position_of_the_program_is_that_of_its_line_in_the_essay():
     if sys.version_info < (3, 11):
         pytest.skip("Python 3.10 knows no columns")
     source = ESSAY.read_text(encoding="utf-8").split("\n")
-    module, plain = load(MICROGPT), compile(MICROGPT.read_text(encoding="utf-8"), "plain", "exec")
+    module, plain = load("microgpt.py"), compile(MICROGPT.read_text(encoding="utf-8"), "plain", "exec")
     program = MICROGPT.read_text(encoding="utf-8").split("\n")
     functions = {code.co_name: code for code in plain.co_consts if hasattr(code, "co_positions")}
     for name in ("encode", "value", "backward", "gpt", "attention", "train", "main"):
