@@ -28,7 +28,8 @@ All errors are found in one go, first those of chunks, then Python that does not
 MESSAGE; then the exit status is 1 and nothing is written. Chunks may be nested a hundred deep.
 
 Programs are written only where they change, all or none, and their sums go to build/SHA256SUMS. A program whose sum is
-not recorded there was edited by hand: it is shown as a diff and kept, and so is one that has lost its root.
+not recorded there was edited by hand: it is shown as a diff and kept, and so is one that has lost its root. Line ends
+\\r\\n, which git may write, are no edit. A tangle that was killed is finished by the next one.
 --stitch changes the essay only if exactly the edited programs come out of it; others that share their chunks follow.
 Lines put in where two chunks meet go to the one they touch, text to text, blank to blank; in doubt they are refused.
 
@@ -434,23 +435,23 @@ def difference(programs, build):
     """Return the Changes of all that is different in build/: programs, and the sums as the last."""
     known, journal = sums_in(build / SUMS), sums_in(build / JOURNAL)
     wanted = {target: render(programs[target]).encode() for target in sorted(programs)}
-    sums = {target: hashlib.sha256(data).hexdigest() for target, data in wanted.items()}
+    sums = {target: digest(data) for target, data in wanted.items()}
     changes = []
     for target in {**dict(sorted(known | journal)), **wanted}:
         path, new, state = build / target, wanted.get(target), STALE
-        obstacle = link_on(path, build) or (path if path.exists() and not path.is_file() else None)
-        if obstacle and new is not None:
-            raise OSError(f"{path} cannot be written, through a link or in place of a folder: remove {obstacle}")
+        obstacle = obstacle_to(path, build)
+        if obstacle and new is None:
+            continue  # the sums are damaged: no program was ever there
         if obstacle:
-            continue  # no program was ever there
+            raise OSError(f"{path} cannot be written, through a link or in place of a folder: remove {obstacle}")
         old = read(path)
-        plain = unix(old)
-        if old is not None and (target, hashlib.sha256(plain).hexdigest()) not in known | journal:
-            finished = journal <= known  # else the edit may have been made in a file of before the interruption
-            state = EDITED if (target, sums.get(target)) in known and finished else DIVERGED
-        if plain != new:
+        if old is not None and (target, digest(old)) not in known | journal:
+            # Only where no tangle was interrupted is it sure that the edit was made in what the sums stand for.
+            sure = journal <= known and (target, sums.get(target)) in known
+            state = EDITED if sure else DIVERGED
+        if unix(old) != new:
             changes.append(Change(path, old, new, state))
-    new = "".join(f"{digest}  {target}\n" for target, digest in sums.items()).encode()
+    new = "".join(f"{value}  {target}\n" for target, value in sums.items()).encode()
     if (build / SUMS).is_dir():
         raise OSError(f"{build / SUMS} is a folder: remove it")
     old = read(build / SUMS)
@@ -462,9 +463,16 @@ def unix(data):
     return data and data.replace(b"\r\n", b"\n")
 
 
-def link_on(path, build):
-    """Return the symbolic link that leads to a path in build/, from build/ itself to the file, or None."""
-    return next((step for step in (path, *path.parents) if step.is_relative_to(build) and step.is_symlink()), None)
+def digest(data):
+    """Return the sum of a program, as it stands in SHA256SUMS."""
+    return hashlib.sha256(unix(data)).hexdigest()
+
+
+def obstacle_to(path, build):
+    """Return what keeps a path in build/ from being a file: a link on the way, a folder or a device; or None."""
+    steps = [step for step in (path, *path.parents) if step.is_relative_to(build)]
+    links = [step for step in steps if step.is_symlink()]
+    return links[0] if links else path if path.exists() and not path.is_file() else None
 
 
 def sums_in(file):
@@ -524,9 +532,10 @@ def remove_leftovers(essay, programs):
     """Remove the temporary files of killed processes, from all folders where an essay's tangles may have put some."""
     build = essay.parent / "build"
     targets = {*programs, *dict(sums_in(build / SUMS)), *dict(sums_in(build / JOURNAL))}
-    folders = {folder for target in targets for folder in (build / target).parents if folder.is_relative_to(build)}
+    paths = {build / target for target in targets if not obstacle_to(build / target, build)}
+    folders = {folder for path in paths for folder in path.parents if folder.is_relative_to(build)}
     for folder in {essay.parent, essay.resolve().parent, *folders}:
-        for left in folder.glob(".tangle-*-*") if not link_on(folder, build) else ():
+        for left in folder.glob(".tangle-*-*"):
             process = left.name.split("-")[1]
             if process.isdecimal() and not is_running(int(process)):
                 left.unlink(missing_ok=True)
@@ -657,24 +666,22 @@ def stitch(data, programs, edited):
 
 def replace_lines(data, changes):
     """Return an essay, as bytes, with {(first line, line after the last): new lines}; all else keeps every byte."""
-    lines = list(io.StringIO(data.decode(), newline=""))
-    ending = lines[0][len(lines[0].rstrip("\r\n")) :] if lines else ""
-    ending = ending or "\n"
-    open_end = "" if lines and lines[-1].endswith(("\n", "\r")) else ending  # the last line may have none
-    lines[-1:] = [line + open_end for line in lines[-1:]]
+    text = data.decode()
+    first_end = re.search(r"\r\n|\r|\n", text)
+    ending = first_end[0] if first_end else "\n"
+    missing = "" if text.endswith(("\r", "\n")) else ending  # the last line may have no end
+    lines = list(io.StringIO(text + missing, newline=""))
     for (start, end), new in sorted(changes.items(), reverse=True):
         lines[start - 1 : end - 1] = [line + ending for line in new]
-    return "".join(lines).removesuffix(open_end).encode()
+    return "".join(lines).removesuffix(missing).encode()
 
 
 def edits(program, new, errors):
     """Yield (start, end, lines) of the essay, for a program to become `new`; append to `errors` what is not certain."""
     old = render(program).split("\n")[:-1]
     for i, j, k, m in differences(old, new):
-        if i == j:  # it goes with the line above or below; where chunks meet, text with text, blank with blank
-            inside = 0 < i < len(old) and program[i - 1].origin + 1 == program[i].origin
-            above = inside or (i > 0 and (i == len(old) or bool(old[i - 1].strip()) == bool(new[k].strip())))
-            below = not inside and i < len(old) and (i == 0 or bool(old[i].strip()) == bool(new[m - 1].strip()))
+        if i == j:  # lines are put in: what they go with is replaced by itself and them
+            above, below = neighbours(program[: len(old)], i, new[k:m])
             i, k = (i - 1, k - 1) if above else (i, k)
             j, m = (j + 1, m + 1) if below else (j, m)
         block = program[i:j] or program[max(0, i - 1) : i + 1] or [Line("", 1, "")]
@@ -683,6 +690,20 @@ def edits(program, new, errors):
             errors.append((start, f"an edit from here to line {block[-1].origin}, where chunks meet: make it here"))
         else:
             yield start, start + j - i, [line.removeprefix(indent) if line.strip() else line for line in new[k:m]]
+
+
+def neighbours(program, i, added):
+    """Return whether lines that are put in before line `i` of a program go with the line above, and with that below.
+
+    Inside of a chunk it is the one above. Where chunks meet it is the one they touch that is text, or blank, as they
+    are; both or none is in doubt.
+    """
+    if i == 0 or i >= len(program):
+        return i > 0, i < len(program)
+    if program[i - 1].origin + 1 == program[i].origin:
+        return True, False
+    blank = [not text.strip() for text in (program[i - 1].text, added[0], added[-1], program[i].text)]
+    return blank[0] == blank[1], blank[2] == blank[3]
 
 
 def differences(old, new, i=0, k=0, rounds=300):
@@ -710,7 +731,10 @@ def differences(old, new, i=0, k=0, rounds=300):
 
 
 def common_lines(old, new):
-    """Return the longest list of (place in old, place in new), both rising, of lines that are unique in both."""
+    """Return the longest list of (place in old, place in new), both rising, of lines that are unique in both.
+
+    It is the longest increasing subsequence of the places in new: found by patience sorting, with a binary search.
+    """
     count, other = collections.Counter(old), collections.Counter(new)
     place = {line: number for number, line in enumerate(new)}
     ends, chains = [], []  # of each length the smallest place in new where a chain ends, and the chain itself
