@@ -72,7 +72,9 @@ def tracked_files():
 
 def copy_of_the_project(folder):
     """Copy all files of the project into a folder, as a fresh clone would have them, and return the folder."""
-    ignored = shutil.ignore_patterns(".git", ".venv", "pages", "site", "cache", "__pycache__", ".*_cache", ".hypothesis")
+    ignored = shutil.ignore_patterns(
+        ".git", ".venv", "pages", "site", "cache", "__pycache__", ".*_cache", ".hypothesis"
+    )
     files = tracked_files()
     if files is None:
         shutil.copytree(ROOT, folder, ignore=ignored, dirs_exist_ok=True)

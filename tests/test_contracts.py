@@ -74,7 +74,9 @@ def test_a_program_keeps_its_contract(target, printed):
     if "prints" in contract:
         assert printed(target) == printed(contract["prints"])
     if "losses" in contract:
-        assert losses(printed(target)) == pytest.approx(losses(printed(contract["losses"])), abs=float(contract["tolerance"]))
+        assert losses(printed(target)) == pytest.approx(
+            losses(printed(contract["losses"])), abs=float(contract["tolerance"])
+        )
 
 
 def test_the_first_program_prints_the_same_as_ever(printed):
@@ -95,13 +97,21 @@ def test_a_new_chapter_and_new_programs_need_no_edit_anywhere_else(tmp_path):
     essay.write_text(essay.read_text(encoding="utf-8") + NEW, encoding="utf-8")
     assert run(program="tangle.py", cwd=tmp_path).returncode == 0
     tests = ["tests/test_contracts.py", "-k", "not edit", "-q", "-rs", "-p", "no:cacheprovider"]
-    done = subprocess.run([sys.executable, "-m", "pytest", *tests], cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *tests], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout
     assert "extra/impossible.py needs no_such_module" in done.stdout
     benchmark = run("--list", program="tests/tools/benchmark.py", cwd=tmp_path)
-    assert benchmark.stdout.split() == [*(t for t in CONTRACTS if t == MAIN or CONTRACTS[t]), "extra/again.py", "extra/fast.c"]
+    assert benchmark.stdout.split() == [
+        *(t for t in CONTRACTS if t == MAIN or CONTRACTS[t]),
+        "extra/again.py",
+        "extra/fast.c",
+    ]
     wrong = essay.read_text(encoding="utf-8").replace("loss 3.2", "loss 9.2")
     essay.write_text(wrong, encoding="utf-8")
     assert run(program="tangle.py", cwd=tmp_path).returncode == 0
-    done = subprocess.run([sys.executable, "-m", "pytest", *tests], cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *tests], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert "1 failed" in done.stdout

@@ -1,13 +1,7 @@
 """The built site in a real browser: links, previews, unfolding, search, widths and colour schemes, accessibility."""
 
-import functools
-import http.server
-import os
+import json
 import re
-import shutil
-import subprocess
-import sys
-import threading
 from html.parser import HTMLParser
 from urllib.parse import unquote, urljoin, urlparse
 
@@ -16,29 +10,25 @@ from programs import BUILD, ROOT
 
 pytest.importorskip("mkdocs", reason="mkdocs is not installed")
 pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+pytestmark = pytest.mark.slow
 
 SITE = BUILD / "site"
-PAGES = ["", "text-into-numbers/", "values-that-remember/", "what-can-be-learned/", "the-model/", "how-wrong-was-it/",
-         "learning/", "writing/", "the-whole-program/", "the-price-of-a-step/", "how-far-it-is-to-chatgpt/",
-         "the-program/", "indexes/", "everything/"]  # fmt: skip
+LISTING = "programs/microgpt-py/"
 
 
-class QuietHandler(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *arguments):
-        pass
+@pytest.fixture(scope="module")
+def pages(site):
+    """The paths of all pages, as the navigation has them."""
+    nav = re.search(r"^nav: (.*)$", (BUILD / "mkdocs.yml").read_text(encoding="utf-8"), re.M)[1]
+    found = re.findall(r'"([^"]*)index\.md"', nav)
+    assert len(found) > 12
+    return found
 
 
-@pytest.fixture(scope="session")
-def site():
-    """Weave, build and serve the site at the address that it was built for; return that address."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(QuietHandler, directory=str(SITE)))
-    address = f"http://127.0.0.1:{server.server_port}/"
-    done = subprocess.run([sys.executable, ROOT / "docs" / "weave.py"], capture_output=True, text=True, check=False,
-                          env={**os.environ, "SITE_URL": address})  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield address
-    server.shutdown()
+@pytest.fixture(scope="module")
+def parsed(pages):
+    """{path: ids and addresses} of all pages."""
+    return {page: Anchors((SITE / page / "index.html").read_text(encoding="utf-8")) for page in pages}
 
 
 @pytest.fixture
@@ -46,8 +36,8 @@ def tab(browser, site):
     """Return a function that opens a page: tab(path, width, scheme, …) -> Playwright page, which must not complain."""
     contexts, complaints = [], []
 
-    def open_page(path, width=1440, scheme="light", **options):
-        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, **options)
+    def open_page(path, width=1440, scheme="light", height=900, **options):
+        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, **options)
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda message: message.type == "error" and complaints.append(message.text))
@@ -78,8 +68,7 @@ class Anchors(HTMLParser):
         self.addresses += [attributes[name] for name in ("href", "src") if attributes.get(name) and tag != "use"]
 
 
-def test_every_internal_link_and_anchor_resolves(site):
-    parsed = {page: Anchors((SITE / page / "index.html").read_text(encoding="utf-8")) for page in PAGES}
+def test_every_internal_link_and_anchor_resolves(site, parsed):
     broken = []
     for page, anchors in parsed.items():
         for address in anchors.addresses:
@@ -94,32 +83,32 @@ def test_every_internal_link_and_anchor_resolves(site):
     assert broken == []
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_ids_are_unique(site, page):
-    ids = [name for name in Anchors((SITE / page / "index.html").read_text(encoding="utf-8")).ids if name != "__search"]
-    assert len(ids) == len(set(ids))
+def test_ids_are_unique(parsed):
+    for page, anchors in parsed.items():
+        ids = [name for name in anchors.ids if name != "__search"]
+        assert len(ids) == len(set(ids)), page
 
 
 @pytest.mark.parametrize("width", [360, 768, 1440])
-def test_nothing_scrolls_sideways(tab, site, width):
+def test_nothing_scrolls_sideways(tab, site, pages, width):
     page = tab("", width)
-    for path in PAGES:
+    for path in pages:
         page.goto(site + path)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
         code = "[...document.querySelectorAll('.code, .output')]"
         assert page.evaluate(f"{code}.every(element => element.scrollWidth <= element.clientWidth + 1)"), path
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 768, 1440])
-def test_no_accessibility_violation(tab, site, scheme, width):
+@pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (768, "dark"), (1440, "light")])
+def test_no_accessibility_violation(tab, site, pages, scheme, width):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed").Axe()
-    found = {}
-    options = {"resultTypes": ["violations"]}
-    if width < 1440:  # contrast is slow to compute, and the colours are the same at all widths
+    found, options = {}, {"resultTypes": ["violations"]}
+    if width == 360:  # contrast is slow to compute, and the colours are the same at all widths
         options["rules"] = {"color-contrast": {"enabled": False}}
     page = tab("", width, scheme, reduced_motion="reduce")
-    for path in PAGES if width == 768 else PAGES[:-1]:  # the page with everything is long, and has nothing of its own
+    for path in (
+        pages if width == 360 else [path for path in pages if path != "everything/"]
+    ):  # it is long, and nothing new
         page.goto(site + path)
         result = axe.run(page, options=options)
         for violation in result.response["violations"]:
@@ -144,24 +133,98 @@ def test_a_preview_opens_on_hover_and_on_focus(tab):
     assert link.get_attribute("aria-describedby") == "chunk-preview"
 
 
-@pytest.mark.parametrize("way", ["mouse", "keyboard"])
-def test_a_reference_unfolds_in_place_and_folds_again(tab, way):
-    page = tab("the-model/")
+def test_a_long_preview_can_be_read_to_its_end(tab):
+    page = tab("the-whole-program/", 640, height=360)  # what 1280 by 720 is at 200 %
+    link = page.locator(".chunk .code a[data-peek]", has_text="train").first
+    link.evaluate("link => link.focus({focusVisible: true})")
+    preview = page.locator(".preview:not([hidden])")
+    preview.wait_for()
+    box = preview.bounding_box()
+    assert box["y"] >= 0
+    assert box["y"] + box["height"] <= 360
+    assert preview.evaluate("p => p.scrollHeight > p.clientHeight"), "take a longer one"
+    for _ in range(20):
+        page.keyboard.press("PageDown")
+    assert preview.evaluate("p => p.scrollTop + p.clientHeight >= p.scrollHeight - 2")
+
+
+# The columns of the first letters of lines of code, by where the browser draws them.
+COLUMNS = """element => {
+  const width = (() => {  // of a letter
+    const probe = document.createElement("span");
+    probe.textContent = "0".repeat(100);
+    probe.style.cssText = "position: absolute; white-space: pre";
+    element.append(probe);
+    const width = probe.getBoundingClientRect().width / 100;
+    probe.remove();
+    return width;
+  })();
+  const left = element.getBoundingClientRect().left + parseFloat(getComputedStyle(element).paddingLeft);
+  return [...element.querySelectorAll(".line")].map((line) => {
+    const walker = document.createTreeWalker(line, NodeFilter.SHOW_TEXT);
+    for (let node; (node = walker.nextNode());) {
+      const at = node.data.search(/\\S/);
+      if (at < 0) continue;
+      const range = document.createRange();
+      range.setStart(node, at);
+      range.setEnd(node, at + 1);
+      const column = (range.getBoundingClientRect().left - left) / width;
+      return [Math.round(column * 10) / 10, line.textContent.trim().slice(0, 30).trim()];
+    }
+    return null;
+  }).filter(Boolean);
+}"""
+
+
+@pytest.mark.parametrize("way", ["mouse", "keyboard", "finger"])
+@pytest.mark.parametrize("width", [360, 1440])
+def test_a_reference_unfolds_in_place_and_folds_again(tab, way, width):
+    page = tab("the-model/", width, has_touch=True)
     button = page.locator("#chunk-gpt button.unfold")
 
     def press():
         if way == "mouse":
             button.click()
+        elif way == "finger":
+            button.tap()
         else:
             button.focus()
             page.keyboard.press("Enter")
 
+    code = page.locator("#chunk-gpt .code")
+    before = code.evaluate(COLUMNS)
     press()
     page.wait_for_selector("#chunk-gpt .unfolded")
-    assert "hidden = [h.relu()" in page.locator("#chunk-gpt .unfolded").inner_text()
     assert button.get_attribute("aria-expanded") == "true"
+    after = code.evaluate(COLUMNS)
+    place = next(i for i, (_, text) in enumerate(after) if text.startswith("⟨mlp⟩"))
+    assert [column for column, _ in after[place : place + 3]] == [8, 8, 8]  # the reference, and both lines of the chunk
+    assert after[place + 1][1].startswith("hidden = [h.relu()")
+    assert after[: place + 1] + after[place + 3 :] == before
+    assert page.locator("#chunk-gpt .unfolded a[data-peek]").count() >= 3  # as in the chunk itself
+    colours = "element => new Set([...element.querySelectorAll('span')].map(e => getComputedStyle(e).color)).size"
+    assert page.locator("#chunk-gpt .unfolded").evaluate(colours) >= 3
     press()
     assert page.locator("#chunk-gpt .unfolded").count() == 0
+    assert code.evaluate(COLUMNS) == before
+
+
+def test_every_chunk_unfolds_to_the_program(tab, site):
+    """All references of the outermost chunk, and those in them, unfolded: the text is the program's, line for line."""
+    page = tab("")
+    root = page.locator("#program-microgpt-py .code")
+    for _ in range(100):
+        closed = page.locator("#program-microgpt-py button.unfold[aria-expanded=false]")
+        if not closed.count():
+            break
+        closed.first.click()
+        page.wait_for_function("document.querySelectorAll('#program-microgpt-py [aria-expanded=true]').length"
+                               " === document.querySelectorAll('#program-microgpt-py .unfolded').length")  # fmt: skip
+    shown = [(column, text) for column, text in root.evaluate(COLUMNS) if not text.startswith("⟨")]
+    program = (BUILD / "microgpt.py").read_text(encoding="utf-8").split("\n")
+    assert shown == [(len(line) - len(line.lstrip()), line.strip()[:30].strip()) for line in program if line.strip()]
+    addresses = root.locator("a").evaluate_all("links => links.map(link => link.href)")
+    assert all(address.startswith(site) for address in addresses)
 
 
 def test_copying_gives_the_code_of_the_essay(tab):
@@ -172,14 +235,81 @@ def test_copying_gives_the_code_of_the_essay(tab):
     assert "<<mlp>>" in copied
 
 
-def test_search_finds_a_chunk(tab):
+@pytest.mark.parametrize("word", ["softmax", "attention", "KV cache"])
+def test_search_leads_to_the_explanation(tab, site, word):
     page = tab("")
     page.keyboard.press("/")
-    page.keyboard.type("backward")
+    page.keyboard.type(word)
     page.wait_for_selector(".md-search-result__link", timeout=10000)
-    addresses = page.locator(".md-search-result__link").evaluate_all("links => links.map(link => link.href)")
-    assert any("values-that-remember/" in address for address in addresses)
-    assert not any("everything/" in address for address in addresses)
+    page.wait_for_timeout(300)
+    links = page.locator(".md-search-result__link")
+    addresses = [address.removeprefix(site) for address in links.evaluate_all("links => links.map(link => link.href)")]
+    assert addresses[0].startswith("the-model/")
+    assert not [address for address in addresses if re.match("everything/|indexes/|programs/", address)]
+
+
+def test_the_listing_hangs_its_lines_and_keeps_the_navigation(tab):
+    page = tab(LISTING, 768)
+    lines = page.locator(".listing .line")
+    assert lines.count() == len((BUILD / "microgpt.py").read_text(encoding="utf-8").splitlines())
+    edges = """line => {
+      const walker = document.createTreeWalker(line, NodeFilter.SHOW_TEXT), lefts = [];
+      for (let node; (node = walker.nextNode());) {
+        const range = document.createRange();
+        range.selectNodeContents(node);
+        lefts.push(...[...range.getClientRects()].filter(r => r.width > 1).map(r => [Math.round(r.top), r.left]));
+      }
+      return lefts;
+    }"""
+    wrapped = 0
+    for line in lines.all():
+        rects = line.evaluate(edges)
+        number, *rest = rects
+        first = [left for top, left in rest if abs(top - number[0]) < 6]
+        for _, left in [(top, left) for top, left in rest if top > number[0] + 6]:
+            wrapped += 1
+            assert left > min(first) + 8, line.inner_text()
+    assert wrapped > 5
+    page = tab(LISTING, 1440)
+    assert page.locator(".md-nav--primary a:visible", has_text="The model").count() == 1
+
+
+def test_figures_can_be_read_on_a_phone(tab, site, pages):
+    page = tab("", 360)
+    small, seen = [], 0
+    for path in pages:
+        if path != "everything/":
+            page.goto(site + path)
+            sizes = page.evaluate("""[...document.querySelectorAll("figure svg text")].map(text => [
+                parseFloat(getComputedStyle(text).fontSize) * Math.hypot(text.getScreenCTM().a, text.getScreenCTM().b),
+                text.textContent.trim()])""")
+            seen += len(sizes)
+            small += [(path, *size) for size in sizes if size[0] < 11]
+    assert seen > 50
+    assert small == []
+
+
+def test_letters_in_figures_do_not_cover_each_other(tab):
+    for path, figure in (
+        ("learning/", "#demonstration-embeddings"),
+        ("values-that-remember/", "#demonstration-tape-drawing"),
+    ):
+        boxes = tab(path, 360).evaluate("""id => [...document.querySelectorAll(id + " svg text")].map(text => {
+            const box = text.getBoundingClientRect(), h = box.height / 4;  // a line of text is higher than its letters
+            return [text.textContent.trim(), box.left, box.right, box.top + h, box.bottom - h];
+        })""", figure)  # fmt: skip
+        covered = [(a[0], b[0]) for i, a in enumerate(boxes) for b in boxes[:i]
+                   if a[1] < b[2] and b[1] < a[2] and a[3] < b[4] and b[3] < a[4]]  # fmt: skip
+        assert len(boxes) > 10
+        assert covered == []
+
+
+def test_underlines_leave_underscores_visible(tab):
+    page = tab("indexes/")
+    names = page.locator(".index a", has_text="loss_of").first
+    assert names.evaluate(
+        "a => parseFloat(getComputedStyle(a).textUnderlineOffset) >= 0.3 * parseFloat(getComputedStyle(a).fontSize)"
+    )
 
 
 def test_links_work_without_javascript(tab, site):
@@ -189,10 +319,12 @@ def test_links_work_without_javascript(tab, site):
     assert page.locator("button.unfold:visible, button.copy:visible").count() == 0
 
 
-def test_the_keyboard_needs_no_hundreds_of_stops(tab):
-    for path in PAGES:
+def test_the_keyboard_needs_no_hundreds_of_stops(tab, site, pages):
+    page = tab("", 1440)
+    for path in pages:
         if path != "everything/":
-            stops = tab(path, 1440).evaluate("""[...document.querySelectorAll('.md-content a, .md-content button')]
+            page.goto(site + path)
+            stops = page.evaluate("""[...document.querySelectorAll('.md-content a, .md-content button')]
                 .filter(e => e.tabIndex >= 0 && e.offsetParent).length""")
             assert stops < 130, path
 
@@ -205,21 +337,24 @@ def test_the_first_view_is_light(tab):
     assert sum(sizes) / 3 < 250_000  # a server compresses text to a third or less
 
 
-def test_the_program_can_be_downloaded(site):
-    assert (SITE / "microgpt.py").read_bytes() == (BUILD / "microgpt.py").read_bytes()
+def test_the_program_and_its_text_can_be_downloaded(tab):
+    page = tab(LISTING)
+    links = page.locator("a[download]").evaluate_all("links => links.map(link => link.href)")
+    for link, file in zip(links, (BUILD / "microgpt.py", ROOT / "docs" / "names.txt"), strict=True):
+        assert page.request.get(link).body() == file.read_bytes()
+    assert "python3 microgpt.py names.txt" in page.inner_text("article")
 
 
-def test_zensical_builds_the_same_pages(site, tmp_path):
-    zensical = shutil.which("zensical", path=f"{sys.prefix}/bin")
-    if not zensical:
-        pytest.skip("Zensical is not installed")
-    shutil.copytree(BUILD / "pages", tmp_path / "build" / "pages")
-    shutil.copy(ROOT / "mkdocs.yml", tmp_path)
-    done = subprocess.run([zensical, "build"], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    built = (tmp_path / "build" / "site" / "the-model" / "index.html").read_text(encoding="utf-8")
-    ours = (SITE / "the-model" / "index.html").read_text(encoding="utf-8")
-    for text in (built, ours):
-        assert re.search(r'<div class="chunk" id="chunk-gpt">', text)
-    chunk = re.compile(r'<div class="chunk" id="chunk-gpt">.*?<p class="chunk-foot">', re.S)
-    assert chunk.search(built)[0] == chunk.search(ours)[0]
+def test_a_foot_says_where_a_chunk_is_used_and_folds_the_rest(tab):
+    page = tab("the-model/")
+    foot = page.locator("#chunk-rmsnorm .chunk-foot")
+    assert re.match(r"used in ⟨model⟩ · microgpt\.py lines \d+–\d+ and \d+ more", foot.inner_text())
+    foot.locator("summary").click()
+    assert "graph_search.py lines" in foot.inner_text()
+    foot.locator("a", has_text="–").first.click()
+    assert page.url.partition("#")[0].endswith(LISTING)
+
+
+def test_unfolded_code_is_in_one_file_of_json(site):
+    chunks = json.loads((SITE / "assets" / "chunks.json").read_text(encoding="utf-8"))
+    assert "hidden" in chunks["mlp"]

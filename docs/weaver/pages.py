@@ -30,7 +30,7 @@ def sheets(essay, reading, results, data):
     woven = {page.path: markdown_of(reading.pages[page.path], renderer) for page in essay.pages}
     found = [Sheet(page.title, page.path, "Essay", relative(woven[page.path], page.path)) for page in essay.pages]
     for target, program in essay.programs.items():
-        downloads = [f"files/{target}", *(f"files/{name}" for name in data)]
+        downloads = [f"files/{target}", *map(file_of, data)]
         listing = f"# {program.name}\n\n{raw(renderer.program(program, downloads))}"
         found.append(Sheet(program.name, paths[target], "Programs", hidden(relative(listing, paths[target]), "[toc]")))
     indexes = f"# Indexes\n\n## Chunks\n\n{raw(renderer.chunk_index())}\n\n"
@@ -41,6 +41,11 @@ def sheets(essay, reading, results, data):
     everything = together(everything, {page.path for page in essay.pages}, "everything/")
     found.append(Sheet("Everything on one page", "everything/", "Reference", hidden(everything)))
     return found, renderer.unfolded()
+
+
+def file_of(name):
+    """Return the path below which a file that demonstrations read is offered."""
+    return f"files/{name.rsplit('/', 1)[-1]}"
 
 
 def program_names(essay):
@@ -108,7 +113,7 @@ def files(essay, found, unfolded, docs, data):
     """Return {path: bytes} of all that belongs into build/pages."""
     wanted = {f"{sheet.path}index.md": sheet.text.encode() for sheet in found}
     wanted |= {f"files/{target}": program.text.encode() for target, program in essay.programs.items()}
-    wanted |= {f"files/{name.rsplit('/', 1)[-1]}": (docs.parent / name).read_bytes() for name in data}
+    wanted |= {file_of(name): (docs.parent / name).read_bytes() for name in data}
     for asset in sorted((docs / "assets").iterdir()):
         if asset.is_file() and re.fullmatch(r"[A-Za-z0-9][\w.-]*\.(css|js|svg|png|woff2|txt)", asset.name):
             wanted[f"assets/{asset.name}"] = asset.read_bytes()

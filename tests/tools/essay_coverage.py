@@ -1,6 +1,6 @@
 """Coverage of the essay: a plugin by which coverage.py counts lines of microgpt.md.
 
-    coverage run tangle.py --run microgpt.py --num_steps 5 && coverage report -m
+coverage run tangle.py --run microgpt.py --num_steps 5 && coverage report -m
 """
 
 import ast

@@ -16,9 +16,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
 
-import tangle  # noqa: E402
 from weaver.follow import follow  # noqa: E402
 from weaver.weave import complaints  # noqa: E402
+
+import tangle  # noqa: E402
 
 TESTS = [sys.executable, "-m", "pytest", "-q", "--ff", "--maxfail=3", "-m", "not slow"]
 

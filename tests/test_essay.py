@@ -1,0 +1,54 @@
+"""The essay itself: it weaves and its numbers are right, its chunks are short, its figures have words; no browser."""
+
+import re
+
+import pytest
+from programs import BUILD, FENCES, PROGRAMS, TEXT
+
+CHUNKS = [fence for fence in FENCES if fence.kind == "definition"]
+DEMONSTRATIONS = [fence for fence in FENCES if fence.kind == "demonstration"]
+
+
+def test_chunks_are_short():
+    """A chunk is at most about a dozen lines: what fits between two questions."""
+    assert [fence.name for fence in CHUNKS if len([line for line in fence.code if line.strip()]) > 13] == []
+
+
+def test_the_programs_share_all_but_what_they_are_about():
+    """What the roots have in common is composed once: each refers to what is before the engine and after it."""
+    references = [[line for line in fence.code if "<<" in line] for fence in FENCES if fence.kind == "root"]
+    assert all(len(found) <= 4 for found in references)
+
+
+def test_figures_have_an_alternative_text_and_a_caption():
+    drawing = [fence for fence in DEMONSTRATIONS if any("plt.show()" in line for line in fence.code)]
+    assert len(drawing) > 3
+    for fence in drawing:
+        assert len(fence.options["alt"]) > 40, fence.name
+        assert len(fence.options["caption"]) > 40, fence.name
+
+
+@pytest.mark.slow
+def test_it_weaves_and_its_numbers_are_right(site):
+    """The weave fails, with the line, where a number in the prose is not what the program says."""
+    assert len(re.findall("<!-- = ", TEXT)) >= 20
+    pages = [path.read_text(encoding="utf-8") for path in (BUILD / "pages").rglob("*.md")]
+    assert not any("<!-- =" in page or "has not run yet" in page for page in pages)
+
+
+@pytest.mark.slow
+def test_the_run_on_the_first_page_is_the_program_s(site):
+    """The lines that the reader will see are those that the demonstration of the training computes."""
+    shown = re.search(r"```text\n\$ python3 tangle.py.*?```", TEXT, re.S)[0]
+    first, last = (
+        re.search(r"step    1 / 1000 \| loss (\S+)", shown)[1],
+        re.search(r"step 1000 / 1000 \| loss (\S+)", shown)[1],
+    )
+    learning = (BUILD / "pages" / "learning" / "index.md").read_text(encoding="utf-8")
+    assert f"the first is {first}, the last {last}" in learning
+
+
+def test_every_line_of_a_program_has_its_place_in_the_essay():
+    lines = TEXT.split("\n")
+    for program in PROGRAMS.values():
+        assert all(line.text == line.indent + lines[line.origin - 1] or not line.text.strip() for line in program)
