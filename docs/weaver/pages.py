@@ -8,7 +8,8 @@ import tangle
 from weaver.essay import Heading, Names
 from weaver.render import Renderer
 
-RESERVED = ("programs", "indexes", "everything", "assets", "files", "search", "sitemap", "index", "404")
+WRITTEN = {"tools/": "tools.md"}  # pages that are not in the essay: their paths, and their files in docs/
+RESERVED = ("programs", "tools", "indexes", "everything", "assets", "files", "search", "sitemap", "index", "404")
 LISTED = ".pages.json"  # what the last weave wrote: nothing else is ever removed
 NAMES = "The classes, functions, methods and global names of all programs."
 ADDRESS = re.compile(r'href="@/([^"#]*)(#[^"]*)?"')
@@ -23,7 +24,7 @@ class Sheet(NamedTuple):
     text: str
 
 
-def sheets(essay, reading, results, data):
+def sheets(essay, reading, results, data, docs):
     """Return all pages of the site, in the order of the navigation; `data` are the files offered with the program."""
     paths = {target: f"programs/{name}/" for target, name in program_names(essay).items()}
     renderer = Renderer(essay, results, lambda program: f"@/{paths[program.target]}")
@@ -33,6 +34,7 @@ def sheets(essay, reading, results, data):
         downloads = [f"files/{target}", *map(file_of, data)]
         listing = f"# {program.name}\n\n{raw(renderer.program(program, downloads))}"
         found.append(Sheet(program.name, paths[target], "Programs", hidden(relative(listing, paths[target]), "[toc]")))
+    found += [written(docs / file, path) for path, file in WRITTEN.items()]
     indexes = f"# Indexes\n\n## Chunks\n\n{raw(renderer.chunk_index())}\n\n"
     indexes += f"## Names\n\n{NAMES}\n\n{raw(renderer.name_index())}"
     found.append(Sheet("Indexes", "indexes/", "Reference", hidden(relative(indexes, "indexes/"))))
@@ -41,6 +43,12 @@ def sheets(essay, reading, results, data):
     everything = together(everything, {page.path for page in essay.pages}, "everything/")
     found.append(Sheet("Everything on one page", "everything/", "Reference", hidden(everything)))
     return found, renderer.unfolded()
+
+
+def written(file, path):
+    """Return a page that is written by hand, in a file of its own, which begins with its title."""
+    text = file.read_text(encoding="utf-8")
+    return Sheet(text.partition("\n")[0].lstrip("# "), path, "Reference", text)
 
 
 def file_of(name):

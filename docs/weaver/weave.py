@@ -52,7 +52,7 @@ class Weave:
         results = (old or {}) | self.outcome.demonstrations()
         if errors := pages.check(self.essay, results):
             raise WeaveError(errors)
-        found, unfolded = pages.sheets(self.essay, self.reading, results, self.data)
+        found, unfolded = pages.sheets(self.essay, self.reading, results, self.data, self.root / "docs")
         pages.write(self.build / "pages", pages.files(self.essay, found, unfolded, self.root / "docs", self.data))
         site.write_settings(self.build, found)
         return results
