@@ -374,7 +374,7 @@ def stage(path, data):
 
 
 def write(changes):
-    """Make some Changes, all or none: first all that is new is written under temporary names, then each is moved.
+    """Make some Changes, all or none: all that is new is written under temporary names, then moved in this order.
 
     Raises OSError, and changes nothing, where a file cannot be written or is no longer what it was in its Change.
     """
@@ -383,7 +383,7 @@ def write(changes):
         for change in changes:
             if change.new is not None:
                 staged[change.path] = stage(change.path, change.new)
-        for change in sorted(changes, key=lambda change: change.path in staged):  # a file may make room for a folder
+        for change in changes:
             path = change.path
             if read(path) != change.old:
                 raise OSError(f"{path} was saved in the meantime, so nothing is written: try again")
@@ -437,7 +437,7 @@ def difference(programs, build):
     wanted = {target: render(programs[target]).encode() for target in sorted(programs)}
     sums = {target: digest(data) for target, data in wanted.items()}
     changes = []
-    for target in {**dict(sorted(known | journal)), **wanted}:
+    for target in {**dict(sorted(known | journal)), **wanted}:  # what goes comes first: it may make room for a folder
         path, new, state = build / target, wanted.get(target), STALE
         obstacle = obstacle_to(path, build)
         if obstacle and new is None:

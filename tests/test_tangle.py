@@ -21,6 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from programs import BUILD, ESSAY, ROOT, run, snapshot
 
+import tangle as tangler
 from tangle import (
     STALE,
     TangleError,
@@ -893,6 +894,31 @@ def test_a_tangle_that_is_killed_leaves_no_half_file_and_no_false_alarm(folder):
         assert_tangled(folder, FIRST)
     assert number > 20
     assert_tangled(folder, SECOND)
+
+
+@KILLING
+def test_a_tangle_that_fails_after_one_that_was_killed_forgets_nothing(folder, monkeypatch):
+    """What the killed one wrote is still known when the failed one has taken back all of its own."""
+    essay = folder / "essay.md"
+    before = snapshot(folder) | {Path("essay.md"): SECOND}
+    plain = tangler.write
+
+    def fail_at_the_end(changes):
+        plain([*changes, tangler.Change(folder / "never", b"there", b"")])
+
+    for number in itertools.count(0, 3):
+        put_back(folder, before)
+        if not killed(number, write_programs, essay):
+            break
+        after = {path: data for path, data in snapshot(folder).items() if not re.match(r"\.tangle-\d", path.name)}
+        essay.write_bytes(THIRD)
+        with monkeypatch.context() as patched, pytest.raises(OSError, match="in the meantime"):
+            patched.setattr(tangler, "write", fail_at_the_end)
+            quietly(write_programs, essay)
+        assert {**snapshot(folder), Path("build/.tangle-journal"): b""} == {
+            **after, Path("essay.md"): THIRD, Path("build/.tangle-journal"): b""}  # fmt: skip
+        assert quietly(write_programs, essay)[::2] == (0, "")
+        assert_tangled(folder, THIRD)
 
 
 @KILLING
