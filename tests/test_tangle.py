@@ -1079,6 +1079,26 @@ def test_files_that_threads_write_at_the_same_time(tmp_path):
     assert {path.name for path in snapshot(tmp_path)} == {"essay.md", "a", "b", "SHA256SUMS", "one", "two"}
 
 
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("step", ["decode", "difference"])
+def test_a_tangle_is_alone_from_its_first_look(folder, monkeypatch, mode, step):
+    """Else it might see half of what another one does, and take it for an edit by hand."""
+    fcntl = pytest.importorskip("fcntl", reason="this system has no such locks")
+    plain, handle, seen = getattr(tangler, step), os.open(folder, os.O_RDONLY), []
+
+    def look(*arguments):
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        seen.append(step)
+        return plain(*arguments)
+
+    monkeypatch.setattr(tangler, step, look)
+    assert quietly(mode, folder / "essay.md")[0] == 0
+    assert seen
+    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.close(handle)
+
+
 @KILLING
 def test_followers_of_one_essay_that_is_saved_again_and_again(folder):
     """Two processes tangle it all the time; never does one of them take what the other writes for an edit by hand."""
