@@ -906,7 +906,7 @@ def test_a_tangle_that_fails_after_one_that_was_killed_forgets_nothing(folder, m
     def fail_at_the_end(changes):
         plain([*changes, tangler.Change(folder / "never", b"there", b"")])
 
-    for number in itertools.count(0, 3):
+    for number in itertools.count(0, 4):
         put_back(folder, before)
         if not killed(number, write_programs, essay):
             break
@@ -988,7 +988,7 @@ def test_a_stitch_that_is_killed(folder):
 
 
 @KILLING
-@pytest.mark.parametrize("flags", [[], ["--force"], ["--stitch"]])
+@pytest.mark.parametrize("flags", [["--force"], ["--stitch"]])
 def test_a_tangle_that_is_terminated_takes_back_what_it_did(folder, flags, monkeypatch):
     """Before every change to a file the process gets SIGTERM; then it is all or none, and nothing is left."""
     essay = folder / "essay.md"
@@ -1064,18 +1064,18 @@ def test_files_that_threads_write_at_the_same_time(tmp_path):
     (tmp_path / "build").mkdir()
 
     def write_often(name):
-        for number in range(200):
+        for number in range(100):
             put(tmp_path / "build" / name, f"{name} {number}".encode())
 
     def tangle_often(_):
-        for number in range(60):
+        for number in range(30):
             put(essay, version(f"version {number}", "a", "b"))
             assert write_programs(essay) == 0
 
     with ThreadPoolExecutor() as pool, redirect_stdout(io.StringIO()):
         for done in [pool.submit(write_often, "one"), pool.submit(write_often, "two"), pool.submit(tangle_often, 0)]:
             done.result()
-    assert (tmp_path / "build" / "one").read_text() == "one 199"
+    assert (tmp_path / "build" / "one").read_text() == "one 99"
     assert {path.name for path in snapshot(tmp_path)} == {"essay.md", "a", "b", "SHA256SUMS", "one", "two"}
 
 
