@@ -9,6 +9,9 @@ from typing import NamedTuple
 import tangle
 
 HEADING = re.compile(r"(#{1,6}) +(.*?)(?: +#+)? *")
+COMMENT = re.compile(r"(?<!`)<!--.*?-->", re.S)
+ODD = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f\ufdd0-\ufdef\ufffe\uffff]")
+LONGEST = 150  # bytes of a name: the path of a file has to hold several
 
 
 class WeaveError(tangle.TangleError):
@@ -23,8 +26,10 @@ class Names:
 
     def new(self, title, prefix=""):
         """Return a name made from a title; of two that would be the same the second gets a number."""
-        plain = unicodedata.normalize("NFC", title).lower()
-        base = prefix + (re.sub(r"[\W_]+", "-", plain).strip("-") or "untitled")
+        plain = unicodedata.normalize("NFC", unicodedata.normalize("NFC", title).lower())
+        kept = "".join(c if unicodedata.category(c)[0] in "LMN" else "-" for c in plain)
+        kept = kept.encode()[:LONGEST].decode(errors="ignore")
+        base = prefix + (re.sub("-+", "-", kept).strip("-") or "untitled")
         name, number = base, 1
         while name in self.taken:
             number += 1
@@ -45,7 +50,6 @@ class Heading(NamedTuple):
 class Page(NamedTuple):
     """A page of the site: a heading of the first level and what follows it, the lines `start` to `end` of the essay."""
 
-    title: str
     path: str  # of its folder below the site's root: nothing, or with a / at its end
     start: int
     end: int
@@ -172,6 +176,9 @@ class Essay:
     """The essay, parsed and cross-referenced. Raises TangleError for what is wrong in it.
 
     `reserved` are the first parts of paths that other pages of the site have.
+
+    A heading is a line outside of fences that begins with # and a blank. Tangler and weaver know no comments: that one
+    reaches over a heading or a fence is an error, since a reader of the Markdown would not see what counts here.
     """
 
     def __init__(self, text, reserved=()):
@@ -180,7 +187,8 @@ class Essay:
         self.main = next(iter(self.programs.values()))
         self.fences, _ = tangle.parse(text)
         self.chunks, self.roots = tangle.chunks_of(self.fences), tangle.roots_of(self.fences)
-        ids = Names()
+        self.check_text()
+        ids = Names(*(f"demonstration-{fence.name}" for fence in self.fences if fence.kind == "demonstration"))
         self.headings = self.find_headings(ids)
         self.pages = self.find_pages(Names(*reserved))
         self.places = self.find_places(ids)
@@ -189,6 +197,21 @@ class Essay:
     def inside(self):
         """{line: fence} of all lines that belong to a fence."""
         return {line: fence for fence in self.fences for line in range(fence.line, fence.end + 1)}
+
+    def check_text(self):
+        """Raise WeaveError for characters that no page can show, and for comments that hide what counts."""
+        errors = [(n, f"{ascii(odd[0])[1:-1]} is no character of a text")
+                  for n, line in enumerate(self.lines, 1) if (odd := ODD.search(line))]  # fmt: skip
+        prose = "\n".join("" if n in self.inside else line for n, line in enumerate(self.lines, 1))
+        for comment in COMMENT.finditer(prose):
+            first = prose[: comment.start()].count("\n") + 1
+            for number in range(first + 1, first + comment[0].count("\n") + 1):
+                if number in self.inside or HEADING.fullmatch(self.lines[number - 1]):
+                    form = f"a heading or a fence in the comment that begins on line {first}: it counts all the same"
+                    errors.append((number, f"{form}, so end the comment above"))
+                    break
+        if errors:
+            raise WeaveError(errors)
 
     def find_headings(self, ids):
         """Return the headings in their order: lines that begin with #, outside of fences."""
@@ -203,9 +226,8 @@ class Essay:
             raise WeaveError([(first, "text without a page: an essay begins with a heading like # Title")])
         ends = [heading.line - 1 for heading in titles[1:]] + [len(self.lines)]
         names = ["" if i == 0 else paths.new(heading.text) + "/" for i, heading in enumerate(titles)]
-        plain = [re.sub("<!--.*?-->|[*`]", "", heading.text) for heading in titles]
         starts = [heading.line for heading in titles]
-        return [Page(*values) for values in zip(plain, names, starts, ends, strict=True)]
+        return [Page(*values) for values in zip(names, starts, ends, strict=True)]
 
     def find_places(self, ids):
         """Return {line of a fence: Place} for all roots and definitions, in their order."""
@@ -239,6 +261,12 @@ class Essay:
     def place_at(self, line):
         """Return the place that a line of code of the essay belongs to."""
         return self.places[self.inside[line].line]
+
+    @cached_property
+    def anchors(self):
+        """{id: page} of all headings and places."""
+        anchors = {heading.id: self.page_of(heading.line) for heading in self.headings}
+        return anchors | {place.id: place.page for place in self.places.values()}
 
     @cached_property
     def users(self):

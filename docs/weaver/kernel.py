@@ -62,7 +62,7 @@ class Processor(JupyterProcessor):
 
     def run_cell(self, src):
         """Run code and return its outputs; Pweave's own loop needs an older jupyter_client, and waits for ever."""
-        request, outputs = self.kc.execute(src, store_history=False), []
+        request, outputs = self.kc.execute(src, store_history=False, allow_stdin=False), []
         while True:
             try:
                 message = self.kc.get_iopub_msg(timeout=1)
@@ -107,23 +107,24 @@ class Formatter(PwebFormatter):
 
 
 def result_of(outputs):
-    """Return the Result of a cell's outputs."""
-    texts, figures = [], []
+    """Return the Result of a cell's outputs; what went to stderr, whose time is not certain, comes last."""
+    texts, warnings, figures = [], [], []
     for output in outputs:
         if output["output_type"] == "stream":
-            texts.append(output["text"])
+            (warnings if output["name"] == "stderr" else texts).append(output["text"])
         elif "image/svg+xml" in output.get("data", {}):
             figures.append(output["data"]["image/svg+xml"])
         else:
             texts.append(output["data"].get("text/plain", "") + "\n")
-    return Result("".join(texts), figures)
+    return Result("".join([*texts, *warnings]), figures)
 
 
 def in_the_essay(traceback, line):
-    """Return (line, traceback) of an error, from where the traceback reaches the essay; `line` if it does not."""
+    """Return (line, message) of an error, from where its traceback reaches the essay; `line` if it does not."""
     traceback = re.sub(r"\x1b\[[\d;]*m", "", traceback)
     frames = [*re.finditer(r"^  File .*?\.md:(\d+).*", traceback, re.M)]
-    return (int(frames[-1][1]), traceback[frames[0].start() :]) if frames else (line, traceback)
+    place, start = (int(frames[-1][1]), frames[0].start()) if frames else (line, 0)
+    return place, f"this failed\n{traceback[start:]}"
 
 
 def execute(essay, programs, session, cache, report):
@@ -145,11 +146,12 @@ def execute(essay, programs, session, cache, report):
             "essay": str(essay.resolve()),
             "programs": {module_of(program): (program.target, program.lines) for program in programs},
             "main": module_of(programs[0]) if programs else "",
-            "kept": {name: str(cache.kept(source)) for name, source in session.sources.items()},
+            "kept": {str(cache.kept(source)): [name for name in session.sources if session.sources[name] is source]
+                     for source in session.sources.values()},
             "data": session.data,
             "cells": cells,
         }), encoding="utf-8")  # fmt: skip
-        with environment_of_the_kernel(), contextlib.redirect_stdout(io.StringIO()):
+        with environment_of_the_kernel(folder), contextlib.redirect_stdout(io.StringIO()):
             document = Pweb(str(file), informat=Reader, output=str(Path(folder, "woven.json")))
             document.setformat(Formatter=Formatter)
             document.run(type("Reporting", (Processor,), {"report": staticmethod(report)}))
@@ -161,11 +163,11 @@ def execute(essay, programs, session, cache, report):
 
 
 @contextlib.contextmanager
-def environment_of_the_kernel():
-    """Let the kernel find the weaver and the tangler, and let the order of its sets be always the same."""
+def environment_of_the_kernel(folder):
+    """Let the kernel find the weaver and the tangler, and let nothing of what the user has set up change results."""
     paths = [str(Path(tangle.__file__).resolve().parent), str(Path(__file__).resolve().parent.parent)]
     wanted = {"PYTHONPATH": os.pathsep.join(paths), "PYTHONHASHSEED": "0", "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-              "PYTHONDONTWRITEBYTECODE": "1"}  # fmt: skip
+              "PYTHONDONTWRITEBYTECODE": "1", "IPYTHONDIR": folder, "JUPYTER_DATA_DIR": folder}  # fmt: skip
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
     try:

@@ -1,19 +1,23 @@
 """Numbers in the prose: whether they are right, how they are written, and putting them right in the essay."""
 
 import io
+import re
 
 
 def written_like(text, value):
     """Return a number in the form of another one, given as text: as many decimals, the same signs and separators."""
-    mantissa, _, exponent = text.lower().partition("e")
+    mantissa, letter, exponent = re.fullmatch("([^eE]*)([eE]?)(.*)", text).groups()
     decimals = len(mantissa.partition(".")[2])
-    if exponent:
+    if letter:
         digits, _, power = f"{value:.{decimals}e}".partition("e")
-        right = f"{digits}e{int(power)}"
+        sign = "+" if exponent.startswith("+") else "-"
+        right = f"{digits}{letter}{int(power):{sign}0{len(exponent)}}"
     else:
         digits = len(mantissa.partition(".")[0].lstrip("-−"))
-        right = f"{value:.{decimals}f}" if digits > 3 and "," not in text else f"{value:,.{decimals}f}"
-    if right.startswith("-") and not right.strip("-0.,e"):
+        separator = "" if digits > 3 and "," not in text else ","
+        whole = isinstance(value, int) and not decimals
+        right = f"{value:{separator}d}" if whole else f"{value:{separator}.{decimals}f}"
+    if right.startswith("-") and not float(right.replace(",", "")):
         right = right[1:]  # nothing is as little as minus nothing
     return right.replace("-", "−") if "−" in text or "-" not in text else right
 

@@ -1,18 +1,24 @@
 """All pages of the site, and build/pages, where they are written as plain Markdown and HTML for mkdocs."""
 
+import contextlib
 import json
 import re
+from html import escape
 from typing import NamedTuple
+
+from markupsafe import Markup
 
 import tangle
 from weaver.essay import Heading, Names
-from weaver.render import Renderer
+from weaver.prose import SLOT
+from weaver.render import Renderer, is_svg
 
 WRITTEN = {"tools/": "tools.md"}  # pages that are not in the essay: their paths, and their files in docs/
 RESERVED = ("programs", "tools", "indexes", "everything", "assets", "files", "search", "sitemap", "index", "404")
 LISTED = ".pages.json"  # what the last weave wrote: nothing else is ever removed
 NAMES = "The classes, functions, methods and global names of all programs."
 ADDRESS = re.compile(r'href="@/([^"#]*)(#[^"]*)?"')
+SPECIAL = re.compile(r"[`~\t]|(?m:^ (?= *$))")  # fences to Markdown, and what it would make other blanks of
 
 
 class Sheet(NamedTuple):
@@ -25,24 +31,43 @@ class Sheet(NamedTuple):
 
 
 def sheets(essay, reading, results, data, docs):
-    """Return all pages of the site, in the order of the navigation; `data` are the files offered with the program."""
+    """Return all pages of the site, in the order of the navigation; `data` are the files offered with the programs."""
     paths = {target: f"programs/{name}/" for target, name in program_names(essay).items()}
-    renderer = Renderer(essay, results, lambda program: f"@/{paths[program.target]}")
-    woven = {page.path: markdown_of(reading.pages[page.path], renderer) for page in essay.pages}
-    found = [Sheet(page.title, page.path, "Essay", relative(woven[page.path], page.path)) for page in essay.pages]
-    for target, program in essay.programs.items():
-        downloads = [f"files/{target}", *map(file_of, data)]
-        listing = f"# {program.name}\n\n{raw(renderer.program(program, downloads))}"
-        found.append(Sheet(program.name, paths[target], "Programs", hidden(relative(listing, paths[target]), "[toc]")))
+    renderer = Renderer(essay, results, paths)
+    found = [essay_sheet(path, filled(parts, renderer)) for path, parts in reading.pages.items()]
+    for program in essay.programs.values():
+        listing = renderer.program(program, [f"files/{program.target}", *map(file_of, data)])
+        found.append(program_sheet(paths[program.target], escape(program.name), listing))
     found += [written(docs / file, path) for path, file in WRITTEN.items()]
-    indexes = f"# Indexes\n\n## Chunks\n\n{raw(renderer.chunk_index())}\n\n"
-    indexes += f"## Names\n\n{NAMES}\n\n{raw(renderer.name_index())}"
-    found.append(Sheet("Indexes", "indexes/", "Reference", hidden(relative(indexes, "indexes/"))))
-    everything = "# Everything on one page\n\nThe whole essay, for printing and for searching in the page.\n\n"
-    everything += one_level_down("\n\n".join(woven.values()))
-    everything = together(everything, {page.path for page in essay.pages}, "everything/")
-    found.append(Sheet("Everything on one page", "everything/", "Reference", hidden(everything)))
+    found.append(indexes(renderer))
+    found.append(everything(reading, Renderer(essay, results, paths, deeper=1)))
     return found, renderer.unfolded()
+
+
+def essay_sheet(path, parts):
+    """Return a page of the essay."""
+    return Sheet(title_of(parts[0].text), path, "Essay", relative(markdown_of(parts), path))
+
+
+def program_sheet(path, title, listing):
+    """Return the page of a program."""
+    text = relative(f"# {plain(title)}\n\n{raw(listing)}", path)
+    return Sheet(title, path, "Programs", hidden(text, "[toc]"))
+
+
+def indexes(renderer):
+    """Return the page with the indexes of chunks and of names."""
+    text = f"# Indexes\n\n## Chunks\n\n{raw(renderer.chunk_index())}\n\n"
+    text += f"## Names\n\n{NAMES}\n\n{raw(renderer.name_index())}"
+    return Sheet("Indexes", "indexes/", "Reference", hidden(relative(text, "indexes/")))
+
+
+def everything(reading, renderer):
+    """Return the page that holds all pages of the essay, one level deeper."""
+    text = "# Everything on one page\n\nThe whole essay, for printing and for searching in the page.\n\n"
+    text += "\n".join(markdown_of(filled(parts, renderer), deeper=1) for parts in reading.pages.values())
+    text = together(text, reading.pages, "everything/")
+    return Sheet("Everything on one page", "everything/", "Reference", hidden(text))
 
 
 def written(file, path):
@@ -62,25 +87,45 @@ def program_names(essay):
     return {target: names.new(target) for target in essay.programs}
 
 
-def markdown_of(parts, renderer):
-    """Return the Markdown of a page: headings as such, so that mkdocs sees them, and all else as HTML."""
+def title_of(html):
+    """Return the title of a page, for the navigation, from its heading; it is HTML without any tag."""
+    text = "".join(c for c in Markup(html).striptags() if c.isprintable())  # noqa: S704 (read as HTML, not shown)
+    return escape(text) or "Untitled"
+
+
+def filled(parts, renderer):
+    """Return the parts of a page: its Headings, and all else as HTML, that of its fences in it."""
     fences = {fence.line: fence for fence in renderer.essay.fences}
 
-    def filled(html):
-        return re.sub(r"<div>\{fence:(\d+)\}</div>", lambda match: renderer.fence(fences[int(match[1])]), html)
+    def shown(match):
+        return renderer.fence(fences[int(match[1])])
 
-    return "\n\n".join(heading(part) if isinstance(part, Heading) else raw(filled(part.html)) for part in parts) + "\n"
+    return [part if isinstance(part, Heading) else SLOT.sub(shown, part.html) for part in parts]
 
 
-def heading(part):
+def markdown_of(parts, deeper=0):
+    """Return the Markdown of a page: headings as such, so that mkdocs sees them, perhaps so many levels deeper."""
+    return "\n\n".join(heading(part, deeper) if isinstance(part, Heading) else raw(part) for part in parts) + "\n"
+
+
+def heading(part, deeper):
     """Return a heading in Markdown; its text is HTML, in which nothing is Markdown any more."""
-    text = re.sub(r"[\\`*_{}\[\]~]", lambda match: f"&#{ord(match[0])};", part.text)
-    return f"{'#' * part.level} {text} {{ #{part.id} }}"
+    return f"{'#' * min(part.level + deeper, 6)} {plain(part.text)} {{ #{part.id} }}"
+
+
+def plain(html):
+    """Return HTML in which nothing is Markdown."""
+    return re.sub(r"[\\`*_{}\[\]~]", reference_to, html)
 
 
 def raw(html):
-    """Return HTML as a block that Markdown leaves alone: it has no line that could begin a fence."""
-    return "<div>\n" + re.sub("[`~]", lambda match: f"&#{ord(match[0])};", str(html)) + "\n</div>"
+    """Return HTML as a block that Markdown leaves alone: it has no line that could begin a fence, and no tabs."""
+    return f"<div>\n{SPECIAL.sub(reference_to, str(html))}\n</div>"
+
+
+def reference_to(match):
+    """Return the character that a regular expression has found as HTML knows it by its number."""
+    return f"&#{ord(match[0])};"
 
 
 def hidden(text, parts="[]"):
@@ -104,17 +149,16 @@ def together(text, paths, here):
     return relative(ADDRESS.sub(lambda m: f'href="{m[2]}"' if m[1] in paths and m[2] else m[0], text), here)
 
 
-def one_level_down(text):
-    """Return pages with all headings one level lower, those in the HTML of chunks as well."""
-    text = re.sub(r"^(#{1,5} .*\{ #)", r"#\1", text, flags=re.M)
-    return re.sub(r'(</?h)([2-5])\b(?=>| class="chunk-name")', lambda m: f"{m[1]}{int(m[2]) + 1}", text)
-
-
 def check(essay, results):
-    """Return (line, message) for figures without an alternative text."""
-    return [(fence.line, f'the figure of {fence.name} has no alternative text: add alt="…" to its fence')
-            for fence in essay.fences if fence.kind == "demonstration" and not fence.options.get("alt")
-            and fence.name in results and results[fence.name].figures]  # fmt: skip
+    """Return (line, message) for figures without an alternative text, or that are no SVG."""
+    errors = []
+    for fence in essay.fences:
+        figures = results[fence.name].figures if fence.kind == "demonstration" and fence.name in results else []
+        if figures and not fence.options.get("alt", "").strip():
+            errors.append((fence.line, f'the figure of {fence.name} has no alternative text: add alt="…" to its fence'))
+        if not all(map(is_svg, figures)):
+            errors.append((fence.line, f"the figure of {fence.name} is not well-formed SVG"))
+    return errors
 
 
 def files(essay, found, unfolded, docs, data):
@@ -130,12 +174,14 @@ def files(essay, found, unfolded, docs, data):
 
 
 def write(folder, wanted):
-    """Write files into a folder, where they change; remove those that an earlier weave wrote and this one did not."""
+    """Write files into a folder, where they change; remove those that an earlier weave wrote and this one did not.
+
+    What somebody else has put there stays, unless it stands where a page belongs.
+    """
     refuse_links(folder, wanted)
     for path in sorted(listed(folder) - wanted.keys()):
-        file = folder / path
-        if file.is_file() and not file.is_symlink():
-            file.unlink()
+        remove(folder, path)
+    refuse_folders(folder, wanted)
     tangle.put(folder / LISTED, json.dumps(sorted(wanted)).encode())
     for path, data in wanted.items():
         if tangle.read(folder / path) != data:
@@ -146,19 +192,35 @@ def listed(folder):
     """Return the paths that the last weave wrote; none that lead out of the folder."""
     try:
         paths = json.loads((folder / LISTED).read_text(encoding="utf-8"))
-        return {path for path in paths if tangle.is_target(path)}
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, RecursionError):
         return set()
+    names = [path for path in paths if isinstance(path, str)] if isinstance(paths, list) else []
+    return {path for path in names if not {"", ".", ".."} & {*re.split(r"[/\\:]", path)} and "\0" not in path}
+
+
+def remove(folder, path):
+    """Remove a file of an earlier weave, and the folders that are empty without it; nothing through a link."""
+    file = folder / path
+    if file.is_file() and not tangle.link_on(file, folder):
+        file.unlink()
+        with contextlib.suppress(OSError):  # it is not empty
+            for parent in file.parents[: path.count("/")]:
+                parent.rmdir()
 
 
 def refuse_links(folder, wanted):
-    """Raise WeaveError where the folder, or one in it that is written to, is a link to elsewhere."""
-    paths = {folder / name for name in wanted}
-    for path in {folder.parent, folder, *paths, *(path.parent for path in paths)}:
-        if path.is_symlink():
+    """Raise OSError where the folder, or something in it that is written to, is a link to elsewhere."""
+    files = {folder / name for name in wanted}
+    for path in files.union(*(file.parents for file in files)):
+        if path.is_relative_to(folder.parent) and path.is_symlink():
             raise OSError(f"{path} is a link: remove it, and the weave makes a folder or file of its own")
-    if folder.exists() and not folder.is_dir():
-        raise OSError(f"{folder} is no folder: remove it")
-    for name in wanted:
-        if (folder / name).is_dir():
-            raise OSError(f"{folder / name} is a folder where a file belongs: remove it")
+
+
+def refuse_folders(folder, wanted):
+    """Raise OSError where a file is to be written and a folder stands, or the other way round."""
+    for file in {folder / name for name in wanted}:
+        if file.is_dir():
+            raise OSError(f"{file} is a folder where a file belongs: remove it")
+        for parent in file.parents:
+            if parent.is_relative_to(folder) and parent.exists() and not parent.is_dir():
+                raise OSError(f"{parent} is a file where a folder belongs: remove it")

@@ -2,6 +2,7 @@
 
 import ast
 import gc
+import importlib
 import importlib.abc
 import importlib.util
 import io
@@ -12,7 +13,11 @@ import os
 import pickle
 import random
 import sys
+import threading
+import warnings
 from pathlib import Path
+
+import numpy
 
 import tangle
 
@@ -31,6 +36,14 @@ COLOURS = {"BLUE": "#3d85c6", "ORANGE": "#d9731a", "GREY": "#808080"}  # 3 to 1 
 PLAIN = {("types", "SimpleNamespace"), ("collections", "Counter"), ("collections", "OrderedDict"),
          ("collections", "deque"), ("builtins", "set"), ("builtins", "frozenset"), ("builtins", "complex"),
          ("builtins", "bytearray"), ("builtins", "range"), ("builtins", "slice")}  # fmt: skip
+
+
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+LOOKING = {"open", "os.listdir", "os.scandir"}  # events, as in the table of audit events in Python's documentation
+CHANGING = {"os.chmod", "os.chown", "os.link", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.symlink",
+            "os.truncate", "os.utime"}  # fmt: skip
+STARTING = {"os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.startfile", "os.system",
+            "subprocess.Popen"}  # fmt: skip
 
 
 class Programs(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -64,7 +77,7 @@ class Plain(pickle.Unpickler):
         """Return a class that may be read."""
         if (module, name) in PLAIN:
             return super().find_class(module, name)
-        found = getattr(sys.modules.get(module), name, None) if module in self.modules else None
+        found = getattr(importlib.import_module(module), name, None) if module in self.modules else None
         if isinstance(found, type) and found.__module__ == module:
             return found
         raise pickle.UnpicklingError(f"{module}.{name} cannot be kept: keep plain data, or objects of a program")
@@ -76,16 +89,19 @@ def begin(namespace, file):
     essay = Path(session["essay"])
     sys.meta_path.insert(0, Programs(essay, session["programs"]))
     show_figures(namespace)
+    warnings.formatwarning = lambda message, category, *_: f"{category.__name__}: {message}\n"  # no path of a machine
+    os.chdir(essay.parent)
+    gc.disable()
+    sys.addaudithook(guard(essay, {(essay.parent / name).resolve() for name in session["data"]}))
     if session["main"]:
         module = importlib.import_module(session["main"])
         namespace |= {name: value for name, value in vars(module).items() if not name.startswith("_")}
         namespace[session["main"]] = module
-    for name, kept in session["kept"].items():
-        with Path(kept).open("rb") as stream:
-            namespace[name] = Plain(stream, session["programs"]).load()[name]
-    os.chdir(essay.parent)
-    gc.disable()
+    for path, names in session["kept"].items():
+        values = Plain(io.BytesIO(Path(path).read_bytes()), session["programs"]).load()
+        namespace |= {name: values[name] for name in names}
     random.seed(0)
+    numpy.random.seed(0)
     namespace |= COLOURS | {"tell": tell}
 
     def demonstrate(source, line):
@@ -95,12 +111,13 @@ def begin(namespace, file):
 
     def keep(names, path):
         """Keep what some names hold in a file; it is read at once, since what cannot be read cannot be kept."""
+        if missing := [name for name in names if name not in namespace]:
+            raise NameError(f"keep: there is no {', '.join(missing)}")
         data = pickle.dumps({name: namespace[name] for name in names}, protocol=4)
         Plain(io.BytesIO(data), session["programs"]).load()
         tangle.put(Path(path), data)
 
     namespace |= {"demonstrate": demonstrate, "keep": keep}
-    sys.addaudithook(guard(essay, {(essay.parent / name).resolve() for name in session["data"]}))
 
 
 def show_figures(namespace):
@@ -109,6 +126,7 @@ def show_figures(namespace):
     import matplotlib.pyplot as plt
     from matplotlib_inline.backend_inline import set_matplotlib_formats
 
+    matplotlib.rcdefaults()  # whatever the user has in a matplotlibrc
     matplotlib.rcParams.update(STYLE)
     set_matplotlib_formats("svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     namespace |= {"matplotlib": matplotlib, "plt": plt}
@@ -122,7 +140,9 @@ def tell(value):
 
 
 def guard(essay, data):
-    """Return an audit hook: demonstrations read of the project only what they name, and write nothing there."""
+    """Return an audit hook: demonstrations read of the project only the files that they name, change nothing there, and
+    start no other program.
+    """
     root = essay.parent.resolve()
     free = tuple(f"{Path(path).resolve()}{os.sep}" for path in (sys.prefix, sys.base_prefix))
 
@@ -130,17 +150,26 @@ def guard(essay, data):
         frame = sys._getframe(2)
         while frame and frame.f_code.co_filename != str(essay):
             frame = frame.f_back
-        return frame
+        return frame or threading.current_thread() is not threading.main_thread()
+
+    def in_the_project(path):
+        if isinstance(path, int):  # the number of an open file
+            return None
+        path = Path(os.fsdecode(path or ".")).resolve()
+        return path if path.is_relative_to(root) and not str(path).startswith(free) else None
 
     def hook(event, arguments):
-        if event == "subprocess.Popen" and of_the_essay():
+        if event in STARTING and of_the_essay():
             raise PermissionError("a demonstration starts no other program: its results could not be relied upon")
-        if event == "open" and isinstance(arguments[0], str | bytes | os.PathLike):
-            path = Path(os.fsdecode(arguments[0])).resolve()
-            foreign = not path.is_relative_to(root) or str(path).startswith(free)
-            writes = bool({*(arguments[1] or "r")} & {*"wax+"})
-            if not foreign and (path not in data or writes) and of_the_essay():
-                way = "writes" if writes else f'reads {path.name}: name it in its fence, as in data="docs/names.txt"'
-                raise PermissionError(f"a demonstration {way}" + (f" nothing into the project: {path}" * writes))
+        if event not in LOOKING | CHANGING:
+            return
+        writes = event in CHANGING
+        if event == "open":
+            writes = bool({*(arguments[1] or "r")} & {*"wax+"}) or bool((arguments[2] or 0) & WRITING)
+        for path in filter(None, map(in_the_project, arguments[:2] if writes and event != "open" else arguments[:1])):
+            if (writes or path not in data) and of_the_essay():
+                reads = f'reads {path.name}: name it in its fence, as in data="docs/names.txt"'
+                way = f"changes nothing in the project: {path}" if writes else reads
+                raise PermissionError(f"a demonstration {way}")
 
     return hook

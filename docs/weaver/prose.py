@@ -2,8 +2,10 @@
 
 Two things in the prose are ours: ⟨a name⟩ stands for a chunk, and 4,192<!-- = len(parameters) --> is a number that is
 checked. Python-Markdown does not say where it found something. So each of them is replaced by a mark, a number between
-two characters that no text has; a mark that arrives in prose is shown as what it stands for, one that arrives in code
-or in an attribute becomes again what it was.
+two characters that no text has; a mark that arrives in prose is shown as what it stands for, one that arrives in code,
+in an attribute, in a comment or in a block of HTML becomes again what it was: nothing is looked at there.
+
+Headings are those that the essay has found, and no others: not lines that are underlined, or that stand in a list.
 """
 
 import re
@@ -13,18 +15,21 @@ from xml.etree import ElementTree
 
 import markdown
 from markdown.inlinepatterns import InlineProcessor
-from markdown.preprocessors import Preprocessor
+from markdown.postprocessors import Postprocessor
 from markdown.treeprocessors import Treeprocessor
 
-NUMBER = re.compile(r"(?P<text>(?:(?<![\w)\].,])[-−])?(?:(?<![\d.])\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?)"
-                    r"<!-- = (?P<expression>.+?) -->")  # fmt: skip
-NAME = re.compile(r"⟨(?P<name>[^⟨⟩]+)⟩")
-MARKED = re.compile(f"{NUMBER.pattern}|{NAME.pattern}")
-BEGIN, END = "\ufdd0", "\ufdd1"  # Unicode keeps these for use inside of a program
+NUMBER = re.compile(
+    r"(?P<text>(?:(?<![\w)\].,])[-−])?(?:(?<![0-9.])[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]+)?(?:[eE][-−+]?[0-9]+)?)"
+    r"<!-- = (?P<expression>.+?) -->"
+)
+ORPHAN = re.compile(r"(?s:<!--\s*=(?!=).*?-->)")  # an expression that follows no number, or is written otherwise
+NAME = re.compile(r"⟨(?P<name>(?:[^⟨⟩`\n]|\n(?![\s>]*\n))+)⟩")
+MARKED = re.compile(f"{NUMBER.pattern}|{ORPHAN.pattern}|{NAME.pattern}")
+BEGIN, END = "\ufdd0", "\ufdd1"  # Unicode keeps these for use inside of a program, and no essay has them
 MARK = re.compile(f"{BEGIN}(\\d+){END}")
-SLOT = re.compile(r"\{fence:(\d+)\}")
+SLOT = re.compile(f"<div>{BEGIN}fence (\\d+){END}</div>")
 MENTION = re.compile(r"(\w+)(\(\))?")
-EXTENSIONS = ("tables", "attr_list", "def_list", "sane_lists")
+EXTENSIONS = ("tables", "def_list", "sane_lists")
 
 
 class Number(NamedTuple):
@@ -37,7 +42,7 @@ class Number(NamedTuple):
 
 
 class Prose(NamedTuple):
-    """A piece of the essay, as HTML; <div>{fence:LINE}</div> stands for a fence."""
+    """A piece of the essay, as HTML, in which SLOT stands for a fence, with its line."""
 
     html: str
 
@@ -49,10 +54,12 @@ class Reading:
         self.essay, self.numbers, self.errors, self.pages = essay, [], [], {}
         self.marks = []  # (match, line, column) of each
         self.markdown = markdown.Markdown(extensions=[*EXTENSIONS])
+        for name in ("hashheader", "setextheader"):
+            self.markdown.parser.blockprocessors.deregister(name)
         self.markdown.inlinePatterns.register(Marks(MARK.pattern, self.markdown), "marks", 85)  # after code and HTML
-        self.markdown.preprocessors.register(Slots(self.markdown), "slots", 25)  # before blocks of HTML
         self.markdown.treeprocessors.register(Links(self), "links", 15)  # after all inline patterns
-        self.markdown.convert("\n".join(self.text_of(1, len(essay.lines))))  # [names]: of links are known everywhere
+        self.markdown.postprocessors.register(Unmarked(self), "unmarked", 35)  # before HTML comes back
+        self.convert(self.text_of(1, len(essay.lines)), 1)  # so that [names]: of links are known everywhere
         self.numbers, self.errors = [], []
         headings = {heading.line: heading for heading in essay.headings}
         for page in essay.pages:
@@ -61,7 +68,7 @@ class Reading:
                 parts += self.read(start, line - 1)
                 if line <= page.end:
                     heading = headings[line]
-                    parts.append(heading._replace(text=self.convert([f"# {heading.text}"], line)[4:-5]))
+                    parts.append(heading._replace(text=self.inline(heading)))
                 start = line + 1
             self.pages[page.path] = parts
 
@@ -73,7 +80,7 @@ class Reading:
             if fence is None:
                 lines.append(self.essay.lines[number - 1])
             else:
-                lines.append(f"{{fence:{fence.line}}}" if number == fence.line else "")
+                lines.append(f"<div>{BEGIN}fence {fence.line}{END}</div>" if number == fence.line else "")
         return lines
 
     def read(self, start, end):
@@ -81,18 +88,29 @@ class Reading:
         lines = self.text_of(start, end)
         return [Prose(self.convert(lines, start))] if any(line.strip() for line in lines) else []
 
-    def convert(self, lines, first):
-        """Return some lines of the essay as HTML; the first of them is line `first`."""
-        text, self.marks = "\n".join(lines), []
+    def inline(self, heading):
+        """Return the text of a heading as HTML. What stands for its # keeps it from being a list or a table."""
+        line = self.essay.lines[heading.line - 1]
+        start = len(line) - len(line[heading.level :].lstrip(" "))
+        html = self.convert([BEGIN + END * (start - 1) + heading.text], heading.line, is_text=False)
+        return html.removeprefix("<p>").removesuffix("</p>").lstrip(BEGIN + END)
+
+    def convert(self, lines, first, is_text=True):
+        """Return some lines of the essay as HTML, with links if it is a text; the first of them is line `first`."""
+        self.text, self.first, self.is_text, self.marks = "\n".join(lines), first, is_text, []
 
         def mark(match):
-            before = text[: match.start()]
+            before = self.text[: match.start()]
             self.marks.append((match, first + before.count("\n"), match.start() - before.rfind("\n") - 1))
             return f"{BEGIN}{len(self.marks) - 1}{END}"
 
         self.markdown.htmlStash.reset()
-        html = self.markdown.convert(MARKED.sub(mark, text))
-        return MARK.sub(lambda match: escape(self.marks[int(match[1])][0][0], quote=False), html)
+        html = self.markdown.convert(MARKED.sub(mark, self.text))
+        return MARK.sub(lambda match: escape(self.unmarked(match)), html)
+
+    def unmarked(self, match):
+        """Return what the essay has in the place of a mark."""
+        return self.marks[int(match[1])][0][0]
 
     def shown(self, index, is_text):
         """Return the elements or the text for a mark; with `is_text` false it stands in a link or heading."""
@@ -100,12 +118,27 @@ class Reading:
         if match["text"]:
             self.numbers.append(Number(line, column, match["text"], match["expression"]))
             return match["text"]
-        title = " ".join(match["name"].split())
-        if title.replace(" ", "-") not in self.essay.chunks:
+        if not match["name"]:
+            form = "4,192<!-- = expression -->, on one line, without a blank before it"
+            self.errors.append((line, f"there is no number before this expression: the form is {form}"))
+            return ""
+        title = " ".join(re.sub(r"\n[\s>]*", " ", match["name"]).split())  # the next line may be quoted
+        name = title.replace(" ", "-")
+        if name not in self.essay.chunks:
             self.errors.append((line, f"there is no chunk ⟨{title}⟩"))
-        elif is_text:
-            return self.link(self.essay.first_place(title.replace(" ", "-")), f"⟨{title}⟩", "chunk-link")
-        return f"⟨{title}⟩"
+            return ""
+        place = self.essay.first_place(name)
+        return self.link(place, f"⟨{place.title}⟩", "chunk-link") if is_text else f"⟨{place.title}⟩"
+
+    def address_of(self, target):
+        """Return the address that a link in the prose leads to: a #heading may stand on another page."""
+        name = target.removeprefix("#")
+        if name != target and name in self.essay.anchors:
+            return f"@/{self.essay.anchors[name].path}{target}"
+        if not re.match("https?://|mailto:", target):
+            line = self.first + self.text.partition(target)[0].count("\n")
+            self.errors.append((line, f"{target} leads nowhere on the site: a link is https://… or a #heading"))
+        return target
 
     def link(self, place, text, kind=""):
         """Return the element of a link to a place."""
@@ -120,13 +153,18 @@ def address(place):
     return f"@/{place.page.path}#{place.id}"
 
 
-class Slots(Preprocessor):
-    """Keeps the lines that stand for fences out of what Python-Markdown reads."""
+class Unmarked(Postprocessor):
+    """Makes marks in HTML what they were, which has waited in a stash and is not escaped."""
 
-    def run(self, lines):
-        """Return the lines, each slot replaced by a paragraph that stands for it."""
-        return [f"\n\n{self.md.htmlStash.store(f'<div>{line}</div>')}\n\n" if SLOT.fullmatch(line) else line
-                for line in lines]  # fmt: skip
+    def __init__(self, reading):
+        super().__init__(reading.markdown)
+        self.reading = reading
+
+    def run(self, text):
+        """Change the stash, and return the text as it is."""
+        stash = self.md.htmlStash.rawHtmlBlocks
+        stash[:] = [MARK.sub(self.reading.unmarked, html) for html in stash]
+        return text
 
 
 class Marks(InlineProcessor):
@@ -146,12 +184,14 @@ class Links(Treeprocessor):
 
     def run(self, root):
         """Change the tree in place."""
-        self.walk(root, is_text=True)
+        self.walk(root, self.reading.is_text)
 
     def walk(self, parent, is_text):
         """Change what is below an element; with `is_text` false no links are made."""
         for element in [*parent]:
-            inner = is_text and not re.fullmatch("a|pre|h[1-6]", element.tag)
+            inner = is_text and element.tag not in ("a", "pre")
+            for name in {"href", "src"} & {*element.attrib}:
+                element.set(name, self.reading.address_of(element.get(name)))
             if element.tag == "mark" and "index" in element.attrib:
                 shown = self.reading.shown(int(element.get("index")), is_text)
                 replace(parent, element, shown)

@@ -68,13 +68,17 @@ def peek(place, html, stop=True):
 
 
 class Renderer:
-    """Turns fences of an essay into HTML; `results` is {name of a demonstration: Result}."""
+    """Turns fences of an essay into HTML.
 
-    def __init__(self, essay, results, listing):
-        self.essay, self.results, self.listing = essay, results, listing
+    `results` is {name of a demonstration: Result}, `paths` {target: path of the page of that program}. Headings are
+    `deeper` by so many levels than in the essay.
+    """
+
+    def __init__(self, essay, results, paths, deeper=0):
+        self.essay, self.results, self.deeper = essay, results, deeper
         loader = jinja2.FileSystemLoader(TEMPLATES)
         self.templates = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
-        self.templates.globals |= {"address": address, "listing": listing, "main": essay.main}
+        self.templates.globals |= {"address": address, "main": essay.main, "paths": paths}
         self.templates.globals["place_in"] = self.templates.get_template("macros.html").module.place_in
 
     def template(self, name, /, **values):
@@ -134,7 +138,7 @@ class Renderer:
         return self.template(
             "chunk",
             place=place,
-            level=min(self.essay.level_at(fence.line) + 1, 6),
+            level=min(self.essay.level_at(fence.line) + 1 + self.deeper, 6),
             arrows=arrows,
             users=users,
             uses=uses,
@@ -147,10 +151,11 @@ class Renderer:
         result = self.results.get(fence.name)
         text, drawn = (result.text, result.figures) if result else (NOT_YET, [])
         alt = fence.options.get("alt", "")
-        figures = [figure(svg, f"{fence.name}-{i}", alt) for i, svg in enumerate(drawn, 1)]
+        place = f"demonstration-{fence.name}"
+        figures = [figure(svg, f"{place}_{i}_", alt) for i, svg in enumerate(drawn, 1)]
         return self.template(
             "demonstration",
-            id=f"demonstration-{fence.name}",
+            id=place,
             figures=figures,
             caption=fence.options.get("caption", ""),
             text=text,
@@ -215,8 +220,11 @@ def language_of(essay, program):
 
 
 def figure(svg, prefix, alt):
-    """Return a figure for the page: unique ids, black that follows the colour of the text, the alternative text."""
-    root = ElementTree.fromstring(svg)  # noqa: S314 (matplotlib has made it)
+    """Return a figure for the page: unique ids, black that follows the colour of the text, the alternative text.
+
+    No other id of the site has the _ that is in the prefix.
+    """
+    root = ElementTree.fromstring(svg)  # noqa: S314 (a demonstration has made it, and that it is XML is checked)
     for metadata in root.findall(f"{{{SVG}}}metadata"):
         root.remove(metadata)
     for name in ("width", "height"):
@@ -225,11 +233,19 @@ def figure(svg, prefix, alt):
     for element in root.iter():
         for name, value in element.attrib.items():
             if name == "id":
-                element.set(name, f"{prefix}-{value}")
+                element.set(name, prefix + value)
             elif name.endswith("href"):
-                element.set(name, value.replace("#", f"#{prefix}-", 1))
+                element.set(name, f"#{prefix}{value[1:]}" if value.startswith("#") else value)
             elif name != "aria-label":
-                value = value.replace("url(#", f"url(#{prefix}-")
+                value = value.replace("url(#", f"url(#{prefix}")
                 element.set(name, re.sub(r"\b(fill|stroke): ?#000000", r"\1: currentColor", value))
     text = ElementTree.tostring(root, encoding="unicode")
     return Markup(re.sub(r"\n\s*\n", "\n", text))  # noqa: S704
+
+
+def is_svg(text):
+    """Return whether a text can be shown as a figure."""
+    try:
+        return ElementTree.fromstring(text).tag == f"{{{SVG}}}svg"  # noqa: S314 (of the essay's own demonstrations)
+    except (ElementTree.ParseError, ValueError):
+        return False

@@ -11,24 +11,35 @@ So the results of a session depend on its code, on what the programs that it imp
 files that it names, on the sessions whose names it reads, and on the versions of Python and the libraries. All of that
 makes its key, and results are kept in build/cache under it. Nothing is observed or guessed: where one thing changes,
 the session runs again, as a whole.
+
+What no key can know is the outside: the clock, the network, the environment, files that are not in the project, and
+random numbers that were not seeded (those of random and of numpy are). A demonstration that shows it shows it as it was
+when it ran.
 """
 
 import ast
 import hashlib
+import inspect
 import json
 import platform
-from importlib.metadata import version
+import re
+import sys
+from collections import Counter
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import NamedTuple
 
 import tangle
 from weaver.essay import WeaveError
 
-LIBRARIES = ("matplotlib", "Pweave", "ipython")
+LIBRARIES = ("Pweave", "ipykernel", "ipython", "matplotlib", "matplotlib-inline", "numpy")
+OPTIONS = ("name", "alt", "caption", "keep", "data")  # of the fence of a demonstration
 # Code that says one of these may find any name of a program, or the line on which something stands.
-REFLECTION = {"globals", "locals", "vars", "dir", "getattr", "setattr", "delattr", "gc", "importlib", "pickle"}
-POSITIONS = {"eval", "exec", "compile", "sys", "inspect", "traceback", "warnings", "logging", "tangle", "get_ipython",
-             "lineno", "f_lineno", "tb_lineno", "co_firstlineno", "co_lines", "co_positions"}  # fmt: skip
+REFLECTION = {"globals", "locals", "vars", "dir", "getattr", "setattr", "delattr", "hasattr", "attrgetter", "modules",
+              "methodcaller", "gc", "importlib", "pickle", "eval", "exec", "__dict__", "__globals__", "__builtins__",
+              "__import__", "__subclasses__", "__spec__", "__loader__"}  # fmt: skip
+POSITIONS = {"inspect", "traceback", "warnings", "logging", "tangle", "get_ipython", "lineno", "f_lineno", "tb_lineno",
+             "co_firstlineno", "co_lines", "co_positions", "threading", "_getframe"}  # fmt: skip
 
 
 class Item(NamedTuple):
@@ -50,12 +61,16 @@ class Item(NamedTuple):
     @property
     def code(self):
         """Its code, as the kernel runs it."""
-        return "\n".join(self.fence.code) if self.fence else f"tell({self.number.expression})"
+        return "\n".join(self.fence.code) if self.fence else f"tell({self.number.expression}\n)"
 
     def names(self, option):
         """Return the list of words that an option has."""
-        text = self.fence.options.get(option, "") if self.fence else ""
-        return [word for word in text.replace(",", " ").split() if word]
+        return words(self.fence, option) if self.fence else []
+
+
+def words(fence, option):
+    """Return the list of words, with blanks or commas between them, that an option of a fence has."""
+    return fence.options.get(option, "").replace(",", " ").split()
 
 
 class Result(NamedTuple):
@@ -64,13 +79,21 @@ class Result(NamedTuple):
     text: str
     figures: list
 
+    @property
+    def value(self):
+        """The value of a number, which the kernel has told last; raises ValueError where it has not."""
+        told = re.findall(r"^-?\d[-+.e\d]*$", self.text, re.M)
+        if not told:
+            raise ValueError("no number was told")
+        return json.loads(told[-1])
+
 
 class DemonstrationError(Exception):
-    """A demonstration raised, or its kernel died: its line in the essay, and the traceback."""
+    """A demonstration raised, or its kernel died: its line in the essay, and what there is to say about it."""
 
-    def __init__(self, line, traceback):
-        super().__init__(line, traceback)
-        self.line, self.traceback = line, traceback
+    def __init__(self, line, message):
+        super().__init__(message)
+        self.line = line
 
 
 class Session:
@@ -97,7 +120,7 @@ class Session:
 
     @property
     def reads(self):
-        """All names that its code reads, of variables and of attributes."""
+        """All variables that its code reads."""
         nodes = [node for tree in self.trees for node in ast.walk(tree)]
         names = {node.id for node in nodes if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Store)}
         changed = {node.target.id for node in nodes if isinstance(node, ast.AugAssign)
@@ -117,15 +140,14 @@ class Session:
     @property
     def imports(self):
         """The names of the modules that its code imports."""
-        nodes = [node for tree in self.trees for node in ast.walk(tree)]
-        found = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
-        return found | {f"{node.module}{suffix}" for node in nodes if isinstance(node, ast.ImportFrom)
-                        for suffix in ["", *(f".{alias.name}" for alias in node.names)]}  # fmt: skip
+        return set().union(*map(imports_in, self.trees))
 
 
 def parsed(item):
     """Return the syntax tree of an item; raise WeaveError, with the line of the essay, if it is not Python."""
     try:
+        if item.number:
+            ast.parse(item.number.expression.strip(), mode="eval")  # one expression, and not two statements
         return ast.parse(item.code)
     except SyntaxError as error:
         raise WeaveError([(item.line + (error.lineno or 1) - 1, error.msg)]) from None
@@ -134,9 +156,9 @@ def parsed(item):
 
 
 def sessions_of(essay, numbers):
-    """Return the sessions of an essay in their order; raise WeaveError for a name that is taken, or a circle."""
+    """Return the sessions of an essay in their order; raise WeaveError for what is wrong in them, or a circle."""
     fences = [fence for fence in essay.fences if fence.kind == "demonstration"]
-    check_names(fences)
+    check_options(fences)
     sessions, errors = [], []
     for page in essay.pages:
         groups = [[]]  # the demonstrations of each session of this page
@@ -165,14 +187,17 @@ def sessions_of(essay, numbers):
     return in_order(sessions)
 
 
-def check_names(fences):
-    """Raise WeaveError where two demonstrations have one name."""
+def check_options(fences):
+    """Raise WeaveError where two demonstrations have one name, or one has an option that means nothing."""
     errors, lines = [], {}
     for fence in fences:
         if fence.name in lines:
             taken = f"the name {fence.name} is taken by the demonstration on line {lines[fence.name]}"
             errors.append((fence.line, taken))
         lines.setdefault(fence.name, fence.line)
+        known = ", ".join(OPTIONS)
+        errors += [(fence.line, f"a demonstration has no option {option}, but {known}")
+                   for option in fence.options if option not in OPTIONS]  # fmt: skip
     if errors:
         raise WeaveError(errors)
 
@@ -201,32 +226,83 @@ def module_of(program):
 
 
 def imported(essay, session):
-    """Return the programs that a session imports: the first of the essay, and those that its code names."""
-    others = [program for program in essay.programs.values()
-              if program.is_python and module_of(program) in session.imports]  # fmt: skip
-    main = [essay.main] if essay.main.is_python else []
-    return [*main, *(program for program in others if program is not essay.main)]
-
-
-def closures(tree):
-    """Return {global name of a program: the source of everything that it uses, directly or through others}.
-
-    Under None stands what the program does besides: imports, and statements that define nothing.
+    """Return the programs that a session may import: the first one that is Python, those that its code and that of its
+    sources name, and those that these import.
     """
-    source, mentioned = {}, {}
-    for node in tree.body:
-        for name in names_bound(node) or [None]:
-            source[name] = source.get(name, "") + ast.unparse(node) + "\n"
-            mentioned[name] = mentioned.get(name, set()) | names_mentioned(node)
-    whole = {}
-    for start in source:
-        seen, todo = set(), [start]
+    programs = {module_of(program): program for program in essay.programs.values() if program.is_python}
+    found, todo = [], [*programs][:1] + [name for name in programs if name in imports_of_all(session)]
+    while todo:
+        program = programs[todo.pop(0)]
+        if program not in found:
+            found.append(program)
+            todo += [name for name in programs if name in imports_in(program.tree)]
+    return found
+
+
+def imports_of_all(session):
+    """Return the names of the modules that a session, or one that keeps something for it, imports."""
+    return session.imports.union(*(imports_of_all(source) for source in session.sources.values()))
+
+
+def imports_in(tree):
+    """Return the names of the modules that some code imports."""
+    nodes = [*ast.walk(tree)]
+    found = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    return found | {f"{node.module}{suffix}" for node in nodes if isinstance(node, ast.ImportFrom)
+                    for suffix in ["", *(f".{alias.name}" for alias in node.names)]}  # fmt: skip
+
+
+class Parts:
+    """A program in parts: `source` is {global name: what defines it}, `mentioned` {global name: what that mentions}.
+
+    Under None stands all that may do something when the program is imported, whatever the names that it binds.
+    """
+
+    def __init__(self, tree):
+        self.source, self.mentioned = {None: ""}, {None: set()}
+        nodes = [node for node in tree.body if not is_main(node)]
+        counts = Counter(name for node in nodes for name in names_bound(node))
+        for node in nodes:
+            names = names_bound(node)
+            certain = names and is_quiet(node) and all(counts[name] == 1 for name in names)
+            for name in names if certain else [None]:
+                self.source[name] = self.source.get(name, "") + ast.unparse(node) + "\n"
+                self.mentioned[name] = self.mentioned.get(name, set()) | names_mentioned(node)
+
+    def reached(self, mentioned):
+        """Return the names of all parts that code can reach which mentions some names."""
+        seen, todo = set(), [None, *mentioned]
         while todo:
-            if (name := todo.pop()) in source and name not in seen:
+            if (name := todo.pop()) in self.source and name not in seen:
                 seen.add(name)
-                todo += mentioned[name]
-        whole[start] = "\n".join(source[name] for name in sorted(seen, key=str))
-    return whole
+                todo += self.mentioned[name]
+        return seen
+
+
+def is_main(node):
+    """Return whether a statement does nothing when its program is imported."""
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'" and not node.orelse
+
+
+def is_quiet(node):
+    """Return whether a statement of a program certainly does nothing but bind its names."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        names = [inner for inner in ast.walk(node.args) if isinstance(inner, ast.arg)]
+        at_once = [*node.args.defaults, *node.args.kw_defaults, node.returns, *(name.annotation for name in names)]
+        return not node.decorator_list and all(is_literal(value) for value in at_once if value)
+    if isinstance(node, ast.ClassDef):
+        return not node.decorator_list + node.bases + node.keywords and all(map(is_quiet, node.body))
+    if isinstance(node, ast.Assign):
+        return all(isinstance(target, ast.Name) for target in node.targets) and is_literal(node.value)
+    return isinstance(node, ast.Pass) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
+
+
+def is_literal(node):
+    """Return whether an expression runs no code of anybody: constants and names, and what is built of them."""
+    if isinstance(node, ast.Lambda):
+        return all(map(is_literal, node.args.defaults))
+    parts = ast.Constant | ast.Name | ast.Tuple | ast.List | ast.Set | ast.Dict | ast.expr_context
+    return isinstance(node, parts) and all(map(is_literal, ast.iter_child_nodes(node)))
 
 
 def names_bound(node):
@@ -239,12 +315,14 @@ def names_bound(node):
 def names_mentioned(tree):
     """Return all that is, or might be, a name in some code: variables, attributes, words in strings."""
     nodes = [*ast.walk(tree)]
+    remarks = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}  # docstrings
     words = {word for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)
-             for word in node.value.split()}  # fmt: skip
+             and id(node) not in remarks for word in re.findall(r"\w+", node.value)}  # fmt: skip
+    modules = [alias.name for node in nodes if isinstance(node, ast.Import | ast.ImportFrom) for alias in node.names]
+    modules += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
     return ({node.id for node in nodes if isinstance(node, ast.Name)} | words
             | {node.attr for node in nodes if isinstance(node, ast.Attribute)}
-            | {alias.name for node in nodes if isinstance(node, ast.Import | ast.ImportFrom) for alias in node.names}
-            )  # fmt: skip
+            | {word for name in modules for word in name.split(".")})  # fmt: skip
 
 
 def reached(program, session):
@@ -252,33 +330,59 @@ def reached(program, session):
 
     It is all of it, if the code has a hold of the program itself or may look for names by reflection.
     """
-    mentioned = session.mentions
+    parts, mentioned = Parts(program.tree), session.mentions
+    names = parts.reached(mentioned)
+    beyond = mentioned.union(*(parts.mentioned[name] for name in names))
     direct = module_of(program).split(".")[-1] in mentioned or any(name.startswith("__") for name in mentioned)
-    if direct or mentioned & (REFLECTION | POSITIONS):
-        return program.text + str([line.origin for line in program.lines] if mentioned & POSITIONS else "")
-    parts = closures(program.tree)
-    return "\n".join(parts[name] for name in sorted(parts, key=str) if name is None or name in mentioned)
+    text = "\n".join(parts.source[name] for name in sorted(names, key=str))
+    if direct or "sys" in mentioned or beyond & (REFLECTION | POSITIONS):
+        text = program.text
+    return text + str([line.origin for line in program.lines] if beyond & POSITIONS else "")
+
+
+def versions_of(modules):
+    """Return the versions of Python, the weaver's libraries, and those that some modules belong to."""
+    foreign = {name.partition(".")[0] for name in modules} - sys.stdlib_module_names
+    belong = packages_distributions() if foreign else {}
+    libraries = {*LIBRARIES}.union(*(belong.get(name, []) for name in foreign))
+    return [sys.version, platform.machine(), *(f"{library} {version(library)}" for library in sorted(libraries))]
 
 
 def set_keys(essay, sessions, root, environment):
     """Give each session its key; raise WeaveError for data that cannot be read."""
-    versions = [platform.python_version(), *(f"{library} {version(library)}" for library in LIBRARIES), environment]
-    errors = []
+    sums = data_of(essay, sessions, root)
     for session in sessions:
+        programs = imported(essay, session)
+        modules = session.imports.union(*(imports_in(program.tree) for program in programs))
         places = bool(session.mentions & POSITIONS)  # where it stands may be seen in what it prints
-        material = [*versions]
+        material = [environment, *versions_of(modules - {*map(module_of, programs)})]
         material += [f"{item.code}\0{item.names('keep')}\0{item.line if places else ''}" for item in session.items]
-        material += [f"{program.target}\0{reached(program, session)}" for program in imported(essay, session)]
+        for program in programs:
+            inner = any(module_of(program) in imports_in(other.tree) for other in programs)
+            material.append(f"{program.target}\0{program.text if inner else reached(program, session)}")
         material += [f"{name}\0{source.key}" for name, source in sorted(session.sources.items())]
-        for name in session.data:
-            try:
-                material.append(f"{name}\0{hashlib.sha256((root / name).read_bytes()).hexdigest()}")
-            except OSError as error:
-                line = next(item.fence.line for item in session.items if name in item.names("data"))
-                errors.append((line, f"cannot read the data {name}: {error.strerror}"))
+        material += [f"{name}\0{sums[name]}" for name in session.data]
+        if session.mentions & {"tangle", "weaver"}:
+            material.append(Path(tangle.__file__).read_text(encoding="utf-8"))
         session.key = hashlib.sha256("\0\0".join(material).encode()).hexdigest()
+
+
+def data_of(essay, sessions, root):
+    """Return {name: sum} of the files that sessions read; raise WeaveError for what cannot be read, or offered."""
+    sums, errors, offered = {}, [], {target: target for target in essay.programs}
+    items = [item for session in sessions for item in session.items]
+    for fence, name in [(item.fence, name) for item in items for name in item.names("data")]:
+        try:
+            if not tangle.is_target(name):
+                raise OSError(0, "data are files of the project, by their paths in it")
+            if offered.setdefault(name.rsplit("/", 1)[-1], name) != name:
+                raise OSError(0, "the site already offers another file of that name")
+            sums[name] = hashlib.sha256((root / name).read_bytes()).hexdigest()
+        except OSError as error:
+            errors.append((fence.line, f"cannot read the data {name}: {error.strerror}"))
     if errors:
         raise WeaveError(errors)
+    return sums
 
 
 class Cache:
@@ -291,23 +395,29 @@ class Cache:
         """Return the path of the file with what a session keeps."""
         return self.folder / f"{session.key}.kept"
 
+    def file(self, session):
+        """Return the path of the file with the results of a session."""
+        return self.folder / f"{session.key}.json"
+
+    def kept_sum(self, session):
+        """Return the sum of what a session keeps, "" if it keeps nothing; raise OSError if it is not there."""
+        return hashlib.sha256(self.kept(session).read_bytes()).hexdigest() if session.keep else ""
+
     def read(self, session):
         """Return the Results of a session, or None."""
         try:
             found = json.loads(self.file(session).read_text(encoding="utf-8"))
-            results = [Result(str(text), [str(figure) for figure in figures]) for text, figures in found]
-        except (OSError, ValueError, TypeError):
+            results = [Result(str(text), [*map(str, figures)]) for text, figures in found["results"]]
+            values = [result.value for item, result in zip(session.items, results, strict=True) if item.number]
+            sound = found["kept"] == self.kept_sum(session) and all(isinstance(value, int | float) for value in values)
+        except (OSError, ValueError, TypeError, KeyError, RecursionError):
             return None
-        complete = len(results) == len(session.items) and (not session.keep or self.kept(session).is_file())
-        return results if complete else None
+        return results if sound else None
 
     def write(self, session, results):
         """Keep the Results of a session."""
-        tangle.put(self.file(session), json.dumps(results).encode())
-
-    def file(self, session):
-        """Return the path of the file with the results of a session."""
-        return self.folder / f"{session.key}.json"
+        found = {"results": results, "kept": self.kept_sum(session)}
+        tangle.put(self.file(session), json.dumps(found).encode())
 
 
 class Outcome:
@@ -325,12 +435,20 @@ class Outcome:
 
     def run(self, execute):
         """Run what is missing; execute(session) does it, and what it raises comes out. What was done before is kept."""
-        for session in self.missing:
+
+        def ready(session):
+            """Let the sessions that a session begins with run again, if somebody has emptied the cache."""
             for source in session.sources.values():
-                if not self.cache.kept(source).is_file():  # somebody has emptied the cache
-                    execute(source)
+                if not self.cache.kept(source).is_file():
+                    run(source)
+
+        def run(session):
+            ready(session)
             self.results[session] = execute(session)
             self.cache.write(session, self.results[session])
+
+        for session in self.missing:
+            run(session)
 
     def pairs(self):
         """Return [(item, Result)] of all that is known."""
@@ -342,11 +460,12 @@ class Outcome:
 
     def values(self, numbers):
         """Return the values of some numbers, None for one that is not known."""
-        known = {item.number: json.loads(result.text) for item, result in self.pairs() if item.number}
+        known = {item.number: result.value for item, result in self.pairs() if item.number}
         return [known.get(number) for number in numbers]
 
 
 def environment():
     """Return the source of all that decides how demonstrations are run: a change of it makes results invalid."""
     folder = Path(__file__).parent
-    return "\0".join((folder / name).read_text(encoding="utf-8") for name in ("prelude.py", "kernel.py"))
+    sources = [(folder / name).read_text(encoding="utf-8") for name in ("prelude.py", "kernel.py")]
+    return "\0".join([*sources, inspect.getsource(tangle.load)])

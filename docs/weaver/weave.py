@@ -93,7 +93,7 @@ def complaints(error):
     if isinstance(error, tangle.TangleError):
         return "\n".join(f"microgpt.md:{line}: {message}" for line, message in error.errors)
     if isinstance(error, DemonstrationError):
-        return f"microgpt.md:{error.line}: this failed\n{error.traceback}"
+        return f"microgpt.md:{error.line}: {error}"
     if isinstance(error, OSError) and error.filename:
         return f"{shown(error.filename)}: {error.strerror}"
     return str(error)

@@ -1,0 +1,237 @@
+"""The cross-referenced essay: pages, places and their ids, programs, what they define and use, the index."""
+
+import re
+
+import pytest
+from essays import SMALL, demonstration, with_prose
+from weaver.essay import Essay, Names
+
+from tangle import TangleError
+
+
+@pytest.fixture(scope="module")
+def essay():
+    return Essay(SMALL)
+
+
+def errors_of(text):
+    """Return what is wrong with an essay."""
+    with pytest.raises(TangleError) as caught:
+        Essay(text)
+    return caught.value.errors
+
+
+def ids_of(essay):
+    """Return the ids of all headings and places."""
+    return [*(heading.id for heading in essay.headings), *(place.id for place in essay.places.values())]
+
+
+# Pages and headings
+
+
+def test_each_heading_of_the_first_level_is_a_page(essay):
+    assert [page.path for page in essay.pages] == ["", "two/"]
+    assert [(page.start, page.end) for page in essay.pages] == [(1, 10), (11, 37)]
+
+
+@pytest.mark.parametrize("opening", ["A text.\n\n", "``` python {#other}\npass\n```\n\n", "\n\n<!-- a remark -->\n"])
+def test_text_before_the_first_heading_is_an_error_with_its_line(opening):
+    first = 3 if opening.startswith("\n") else 1
+    assert errors_of(opening + SMALL) == [(first, "text without a page: an essay begins with a heading like # Title")]
+
+
+def test_an_essay_without_a_page():
+    assert errors_of("``` c {file=x}\n```\n")[0][0] == 1
+    assert errors_of("## Deeper\n\n``` c {file=x}\n```\n")[0][0] == 1
+    assert "no program" in errors_of("")[0][1]
+
+
+def test_blank_lines_may_stand_before_the_first_heading():
+    assert [page.start for page in Essay("\n\n" + SMALL).pages] == [3, 13]
+
+
+@pytest.mark.parametrize(
+    "verbatim", ["````sh\n# a comment\n```\n# and another\n````", "~~~ sh\n# a comment\n~~~", "```sh\n# a comment\n```"]
+)
+def test_a_line_in_a_fence_is_no_heading(verbatim):
+    assert len(Essay(f"{SMALL}\n{verbatim}\n").headings) == 3
+
+
+@pytest.mark.parametrize("line", ["    # code", "#no blank", "> # quoted", "- # listed", "####### seven"])
+def test_what_looks_like_a_heading_and_is_none(line):
+    assert len(Essay(f"{SMALL}\n{line}\n").headings) == 3
+
+
+@pytest.mark.parametrize("hidden", ["# Hidden", "```text\nhidden\n```", "## Hidden"])
+def test_a_comment_hides_no_heading_and_no_fence(hidden):
+    errors = errors_of(f"{SMALL}\n<!-- begins here\n\n{hidden}\n\n-->\n")
+    assert errors[0][0] == 40
+    assert "the comment that begins on line 38" in errors[0][1]
+
+
+def test_comments_may_be_long_otherwise():
+    Essay(f"{SMALL}\n<!-- a remark\n\nof several lines -->\n\n`<!--`\n\n# Three\n\n`-->`\n")
+
+
+@pytest.mark.parametrize("odd", ["\x02", "\x1b", "\ufdd0", "\uffff", "\x7f"])
+def test_a_character_that_no_page_can_show_is_an_error_with_its_line(odd):
+    assert errors_of(SMALL.replace("whole", f"wh{odd}ole")) == [(3, f"{ascii(odd)[1:-1]} is no character of a text")]
+
+
+# Names of pages and places
+
+
+def test_parts_of_a_chunk_have_ids_from_their_names(essay):
+    assert [(place.id, place.number) for place in essay.places.values()] == [
+        ("program-small-py", 1),
+        ("chunk-a-part", 1),
+        ("chunk-a-part-2", 2),
+        ("chunk-other", 1),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("title", "path"),
+    [
+        ("日本語", "日本語/"),
+        ("हिन्दी", "हिन्दी/"),
+        ("Ελληνικά!", "ελληνικά/"),
+        ("!!!", "untitled/"),
+        ("", "untitled/"),
+        ("Indexes", "indexes-2/"),
+        ("programs", "programs-2/"),
+        ("files", "files-2/"),
+        ("404", "404-2/"),
+        ("../../etc", "etc/"),
+        ("/a//b", "a-b/"),
+        ("Two", "two-2/"),
+        ("A+B", "a-b/"),
+        ("Café", "café/"),
+        ("Cafe\u0301", "café/"),
+        ("*em* `code`", "em-code/"),
+    ],
+)
+def test_each_page_has_an_address_of_letters_and_digits(title, path):
+    essay = Essay(f"{SMALL}\n# {title}\n\nText.\n", ["indexes", "programs", "files", "404"])
+    assert essay.pages[-1].path == path
+    assert all(not page.path.startswith("/") for page in essay.pages)
+
+
+def test_equal_headings_have_different_addresses():
+    essay = Essay(SMALL + "".join(f"\n# {title}\n" for title in ("Two", "A+B", "A-B", "two 2", "A B", "a b 2")))
+    paths = [page.path for page in essay.pages]
+    assert len(paths) == len({*paths}) == 8
+    assert paths[2:5] == ["two-2/", "a-b/", "a-b-2/"]
+
+
+def test_long_headings_have_names_that_a_file_can_have():
+    essay = Essay(f"{SMALL}\n# {'long ' * 100}\n\n# {'長い' * 200}\n")
+    assert all(len(page.path.encode()) < 200 for page in essay.pages)
+
+
+@pytest.mark.parametrize(
+    "names", [["other-", "other--"], ["other", "other-2"], ["other-2", "other-2-2"], ["other-code", "a-part-code"]]
+)
+def test_chunks_of_similar_names_have_places_of_their_own(names):
+    references = "".join(f"<<{name}>>\n" for name in names)
+    fences = "".join(f"``` python {{#{name}}}\npass\n```\n" for name in [*names, *names])
+    essay = Essay(SMALL.replace("<<other>>\n", f"<<other>>\n{references}") + fences)
+    assert len(ids_of(essay)) == len({*ids_of(essay)}) == 7 + 2 * len(names)
+    for name in names:
+        assert essay.first_place(name).fence.name == name
+
+
+def test_roots_headings_and_chunks_of_similar_names():
+    text = SMALL + "".join(f"\n``` c {{file={name}}}\nint x;\n```\n" for name in ("a.b", "a-b", "a/b"))
+    text += "".join(f"\n## {title}\n" for title in ("Chunk a part", "Program a b", "Demonstration twice", "a-part"))
+    ids = ids_of(Essay(text))
+    assert len(ids) == len({*ids})
+    assert "demonstration-twice" not in ids
+
+
+def test_names_never_repeat():
+    names = Names("taken")
+    given = [names.new(title) for title in ("taken", "Taken", "taken 2", "x_y", "x y", "x-y-2", "", "-")]
+    assert len({"taken", *given}) == 9
+    assert all(re.fullmatch(r"[^\W_]+(-[^\W_]+)*", name) for name in given)
+
+
+# Programs
+
+
+def test_programs_know_where_their_lines_come_from(essay):
+    program = essay.programs["small.py"]
+    assert program.runs(essay.chunks["other"][0]) == [[6, 6]]
+    assert [program.runs(fence) for fence in essay.chunks["a-part"]] == [[[1, 2]], [[3, 4]]]
+
+
+def test_a_chunk_that_is_used_twice_has_two_runs():
+    essay = Essay(SMALL.replace("<<other>>\n", "<<other>>\n<<a-part>>\n"))
+    assert essay.main.runs(essay.chunks["a-part"][0]) == [[1, 2], [7, 8]]
+
+
+def test_a_chunk_knows_who_refers_to_it(essay):
+    assert [place.title for place in essay.users["a-part"]] == ["small.py"]
+    assert [place.title for place in essay.siblings(essay.first_place("a-part"))] == ["a part"] * 2
+
+
+def test_names_have_the_place_where_they_are_defined(essay):
+    assert essay.definition("double").id == "chunk-a-part"
+    assert essay.definition("quadruple").id == "chunk-a-part-2"
+    assert essay.definition("print") is None
+
+
+def test_the_uses_of_a_name_are_found_where_they_stand(essay):
+    assert essay.main.uses == {(4, 25): "double", (4, 32): "double", (6, 6): "quadruple"}
+    found = essay.names_in(essay.chunks["a-part"][1])
+    assert {place: target.id for place, target in found.items()} == {(24, 25): "chunk-a-part", (24, 32): "chunk-a-part"}
+
+
+@pytest.mark.parametrize(
+    ("code", "used"),
+    [
+        ("def f(double): return double", []),
+        ("x = [double for double in ()]", []),
+        ("double = 3", []),
+        ("def f():\n    global double\n    double = double(1)", [(3, 13)]),
+        ("x = 'é' + double(1)", [(1, 10)]),
+        ("import math\nx = math.double + x.double", [(2, 20)]),
+        ("class A:\n    def double(self): return self.double()", [(2, 34)]),
+        ("import double", []),
+    ],
+)
+def test_only_what_is_used_is_a_use(code, used):
+    text = SMALL.replace("print(quadruple(1) < 5)", code)
+    places = [place for place, name in Essay(text).main.uses.items() if name == "double" and place[0] > 5]
+    assert places == [(row + 5, column) for row, column in used]
+
+
+def test_the_index_has_every_name_with_its_users(essay):
+    shown = [(name, place.id, [user.id for user in users]) for name, place, users in essay.index]
+    assert shown == [("double", "chunk-a-part", ["chunk-a-part-2"]), ("quadruple", "chunk-a-part-2", ["chunk-other"])]
+
+
+def test_a_redefinition_is_no_use():
+    text = SMALL.replace("print(quadruple(1) < 5)", "counter = 0\ncounter += 1\n\ndef nobody(): pass")
+    assert ("counter", []) in [(name, users) for name, _, users in Essay(text).index]
+
+
+def test_two_programs_may_define_the_same_name():
+    more = "\n``` python {file=more.py}\ndef double(x): return x + x\nprint(double(2))\n```\n"
+    essay = Essay(SMALL + more)
+    assert [place.id for name, place, _ in essay.index if name == "double"] == ["chunk-a-part", "program-more-py"]
+    assert [program.target for program in essay.programs_with(essay.roots["more.py"])] == ["more.py"]
+
+
+def test_a_first_root_of_another_language():
+    essay = Essay("# One\n\n``` c {file=a.c}\nint main() { return 0; }\n```\n" + SMALL.replace("# One", "# Three"))
+    assert (essay.main.target, essay.main.is_python, essay.main.definitions, essay.main.uses) == ("a.c", False, {}, {})
+
+
+def test_a_demonstration_has_no_place_in_a_program():
+    essay = Essay(with_prose(demonstration("a", "double(2)")))
+    assert "a" not in [place.fence.name for place in essay.places.values()]
+
+
+def test_what_tangle_finds_wrong_is_told_first():
+    assert errors_of(SMALL.replace("return 2 * x", "return 2 *"))[0][0] == 17

@@ -1,0 +1,257 @@
+"""The prose of the essay: links, headings and numbers, and that nothing counts in code, attributes and comments."""
+
+import re
+
+import pytest
+from essays import SMALL, with_prose
+from weaver.essay import Essay, Heading
+from weaver.prose import SLOT, Number, Reading
+
+LINK = '<a class="chunk-link" data-peek="" href="@/#chunk-a-part">⟨a part⟩</a>'
+USE = '<a data-peek="" href="@/#chunk-a-part"><code>double</code></a>'
+
+
+def read(prose):
+    """Return (HTML, Reading) of some prose after the fences of an essay, which begins on line 12."""
+    reading = Reading(Essay(with_prose(prose)))
+    html = "".join(part.text if isinstance(part, Heading) else part.html for part in reading.pages[""][1:])
+    return SLOT.sub("", html).strip(), reading
+
+
+def html_of(prose):
+    """Return the HTML of some prose, in which nothing is wrong."""
+    html, reading = read(prose)
+    assert reading.errors == []
+    return html
+
+
+# Links
+
+
+def test_names_in_prose_are_links():
+    assert html_of("See ⟨a part⟩, `double` and `double()`.") == (
+        f"<p>See {LINK}, {USE} and {USE.replace('double<', 'double()<')}.</p>"
+    )
+    assert html_of("But not `nobody`, `double(4)` and `a double`.").count("<a ") == 0
+
+
+@pytest.mark.parametrize("name", ["⟨a\npart⟩", "⟨a-part⟩", "⟨ a  part ⟩"])
+def test_a_name_may_be_wrapped(name):
+    assert html_of(f"See {name} there.") == f"<p>See {LINK} there.</p>"
+
+
+def test_a_name_may_be_wrapped_in_a_quotation_and_in_a_list():
+    assert LINK in html_of("> See ⟨a\n> part⟩ there.")
+    assert LINK in html_of("- See ⟨a\n  part⟩ there.")
+
+
+@pytest.mark.parametrize(
+    ("prose", "line", "name"),
+    [
+        ("See ⟨nothing⟩.", 12, "nothing"),
+        ("One\ntwo ⟨no\nname⟩.", 13, "no name"),
+        ("| a |\n| - |\n| ⟨no⟩ |", 14, "no"),
+        ("[⟨no⟩](https://x.y)", 12, "no"),
+        ("## About ⟨no⟩", 12, "no"),
+    ],
+)
+def test_a_name_in_the_prose_that_is_no_chunk(prose, line, name):
+    assert read(prose)[1].errors == [(line, f"there is no chunk ⟨{name}⟩")]
+
+
+def test_all_that_is_wrong_is_told_with_its_line():
+    essay = Essay(SMALL.replace("⟨a part⟩", "⟨nothing⟩") + "\nAnd ⟨more⟩.\n")
+    assert Reading(essay).errors == [(3, "there is no chunk ⟨nothing⟩"), (38, "there is no chunk ⟨more⟩")]
+
+
+@pytest.mark.parametrize(
+    "prose", ["**{}**", "*{}*", "- {}", "> {}", "| a |\n| - |\n| {} |", "a\n: {}", "<b>{}</b>", "1. {}"]
+)
+def test_links_stand_wherever_prose_is(prose):
+    html = html_of(prose.format("⟨a part⟩ `double` 5<!-- = 5 -->"))
+    assert LINK in html and USE in html and " 5" in html and "=" not in re.sub('="', "", html)
+
+
+def test_a_link_leads_to_a_heading_on_any_page_or_to_another_site():
+    reading = Reading(Essay(SMALL + "\n[there](#one), [here](#two), [deep](#deeper), [out](https://x.y/#z).\n"))
+    assert re.findall('href="([^"]*)"', reading.pages["two/"][-1].html)[-4:] == [
+        "@/#one",
+        "@/two/#two",
+        "@/two/#deeper",
+        "https://x.y/#z",
+    ]
+
+
+@pytest.mark.parametrize("target", ["#nowhere", "docs/names.txt", "/etc/passwd", "javascript:alert(1)", "README.md"])
+def test_a_link_that_leads_nowhere_is_an_error_with_its_line(target):
+    _, reading = read(f"One line.\nAnd [a link]({target}).")
+    assert reading.errors == [(13, f"{target} leads nowhere on the site: a link is https://… or a #heading")]
+
+
+def test_the_addresses_of_links_may_stand_on_another_page():
+    reading = Reading(Essay(SMALL.replace("is here", "is [here][place]") + "\n[place]: https://x.y\n"))
+    assert '<a href="https://x.y">here</a>' in reading.pages[""][1].html
+
+
+# What is verbatim
+
+VERBATIM = [
+    "`⟨no⟩ 5<!-- = 6 -->`",
+    "`` ` ⟨no⟩ 5<!-- = 6 --> ``",
+    "    ⟨no⟩ 5<!-- = 6 -->",
+    "<pre>⟨no⟩ 5<!-- = 6 --></pre>",
+    "<!-- ⟨no⟩ `double` -->",
+    "<!-- a\nremark ⟨no⟩\n-->",
+    "a <!-- b ⟨no⟩ --> c",
+    '<div title="⟨no⟩">⟨no⟩ 5<!-- = 6 --></div>',
+    '<b title="⟨no⟩">x</b>',
+    '[x](https://x.y "⟨no⟩ 5<!-- = 6 -->")',
+    "![⟨no⟩ 5<!-- = 6 -->](https://x.y/z.png)",
+    "<https://x.y/⟨no⟩>",
+    "- a\n\n        ⟨no⟩ 5<!-- = 6 -->",
+    "[x][y]\n\n[y]: https://x.y '⟨no⟩'",
+    "[`double`](https://x.y)",
+    "    `double`",
+    "`` `double` ``",
+    '`x["a"]<!-- = 6 -->`',
+    '![5<!-- = x["a"] -->](https://x.y)',
+]
+
+
+@pytest.mark.parametrize("prose", VERBATIM)
+def test_nothing_counts_in_code_attributes_and_comments(prose):
+    html, reading = read(prose)
+    assert (reading.errors, reading.numbers) == ([], [])
+    assert "data-peek" not in html
+    assert not re.search("[\ufdd0-\ufdef]|wzxhzdk|klzzwxh", html)
+    for hidden in re.findall("⟨no⟩", prose):
+        assert hidden in html
+
+
+@pytest.mark.parametrize("fence", ["````sh", "~~~", "~~~ sh", "   ```sh", "```sh"])
+def test_nothing_counts_in_fences(fence):
+    mark = re.match("[ `~]*", fence)[0].rstrip()
+    html, reading = read(f"{fence}\n# ⟨no⟩ `double` 5<!-- = 6 -->\n{mark}\n\nText.")
+    assert (reading.errors, reading.numbers, html) == ([], [], "<p>Text.</p>")
+
+
+def test_brackets_in_code_are_no_name():
+    assert html_of("Written between `⟨` and `⟩`.") == "<p>Written between <code>⟨</code> and <code>⟩</code>.</p>"
+    assert read("Open ⟨ here.\n\nAnd ⟩ closed.")[1].errors == []
+
+
+@pytest.mark.parametrize("prose", ["<div>{fence:3}</div>", "{fence:3}", "wzxhzdk:0", "klzzwxh:0001"])
+def test_nobody_can_write_what_stands_for_something(prose):
+    assert prose.strip("<div>/") in html_of(prose)
+
+
+def test_a_fence_between_lines_of_prose_stands_where_it_was():
+    reading = Reading(
+        Essay(with_prose("- one\n```text\nshown\n```\n- two\n\n<details>\n```text\nhidden\n```\n</details>\n"))
+    )
+    html = reading.pages[""][1].html
+    assert re.findall(r"fence (\d+)|(one|two|details>)", html) == [
+        ("3", ""),
+        ("7", ""),
+        ("", "one"),
+        ("13", ""),
+        ("", "two"),
+        ("", "details>"),
+        ("19", ""),
+        ("", "details>"),
+    ]
+
+
+# Headings
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("C#", "C#"),
+        ("Sets {a, b}", "Sets {a, b}"),
+        ("A {#b}", "A {#b}"),
+        ("1. First", "1. First"),
+        ("- x", "- x"),
+        ("a | b", "a | b"),
+        ("*em* `code`", "<em>em</em> <code>code</code>"),
+        ("a < b & c", "a &lt; b &amp; c"),
+        ("5<!-- = 5 --> things", "5 things"),
+        ("⟨a part⟩", "⟨a part⟩"),
+        ("`double`", "<code>double</code>"),
+        ("    far", "far"),
+        ("closed ##", "closed"),
+        ("> q", "&gt; q"),
+        ("[x]: y", "[x]: y"),
+        ("", ""),
+    ],
+)
+def test_the_text_of_a_heading_is_prose_without_links(written, shown):
+    reading = Reading(Essay(with_prose(f"## {written}")))
+    assert [part.text for part in reading.pages[""] if isinstance(part, Heading)] == ["One", shown]
+    assert reading.errors == []
+
+
+@pytest.mark.parametrize(
+    "prose", ["Title\n=====", "Title\n-----", "a line\n#1 of all", "> # quoted", "- # listed", "#x"]
+)
+def test_headings_are_those_of_the_essay_and_no_others(prose):
+    assert not re.search("<h[1-6]", html_of(prose))
+
+
+# Numbers
+
+
+@pytest.mark.parametrize(
+    ("prose", "found"),
+    [
+        ("Twice is 8<!-- = double(4) -->.", [(12, 9, "8", "double(4)")]),
+        ("3-5<!-- = 5 --> GPT-2<!-- = 2 -->", [(12, 2, "5", "5"), (12, 20, "2", "2")]),
+        ("1,2,3<!-- = 3 --> x1,234<!-- = 1234 -->", [(12, 4, "3", "3"), (12, 19, "1,234", "1234")]),
+        ("1e5<!-- = 1e5 -->, 2.5E-07<!-- = 1 -->", [(12, 0, "1e5", "1e5"), (12, 19, "2.5E-07", "1")]),
+        (
+            "(−3<!-- = -3 -->) -4<!-- = 1 --> 0.0<!-- = 0 -->",
+            [(12, 1, "−3", "-3"), (12, 18, "-4", "1"), (12, 33, "0.0", "0")],
+        ),
+        (
+            "4,192.50<!-- = a --> 12345<!-- = b --> ½7<!-- = c -->",
+            [(12, 0, "4,192.50", "a"), (12, 21, "12345", "b"), (12, 40, "7", "c")],
+        ),
+        ("One line\nand 5<!-- = 5 --> there", [(13, 4, "5", "5")]),
+        ("- a\n- 5<!-- = 5 -->\n  6<!-- = 6 -->", [(13, 2, "5", "5"), (14, 2, "6", "6")]),
+        ("| a | b |\n| - | - |\n| 5<!-- = 5 or 6 | 7 --> | `x` |", [(14, 2, "5", "5 or 6 | 7")]),
+        ("[5<!-- = 5 -->](https://x.y) **6<!-- = 6 -->**", [(12, 1, "5", "5"), (12, 31, "6", "6")]),
+        ('<b title="x">5<!-- = d["a"] --></b>', [(12, 13, "5", 'd["a"]')]),
+        ("##   About 5<!-- = 5 --> ##", [(12, 11, "5", "5")]),
+        ("> 5<!-- = 5 -->", [(12, 2, "5", "5")]),
+    ],
+)
+def test_numbers_are_found_where_they_stand(prose, found):
+    html, reading = read(prose)
+    assert sorted(reading.numbers) == [Number(*values) for values in found]
+    assert reading.errors == []
+    assert "<!--" not in html and "&lt;!--" not in html
+    lines = reading.essay.lines
+    assert all(lines[n.line - 1][n.column :].startswith(n.text) for n in reading.numbers)
+
+
+@pytest.mark.parametrize(
+    "prose",
+    [
+        "five<!-- = 5 -->",
+        "5 <!-- = 5 -->",
+        "5<!-- = (2 +\n3) -->",
+        "5<!--= 5 -->",
+        "**5**<!-- = 5 -->",
+        "٣<!-- = 3 -->",
+        "5\n<!-- = 5 -->",
+    ],
+)
+def test_an_expression_without_its_number_is_an_error(prose):
+    (error,) = read(prose)[1].errors
+    assert error[0] == 12 + prose.startswith("5\n")
+    assert "there is no number before this expression" in error[1]
+
+
+def test_other_comments_are_comments():
+    assert read("A <!-- ===== --> b <!-- note: x = 5 --> c")[1].errors == []
