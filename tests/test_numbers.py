@@ -1,0 +1,170 @@
+"""Numbers in the prose: how they are written, and that putting them right changes nothing else in the essay."""
+
+import re
+
+import pytest
+from essays import SMALL, project, with_prose
+from weaver.essay import Essay
+from weaver.numbers import complaints, corrected, corrections, written_like
+from weaver.prose import NUMBER, Number, Reading
+from weaver.results import Result
+from weaver.weave import Weave, weave
+
+import tangle
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "right"),
+    [
+        ("8", 8, "8"),
+        ("4,192", 4192, "4,192"),
+        ("4,192", 999, "999"),
+        ("2.41", 2.4078, "2.41"),
+        ("22", 22.04, "22"),
+        ("1000", 12345, "12345"),
+        ("999", 12345, "12,345"),
+        ("−3", -3, "−3"),
+        ("-3", -4, "-4"),
+        ("-3", 4, "4"),
+        ("3", -4, "−4"),
+        ("0.0", -1e-9, "0.0"),
+        ("0", -0.4, "0"),
+        ("1e5", 1e5, "1e5"),
+        ("1e5", 123456, "1e5"),
+        ("1.5e5", 123456, "1.2e5"),
+        ("1e-5", 2e-5, "2e-5"),
+        ("1e-05", 2e-5, "2e-05"),
+        ("1E+05", 2e5, "2E+05"),
+        ("1e5", -3e-7, "−3e−7"),
+        ("0e0", -0.0, "0e0"),
+        ("5", 10**30, f"{10**30:,}"),
+        ("5", True, "1"),
+    ],
+)
+def test_numbers_are_written_like_those_before(text, value, right):
+    assert written_like(text, value) == right
+
+
+@pytest.mark.parametrize(
+    "text", ["0", "12", "1,234", "1234", "0.5", "−0.50", "-7", "1e5", "2.5e-07", "1E+10", "1,234.5"]
+)
+@pytest.mark.parametrize("value", [0, -0.0, 3, -3, 0.049, -0.0004, 1234567, -98765.4321, 1e-12, 2.5e17])
+def test_what_is_written_is_a_number_again_and_stays_as_it_is(text, value):
+    written = written_like(text, value)
+    assert NUMBER.fullmatch(f"{written}<!-- = x -->")["text"] == written
+    assert written_like(written, value) == written
+    assert not re.fullmatch(r"[-−][0.,]+", written)
+
+
+def numbers_of(text):
+    """Return the numbers in the prose of an essay."""
+    return sorted(Reading(Essay(text)).numbers)
+
+
+def test_a_number_that_is_wrong_is_told_with_what_it_should_be():
+    (number,) = numbers_of(SMALL)
+    assert number == Number(36, 14, "8", "double(4)")
+    assert corrections([number], [8]) == corrections([number], [8.2]) == corrections([number], [None]) == []
+    wrong = corrections([number], [9])
+    message = "the number 8 should be 9, which is double(4) (--update writes it)"
+    assert complaints(wrong) == [(36, message)]
+
+
+# Putting them right
+
+PROSE = """\
+3-5<!-- = 6 --> GPT-2<!-- = 6 --> 1,2,3<!-- = 6 --> 1e5<!-- = 6 --> −0.0<!-- = 6 --> 1,234<!-- = 6 -->.
+- é 5<!-- = 6 --> and 5<!-- = 6 -->,
+  𝒳 5<!-- = 6 -->
+
+| a | b |
+| - | - |
+| 5<!-- = 6 --> | `5<!-- = 6 -->` |
+
+## About 5<!-- = 6 --> things
+
+> 5<!-- = 6 -->
+
+    5<!-- = 6 -->
+"""
+RIGHT = ["6", "6", "6", "6", "6e0", "6.0", "6", "6", "6", "6", "6", "6", "6"]
+
+
+def put_right(data, value=6):
+    """Return the essay, as bytes, in which all numbers have that value."""
+    numbers = numbers_of(tangle.decode(data))
+    return corrected(data, corrections(numbers, [value] * len(numbers)))
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("ending", ["\n", "\r\n", "\r", "mixed"])
+def test_only_the_digits_change(ending, mark):
+    lines = with_prose(PROSE).replace("# One", "# One and 5<!-- = 6 -->").split("\n")
+    endings = {"mixed": ["\r\n", "\n", "\r"]}.get(ending, [ending])
+    data = mark + "".join(line + endings[i % len(endings)] for i, line in enumerate(lines)).encode()
+    new = put_right(data)
+    comment = b"<!-- = 6 -->"
+    pieces, others = data.split(comment), new.split(comment)
+    assert len(pieces) == len(others) == 16
+    changed = [(old, new) for old, new in zip(pieces, others) if old != new]
+    assert len(changed) == 13  # the two in code stay
+    olds = ["5", "5", "2", "3", "1e5", "−0.0", "1,234", "5", "5", "5", "5", "5", "5"]
+    for (before, after), old, right in zip(changed, olds, RIGHT):
+        assert before.removesuffix(old.encode()) == after.removesuffix(right.encode())
+        assert before.endswith(old.encode())
+        assert after.endswith(right.encode())
+
+
+def test_what_is_right_changes_no_byte():
+    for data in (b"\xef\xbb\xbf" + SMALL.replace("\n", "\r\n").encode(), SMALL.rstrip("\n").encode()):
+        assert put_right(data, 8) == data
+
+
+def with_result(root, text):
+    """Return a weave of a project whose only session has a result: the demonstration's, and that of the number."""
+    woven = Weave(root)
+    (session,) = woven.outcome.sessions
+    woven.outcome.results[session] = [Result("8\n", []), Result(text, [])]
+    return woven
+
+
+def test_update_writes_the_right_number(tmp_path):
+    woven = with_result(project(tmp_path), "9\n")
+    assert woven.update() == 1
+    assert woven.path.read_text() == SMALL.replace("8<!--", "9<!--")
+    assert with_result(tmp_path, "9\n").update() == 0
+
+
+def test_an_essay_that_is_saved_during_an_update_is_never_lost(tmp_path):
+    woven = with_result(project(tmp_path), "9\n")
+    saved = SMALL + "\nMore.\n"
+    woven.path.write_text(saved, encoding="utf-8")
+    with pytest.raises(OSError, match="saved in the meantime"):
+        woven.update()
+    assert woven.path.read_text(encoding="utf-8") == saved
+    assert {path.name for path in tmp_path.iterdir()} == {"docs", "tangle.py", "mkdocs.yml", "microgpt.md"}
+
+
+def test_update_writes_through_a_link_and_keeps_the_permissions(tmp_path):
+    root = project(tmp_path / "project")
+    (root / "microgpt.md").rename(tmp_path / "real.md")
+    (tmp_path / "real.md").chmod(0o600)
+    (root / "microgpt.md").symlink_to(tmp_path / "real.md")
+    assert with_result(root, "9\n").update() == 1
+    assert (root / "microgpt.md").is_symlink()
+    assert "9<!--" in (tmp_path / "real.md").read_text(encoding="utf-8")
+    assert (tmp_path / "real.md").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_wrong_number_ends_the_weave_and_no_page_is_written(tmp_path):
+    woven = with_result(project(tmp_path), "9\n")
+    (session,) = woven.outcome.sessions
+    woven.outcome.cache.write(session, woven.outcome.results[session])
+    with pytest.raises(tangle.TangleError) as caught:
+        weave(tmp_path, print)
+    assert caught.value.errors[0][0] == 36
+    assert not (tmp_path / "build" / "pages").exists()
+    said = []
+    weave(tmp_path, said.append, update=True)  # the result is in the cache
+    assert said == ["microgpt.md: 1 numbers put right"]
+    assert "is 9." in (tmp_path / "build" / "pages" / "two" / "index.md").read_text(encoding="utf-8")
