@@ -14,24 +14,31 @@ The essay is Markdown. Prose is prose; what counts are fences of three backticks
 
     ``` python {file=microgpt.py}    a root: the program build/microgpt.py begins here
     ``` python {#attention}          a definition: a chunk is all fences of one name, in their order
-        <<scaled-dot-product>>       a reference, alone on its line: the chunk of that name is put here,
-                                     and every line of it gets the indentation of the reference
-    ```python name="loss"            a demonstration: run when the essay is woven, never tangled (, option="…")
+        <<scaled-dot-product>>       a reference, alone on its line: the chunk of that name is put here, and each of
+                                     its lines that is not blank gets the indentation of the reference
+    ```python name="loss"            a demonstration: run by the weaver, which makes pages of the essay; never tangled.
+                                     It may have more options, as in name="loss", alt="A curve"
     ```text                          an illustration: shown as it is, in any language but python
 
-Names are lower-case letters, digits and hyphens. The blank after the backticks keeps the weaver from running a chunk.
-Other languages (``` c {file=fast.c}) work in the same way. After its file a root may have other attributes, which mean
+Names begin with a lower-case letter, and go on with such letters, digits and hyphens. The blank after the backticks
+keeps the weaver from running a chunk. Other languages (``` c {file=fast.c}) work in the same way, but <<name>> beside
+something else on a line of a chunk is an error in all. After its file a root may have other attributes, which mean
 nothing here: ``` python {file=fast.py needs=numpy}. Longer or indented fences, and those of tildes, are verbatim:
 nothing counts in them.
 
-All errors are found in one go, first those of chunks, then Python that does not compile, and printed as ESSAY:LINE:
-MESSAGE; then the exit status is 1 and nothing is written. Chunks may be nested a hundred deep.
+All errors of fences and chunks are found in one go; if there are none, in each program the first that keeps Python
+from compiling it, or that Python warns of. They are printed as ESSAY:LINE: MESSAGE; then the exit status is 1, as
+after every refusal, and nothing is written. It is 2 where the call itself is wrong. Chunks may be nested a hundred
+deep, all programs together may have a million lines, and the path of a program 200 bytes.
 
 Programs are written only where they change, all or none, and their sums go to build/SHA256SUMS. A program whose sum is
-not recorded there was edited by hand: it is shown as a diff and kept, and so is one that has lost its root. Line ends
-\\r\\n, which git may write, are no edit. A tangle that was killed is finished by the next one.
+not recorded there was edited by hand: it is shown as a diff and kept, and as long as there is one nothing is written.
+A program that has lost its root is removed, unless it was edited. Line ends \\r\\n, which git may write, are no edit. A
+tangle that was killed is finished by the next one.
 --stitch changes the essay only if exactly the edited programs come out of it; others that share their chunks follow.
 Lines put in where two chunks meet go to the one they touch, text to text, blank to blank; in doubt they are refused.
+If essay and program were both changed, make the change of the program in the essay as well, then use --force.
+--run takes the one program from the essay; if it imports others, they come from build/.
 
 For other programs this file is a module: parse(text) finds the fences of an essay, tangle(text) makes all programs,
 and expand(fences, chunks) the lines of some fences.
@@ -63,10 +70,11 @@ ATTRIBUTE = r"(?!file=)[a-z]+=[^\s{}\"']+"
 TARGET = rf"file=(?P<file>[^\s{{}}\"',]+)(?P<attributes>(?: {ATTRIBUTE})*)"
 HEADER = re.compile(rf"``` (?P<language>[\w+-]+) \{{(?:#(?P<name>{NAME})|{TARGET})\}}\s*")
 OPTION = r'\w+="[^"]*"'
-DEMONSTRATION = re.compile(rf'```python (?=(?:.*\s)?name="(?P<name>{NAME})")(?P<options>{OPTION}(?:,\s*{OPTION})*)\s*')
+DEMONSTRATION = re.compile(rf"```python (?P<options>{OPTION}(?:,\s*{OPTION})*)\s*")
 REFERENCE = re.compile(rf"(?P<indent>\s*)<<(?P<name>{NAME})>>\s*")
 VERBATIM = re.compile(r" {0,3}(?P<mark>`{3,}(?!.*`)|~{3,})")
-LONGEST = 200  # bytes of a target: a name of 255 is too long for most systems
+PLACE = "the fence of a chunk is three backticks at the start of the line"
+LONGEST = 200  # bytes of a target; most systems take no more than 255 in a name
 DEEPEST = 100  # levels of chunks in chunks
 LARGEST = 1_000_000  # lines of all programs, with the references on the way to them
 
@@ -76,7 +84,7 @@ class Fence(NamedTuple):
 
     kind: str  # "root", "definition", "demonstration", "illustration" or "verbatim"
     name: str  # of the chunk or demonstration; of a root its target, a path below build/; else nothing
-    language: str
+    language: str  # of a verbatim fence or an illustration, all that stands after the backticks
     options: dict  # {name: text} of a demonstration, {attribute: text} of a root
     line: int
     code: list
@@ -123,13 +131,13 @@ def parse(text):
             fences.append(fence)
         elif match := VERBATIM.match(line):
             if re.search(r"\{ *(#|file=)", line):
-                errors.append((number, "malformed: the fence of a chunk is three backticks at the start of the line"))
+                errors.append((number, f"malformed: {PLACE}"))
             fence = Fence("verbatim", "", line[match.end() :].strip(), {}, number, [])
             closing = re.compile(rf" {{0,3}}{match['mark']}{match['mark'][0]}*\s*")
             fences.append(fence)
         elif re.match(r"\s*(`{3,}|~{3,}).*\{ *(#|file=)", line):
-            errors.append((number, "malformed: the fence of a chunk is three backticks at the start of the line"))
-    if fence and fence.line not in {line for line, _ in errors}:
+            errors.append((number, f"malformed: {PLACE}"))
+    if fence and fence.line not in {line for line, _ in errors}:  # one error a line is enough
         errors.append((fence.line, "unclosed: this fence is open until the end of the essay"))
     return fences, errors
 
@@ -140,9 +148,11 @@ def open_fence(line, number, errors):
         kind, name = ("root", match["file"]) if match["file"] else ("definition", match["name"])
         pairs = [pair.split("=", 1) for pair in (match["attributes"] or "").split()]
         return Fence(kind, name, match["language"], options_of(pairs, number, errors), number, [])
-    if match := DEMONSTRATION.fullmatch(line):
-        pairs = re.findall(r'(\w+)="([^"]*)"', match["options"])
-        return Fence("demonstration", match["name"], "python", options_of(pairs, number, errors), number, [])
+    match = DEMONSTRATION.fullmatch(line)
+    pairs = re.findall(r'(\w+)="([^"]*)"', match["options"]) if match else []
+    if re.fullmatch(NAME, dict(pairs).get("name", "")):
+        options = options_of(pairs, number, errors)
+        return Fence("demonstration", options["name"], "python", options, number, [])
     if re.match(r"```\s*[{.]*python|```.*\{.*(#|file=)", line):
         forms = '``` python {#name} or ``` python {file=path}, with that blank, a demonstration ```python name="…"'
         errors.append((number, f"malformed: a chunk is {forms}, and an illustration ```text or ```pycon"))
@@ -150,7 +160,7 @@ def open_fence(line, number, errors):
 
 
 def options_of(pairs, number, errors):
-    """Return {name: text} of some pairs; that a name is there twice is an error on the line with that number."""
+    """Return {name: text} of some pairs; append an error, with the number of the line, if a name stands there twice."""
     options = dict(pairs)
     if len(options) < len(pairs):
         errors.append((number, "malformed: an option or attribute is given twice"))
@@ -159,7 +169,7 @@ def options_of(pairs, number, errors):
 
 def is_doubtful(line):
     """Return whether a line of a chunk looks like a reference and is none."""
-    return re.search(rf"<<{NAME}>>|^\s*<<.*>>\s*$", line) and not REFERENCE.fullmatch(line)
+    return bool(re.search(rf"<<{NAME}>>|^\s*<<.*>>\s*$", line)) and not REFERENCE.fullmatch(line)
 
 
 def numbered(fences):
@@ -218,11 +228,11 @@ def expand(fences, chunks, indent=""):
 
 
 def check_references(roots, chunks):
-    """Return all that is wrong with references: undefined, cyclic, too deep, too long, and chunks without any."""
+    """Return all that is wrong with references: undefined, cyclic, too deep, too long, and chunks in no program."""
     errors, sizes = [], {}  # {name: (levels, lines)} of the chunks that were measured
 
     def measure(fences, path):
-        """Return (levels, lines) of some fences; `path` is the list of the chunks that we are inside of."""
+        """Return (levels, lines) of some fences, and note what is wrong; `path` is the chunks that we are in."""
         levels = lines = 0
         for number, _, reference in numbered(fences):
             name = reference and reference["name"]
@@ -248,10 +258,11 @@ def check_references(roots, chunks):
             errors.append((root.line, f"{target} would have more than {LARGEST:,} lines"))
         elif total > LARGEST:
             errors.append((root.line, f"with {target} all programs would have more than {LARGEST:,} lines"))
-    cut = any(message.startswith("too deep") for _, message in errors)  # what is below there was not looked at
-    for name in [] if cut else [name for name in chunks if name not in sizes]:
+    if any(message.startswith("too deep") for _, message in errors):
+        return errors  # what is below there was not looked at, so nobody knows what is unused
+    for name in [name for name in chunks if name not in sizes]:
         errors.append((chunks[name][0].line, f"unused: no program has a reference to <<{name}>>"))
-        if name not in sizes:
+        if name not in sizes:  # another unused one may have a reference to it
             sizes[name] = measure(chunks[name], [name])  # it may be wrong in other ways as well
     return errors
 
@@ -264,7 +275,7 @@ def suggestion(name, names, errors):
 
 def check_targets(fences):
     """Return what is wrong with the targets of an essay: their paths, and that one may be in the way of another."""
-    errors, lines = [], {}  # {target, or folder of one: (target, line)}
+    errors, owners = [], {}  # {a target, or a folder that it needs: (the target, its line)}
     for fence in fences:
         if fence.kind == "root" and not is_target(fence.name):
             shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in fence.name)
@@ -272,37 +283,42 @@ def check_targets(fences):
                                        "characters, with / between names, without '..', and short"))  # fmt: skip
         elif fence.kind == "root":
             parts = fence.name.split("/")
-            paths = ["/".join(parts[: i + 1]) for i in range(len(parts))]
-            clashes = [lines[path] for path in paths if path in lines and path in (fence.name, lines[path][0])]
-            if clashes:
-                target, line = clashes[0]
-                errors.append((fence.line, f"{fence.name} clashes with {target} on line {line}: no file is two, or a "
-                                           "folder"))  # fmt: skip
-            lines = dict.fromkeys(paths, (fence.name, fence.line)) | lines
-    return errors if errors or lines else [(1, "no program: it begins with a fence like ``` python {file=name.py}")]
+            for path in ("/".join(parts[: i + 1]) for i in range(len(parts))):
+                target, line = owners.setdefault(path, (fence.name, fence.line))
+                if line != fence.line and path in (target, fence.name):  # one of the two needs it as a file
+                    clash = f"{fence.name} clashes with {target} on line {line}"
+                    errors.append((fence.line, f"{clash}: no two programs are one file, and none is a folder"))
+                    break
+    if not errors and not owners:
+        errors.append((1, "no program: it begins with a fence like ``` python {file=name.py}"))
+    return errors
 
 
 def is_target(path):
     """Return whether a path may be a target below build/."""
-    odd = not path.isprintable() or re.search(rf"[\\:]|^{SUMS}(/|$)|(^|/)\.tangle-", path)
-    return not odd and not {"", ".", ".."} & {*path.split("/")} and len(path.encode()) <= LONGEST
+    if not path.isprintable() or len(path.encode()) > LONGEST or re.search(r"[\\:]", path):
+        return False
+    parts = path.split("/")
+    ours = parts[0] == SUMS or any(part.startswith(".tangle-") for part in parts)
+    return not ours and not any(part in ("", ".", "..") for part in parts)
 
 
 def check_syntax(program, root):
     """Return an error, with the offending line of the essay and a caret, where a program is not Python."""
 
     def line_at(number):
-        return program[min(number or 1, len(program)) - 1]  # Python may count more: a \r ends a line for it
+        return program[min(number or 1, len(program)) - 1]  # Python may point behind the last line
 
     try:
         with warnings.catch_warnings():
-            for kind in (SyntaxWarning, DeprecationWarning):  # a doubtful escape is an error with every version
+            for kind in (SyntaxWarning, DeprecationWarning):  # what one Python warns of is an error to the next
                 warnings.simplefilter("error", kind)
             compile(render(program), root.name, "exec", dont_inherit=True)
     except SyntaxError as error:
         line = line_at(error.lineno)
         source = line.text.removeprefix(line.indent)
-        caret = re.sub(r"\S", " ", source[: max(0, (error.offset or 1) - 1 - len(line.indent))]) + "^"
+        column = max(0, (error.offset or 1) - 1 - len(line.indent))
+        caret = re.sub(r"\S", " ", source[:column]) + "^"
         message = re.sub(r"\bline (\d+)", lambda match: f"line {line_at(int(match[1])).origin}", error.msg)
         return [(line.origin, f"{message}\n    {source}\n    {caret}")]
     except (ValueError, RecursionError, MemoryError) as error:
@@ -311,7 +327,7 @@ def check_syntax(program, root):
 
 
 def render(program):
-    """Return the text of a program: its lines, with exactly one line end after the last."""
+    """Return the text of a program: its lines without blank ones at the end, and one line end after the last."""
     return "\n".join(line.text for line in program).rstrip("\n") + "\n"
 
 
@@ -319,11 +335,13 @@ def render(program):
 # The files: reading, and writing without losing anything
 
 SUMS = "SHA256SUMS"
-NUMBERS = itertools.count()  # of temporary files: no two of a process have the same name
+COUNTER = itertools.count()  # of temporary files: no two of a process have the same name
 JOURNAL = ".tangle-journal"  # the sums of what is being written: where it still exists, a tangle was interrupted
 STALE = "not what the essay says: run tangle.py"
 EDITED = "edited by hand (--stitch carries this over to the essay, --force drops it)"
-DIVERGED = "edited by hand, from other code than the essay has now: bring the two together, then use --force"
+DIVERGED = (
+    "edited by hand, from other code than the essay has now, or from none that is known: unite them, then use --force"
+)
 
 
 class Change(NamedTuple):
@@ -340,8 +358,9 @@ def decode(data):
     try:
         return io.StringIO(data.decode("utf-8-sig"), newline=None).read()
     except UnicodeDecodeError as error:
-        data, line = error.object, len((error.object[: error.start] + b"x").splitlines())
-        raise TangleError([(line, f"byte {data[error.start]:#x} is not UTF-8: save the essay as UTF-8")]) from None
+        before, byte = error.object[: error.start], error.object[error.start]
+        line = len((before + b"x").splitlines())  # the x stands for the byte: it may be the first of its line
+        raise TangleError([(line, f"byte {byte:#x} is not UTF-8: save the essay as UTF-8")]) from None
 
 
 def read(path):
@@ -362,7 +381,7 @@ def put(path, data):
 def stage(path, data):
     """Write what a file is to be under a temporary name, near to it and with its permissions; return that name."""
     folder = next(folder for folder in path.parents if folder.is_dir())
-    temporary = folder / f".tangle-{os.getpid()}-{next(NUMBERS)}"
+    temporary = folder / f".tangle-{os.getpid()}-{next(COUNTER)}"
     try:
         temporary.write_bytes(data)
         if path.exists():
@@ -387,7 +406,8 @@ def write(changes):
             path = change.path
             if read(path) != change.old:
                 raise OSError(f"{path} was saved in the meantime, so nothing is written: try again")
-            moved.append((change, [folder for folder in path.parents if not folder.is_dir()]))
+            folders = [folder for folder in path.parents if not folder.is_dir()]
+            moved.append((change, folders))  # before it is moved: half of it may happen
             if path in staged:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 staged[path].replace(path)
@@ -431,13 +451,18 @@ def locked(folder):
         os.close(handle)
 
 
-def difference(programs, build):
-    """Return the Changes of all that is different in build/: programs, and the sums as the last."""
-    known, journal = sums_in(build / SUMS), sums_in(build / JOURNAL)
+def changes_in(build, programs):
+    """Return the Changes that build/ needs to have these programs: what goes, what comes, and the sums as the last.
+
+    Raises OSError where something is in the way.
+    """
+    recorded, journal = sums_in(build / SUMS), sums_in(build / JOURNAL)
     wanted = {target: render(programs[target]).encode() for target in sorted(programs)}
     sums = {target: digest(data) for target, data in wanted.items()}
+    was_interrupted = not journal <= recorded
+    gone = sorted({target for target, _ in recorded | journal} - wanted.keys())
     changes = []
-    for target in {**dict(sorted(known | journal)), **wanted}:  # what goes comes first: it may make room for a folder
+    for target in [*gone, *wanted]:  # what goes comes first: it may make room for a folder
         path, new, state = build / target, wanted.get(target), STALE
         obstacle = obstacle_to(path, build)
         if obstacle and new is None:
@@ -445,22 +470,22 @@ def difference(programs, build):
         if obstacle:
             raise OSError(f"{path} cannot be written, through a link or in place of a folder: remove {obstacle}")
         old = read(path)
-        if old is not None and (target, digest(old)) not in known | journal:
-            # Only where no tangle was interrupted is it sure that the edit was made in what the sums stand for.
-            sure = journal <= known and (target, sums.get(target)) in known
-            state = EDITED if sure else DIVERGED
+        if old is not None and (target, digest(old)) not in recorded | journal:
+            # It is sure that the edit was made in what the essay says, if that is recorded and nothing interrupted.
+            is_sure = (target, sums.get(target)) in recorded and not was_interrupted
+            state = EDITED if is_sure else DIVERGED
         if unix(old) != new:
             changes.append(Change(path, old, new, state))
-    new = "".join(f"{value}  {target}\n" for target, value in sums.items()).encode()
     if (build / SUMS).is_dir():
         raise OSError(f"{build / SUMS} is a folder: remove it")
     old = read(build / SUMS)
+    new = "".join(f"{value}  {target}\n" for target, value in sums.items()).encode()
     return [*changes, Change(build / SUMS, old, new)] if unix(old) != new else changes
 
 
 def unix(data):
     """Return the bytes of a file, or None, with line ends \\n: git may have written \\r\\n, and it is the same file."""
-    return data and data.replace(b"\r\n", b"\n")
+    return None if data is None else data.replace(b"\r\n", b"\n")
 
 
 def digest(data):
@@ -471,12 +496,17 @@ def digest(data):
 def obstacle_to(path, build):
     """Return what keeps a path in build/ from being a file: a link on the way, a folder or a device; or None."""
     steps = [step for step in (path, *path.parents) if step.is_relative_to(build)]
-    links = [step for step in steps if step.is_symlink()]
-    return links[0] if links else path if path.exists() and not path.is_file() else None
+    for step in steps:
+        if step.is_symlink():
+            return step
+    return path if path.exists() and not path.is_file() else None
 
 
 def sums_in(file):
-    """Return {(target, sum)} as a file in sha256sum's format has them; lines that are damaged do not count."""
+    """Return {(target, sum)} as a file in sha256sum's format has them; lines that are damaged do not count.
+
+    A journal may have two sums of one target: that of an interrupted tangle, and that of the one after it.
+    """
     lines = (read(file) or b"").decode("utf-8", "replace").splitlines()
     matches = [match for line in lines if (match := re.fullmatch(r"([0-9a-f]{64})  (.+)", line))]
     return {(match[2], match[1]) for match in matches if is_target(match[2])}
@@ -495,7 +525,7 @@ def check_programs(essay):
     """Show where build/ is not what an essay says; return the exit status."""
     build = essay.parent / "build"
     with locked(essay.parent):
-        changes = difference(tangle(decode(essay.read_bytes())), build)
+        changes = changes_in(build, tangle(decode(essay.read_bytes())))
     for change in changes:
         show(change, build)
     return 1 if changes else 0
@@ -514,14 +544,14 @@ def bring_up_to_date(essay, force=False):
     """Do the work of write_programs, under a lock."""
     build = essay.parent / "build"
     programs = tangle(decode(essay.read_bytes()))
-    changes = difference(programs, build)
+    changes = changes_in(build, programs)
     remove_leftovers(essay, programs)
     edited = [change for change in changes if change.state != STALE and not force]
     for change in edited:
         show(change, build)
     if edited:
         return 1
-    move(changes, build)
+    make(changes, build)
     for path, _, new, _ in changes:
         if path != build / SUMS:
             print(f"{path}:", "removed" if new is None else "{} lines".format(new.count(b"\n")))
@@ -531,7 +561,7 @@ def bring_up_to_date(essay, force=False):
 def remove_leftovers(essay, programs):
     """Remove the temporary files of killed processes, from all folders where an essay's tangles may have put some."""
     build = essay.parent / "build"
-    targets = {*programs, *dict(sums_in(build / SUMS)), *dict(sums_in(build / JOURNAL))}
+    targets = {*programs, *(target for target, _ in sums_in(build / SUMS) | sums_in(build / JOURNAL))}
     paths = {build / target for target in targets if not obstacle_to(build / target, build)}
     folders = {folder for path in paths for folder in path.parents if folder.is_relative_to(build)}
     for folder in {essay.parent, essay.resolve().parent, *folders}:
@@ -554,13 +584,14 @@ def is_running(process):
     return True
 
 
-def move(changes, build):
+def make(changes, build):
     """Make the Changes of build/; until all are made, a journal has the sums that are on the way as well."""
     journal = build / JOURNAL
     before = read(journal)
+    new_sums = b"".join(change.new for change in changes if change.path == build / SUMS)
     try:
         if changes:
-            put(journal, (before or b"") + b"".join(new for path, _, new, _ in changes if path == build / SUMS))
+            put(journal, (before or b"") + new_sums)
             write(changes)
     except BaseException:
         if before is None and all(read(change.path) == change.old for change in changes):  # all was taken back
@@ -573,14 +604,21 @@ def move(changes, build):
 # Editing: programs that run with the essay's lines, places in both directions, edits carried back
 
 
+COMPARED = 1_000_000  # pairs of lines that difflib may have to compare: a second or so
+
+
 def load(program, essay, file, name):
-    """Return a new module made from a program, all positions in its code moved to the essay: tracebacks show that."""
+    """Run a program as a new module of that name, and return it; tracebacks show lines of the essay.
+
+    For that, all positions in its code are moved to the essay: from its line there to its line here.
+    """
     tree = ast.parse(render(program))
     for node in ast.walk(tree):
         if hasattr(node, "lineno"):
             first, last = program[node.lineno - 1], program[node.end_lineno - 1]
             if last.origin - first.origin != node.end_lineno - node.lineno:  # it goes on in another chunk
-                last, node.end_col_offset = first, len(first.text.encode())
+                last = first
+                node.end_col_offset = len(first.text.encode())
             node.lineno, node.end_lineno = first.origin, last.origin
             node.col_offset = max(0, node.col_offset - len(first.indent.encode()))
             node.end_col_offset = max(0, node.end_col_offset - len(last.indent.encode()))
@@ -590,39 +628,48 @@ def load(program, essay, file, name):
     return module
 
 
-def run(essay, target, arguments):
+def run(program, essay, target, arguments):
     """Run a program of an essay as the main program, with the command-line arguments that it is to see."""
     file, before = essay.absolute().parent / "build" / target, sys.argv
-    program = tangle(decode(essay.read_bytes()))[target]
     sys.argv = [str(file), *arguments]
     sys.path.insert(0, str(file.parent))
     try:
         load(program, essay, file, "__main__")
-    finally:
-        sys.argv = before  # pdb may start us again
+    finally:  # pdb may start us again
+        sys.argv = before
+        sys.path.remove(str(file.parent))
 
 
 def where(text, essay, programs):
-    """Return a text with each FILE:LINE of a program as that of the essay, and of the essay as all of programs."""
+    """Return a text in which each place in a program is replaced by that in the essay, and the other way round.
 
-    def other(match):
-        file, sign, row, column = match[1], match[2], int(match[3]), match[4]
-        if file == essay.name:
-            found = [f"{build / target}:{n}" for target in programs for n in lines_of.get((target, row), [])]
-        else:
-            lines = programs[file][max(0, row - 1) : row]
-            column = f":{max(1, int(column) - len(lines[0].indent))}" if column and lines else ""
-            found = [f"{essay}{sign}{line.origin}{column}" for line in lines]
-        return "\n".join(found) or match[0]
-
-    build, lines_of = essay.parent / "build", {}
+    A place is FILE:LINE, FILE:LINE:COLUMN or, as in tracebacks, FILE", line LINE. What the essay has on one line may
+    stand in several programs: then a line for each.
+    """
+    build, numbers = essay.parent / "build", {}  # {(target, line of the essay): [lines of the program]}
     for target, program in programs.items():
         for number, line in enumerate(program, 1):
-            lines_of.setdefault((target, line.origin), []).append(number)
-    paths = [form(path) for path in (build, essay.parent) for form in (os.path.abspath, os.path.relpath, str)]
-    folders = "|".join(re.escape(f"{path}{os.sep}") for path in paths)
-    files = "|".join(map(re.escape, sorted([*programs, essay.name], reverse=True)))
-    return re.sub(rf'(?<![\w./-])(?:\./)?(?:{folders})?({files})(:|", line )(\d{{1,9}})(?::(\d{{1,9}}))?', other, text)
+            numbers.setdefault((target, line.origin), []).append(number)
+    forms = [form(path) for path in (build, essay.parent) for form in (os.path.abspath, os.path.relpath, str)]
+    folders = "|".join(re.escape(f"{form}{os.sep}") for form in forms)
+    files = "|".join(
+        map(re.escape, sorted([*programs, essay.name], reverse=True))
+    )  # the longer of two before the other
+    path = rf"(?<![\w./-])(?:\./)?(?:{folders})?(?P<file>{files})"
+    place = path + r'(?P<sign>:|", line )(?P<line>\d{1,9})(?::(?P<column>\d{1,9}))?'
+
+    def elsewhere(match):
+        """Return the same place in the other file, or in all other files."""
+        file, sign, number, column = match["file"], match["sign"], int(match["line"]), match["column"]
+        if file == essay.name:
+            found = [f"{build / target}{sign}{n}" for target in programs for n in numbers.get((target, number), [])]
+            return "\n".join(found) or match[0]
+        if not 0 < number <= len(programs[file]):
+            return match[0]
+        line = programs[file][number - 1]
+        return f"{essay}{sign}{line.origin}" + (f":{max(1, int(column) - len(line.indent))}" if column else "")
+
+    return re.sub(place, elsewhere, text)
 
 
 def stitch_programs(essay):
@@ -631,15 +678,15 @@ def stitch_programs(essay):
     with locked(essay.parent):
         data = essay.read_bytes()
         programs = tangle(decode(data))
-        edited = [change for change in difference(programs, build) if change.state != STALE]
+        edited = [change for change in changes_in(build, programs) if change.state != STALE]
         for change in edited:
             show(change, build)
         if DIVERGED in {change.state for change in edited}:
             return 1
         if edited:
-            new = {change.path.relative_to(build).as_posix(): unix(change.old) for change in edited}
-            write([Change(essay.resolve(), data, stitch(data, programs, new))])
-            print(f"{essay}: takes over the edits of {', '.join(new)}")
+            versions = {change.path.relative_to(build).as_posix(): unix(change.old) for change in edited}
+            write([Change(essay.resolve(), data, stitch(data, programs, versions))])
+            print(f"{essay}: takes over the edits of {', '.join(versions)}")
         return bring_up_to_date(essay)
 
 
@@ -648,10 +695,11 @@ def stitch(data, programs, edited):
     errors, changes = [], {}
     for target, new in edited.items():
         for start, end, lines in edits(programs[target], new.decode("utf-8", "replace").split("\n")[:-1], errors):
-            changes[start, end] = lines
+            changes[start, end] = lines  # two programs may differ here: then one of them comes out wrong below
     if errors:
         raise TangleError(errors)
-    stitched, first = replace_lines(data, changes), min(changes, default=(1,))[0]
+    first = min([start for start, _ in changes], default=1)
+    stitched = replace_lines(data, changes)
     try:
         made = {target: render(program).encode() for target, program in tangle(decode(stitched)).items()}
     except TangleError as error:
@@ -679,51 +727,57 @@ def replace_lines(data, changes):
 def edits(program, new, errors):
     """Yield (start, end, lines) of the essay, for a program to become `new`; append to `errors` what is not certain."""
     old = render(program).split("\n")[:-1]
+    program = program[: len(old)]  # without blank lines at the end, which are not written
     for i, j, k, m in differences(old, new):
         if i == j:  # lines are put in: what they go with is replaced by itself and them
-            above, below = neighbours(program[: len(old)], i, new[k:m])
-            i, k = (i - 1, k - 1) if above else (i, k)
-            j, m = (j + 1, m + 1) if below else (j, m)
-        block = program[i:j] or program[max(0, i - 1) : i + 1] or [Line("", 1, "")]
-        start, indent = block[0].origin, block[0].indent
-        if [line.origin for line in program[i:j]] != [*range(start, start + len(block))]:
-            errors.append((start, f"an edit from here to line {block[-1].origin}, where chunks meet: make it here"))
-        else:
+            with_above, with_below = sides(program, i, new[k:m])
+            i, k = (i - 1, k - 1) if with_above else (i, k)
+            j, m = (j + 1, m + 1) if with_below else (j, m)
+        replaced = program[i:j]
+        start = replaced[0].origin if replaced else 0
+        if replaced and [line.origin for line in replaced] == [*range(start, start + len(replaced))]:
+            indent = replaced[0].indent
             yield start, start + j - i, [line.removeprefix(indent) if line.strip() else line for line in new[k:m]]
+        else:  # it belongs to nothing, or to several chunks
+            around = [line.origin for line in replaced or program[max(0, i - 1) : i + 1]] or [1]
+            message = f"an edit from here to line {around[-1]}, where chunks meet: make it here"
+            errors.append((around[0], message))
 
 
-def neighbours(program, i, added):
-    """Return whether lines that are put in before line `i` of a program go with the line above, and with that below.
+def sides(program, i, added):
+    """Return whether lines that are put in before line `i` (from 0) go with the line above them, and with that below.
 
-    Inside of a chunk it is the one above. Where chunks meet it is the one they touch that is text, or blank, as they
-    are; both or none is in doubt.
+    Inside of a chunk they go with the one above. Where chunks meet, text goes with text and blank lines with blank
+    ones; with both or none is a case of doubt.
     """
     if i == 0 or i >= len(program):
         return i > 0, i < len(program)
-    if program[i - 1].origin + 1 == program[i].origin:
+    above, below = program[i - 1], program[i]
+    if above.origin + 1 == below.origin:
         return True, False
-    blank = [not text.strip() for text in (program[i - 1].text, added[0], added[-1], program[i].text)]
-    return blank[0] == blank[1], blank[2] == blank[3]
+    begins_alike = bool(above.text.strip()) == bool(added[0].strip())
+    ends_alike = bool(below.text.strip()) == bool(added[-1].strip())
+    return begins_alike, ends_alike
 
 
-def differences(old, new, i=0, k=0, rounds=300):
+def differences(old, new, i=0, k=0, depth=300):
     """Yield (start, end, start in new, end in new) where two lists of lines differ; `i` and `k` are added to them.
 
     Lines that stand in both exactly once hold the two together (as in Bram Cohen's patience diff). Between them there
-    may be others, unique only there: they are looked for in so many rounds. What is left is compared by difflib, whose
-    time grows with the square of it, and is replaced as a whole where it is long.
+    may be others, unique only there, and so on, as deep as `depth`. What is left is compared by difflib, whose time
+    grows with the square of it; where it is long it is one difference.
     """
     shorter = min(len(old), len(new))
     same = next((n for n in range(shorter) if old[n] != new[n]), shorter)
     old, new, i, k, shorter = old[same:], new[same:], i + same, k + same, shorter - same
     same = next((n for n in range(shorter) if old[-1 - n] != new[-1 - n]), shorter)
     old, new = old[: len(old) - same], new[: len(new) - same]
-    anchors = common_lines(old, new) if rounds else []
+    anchors = common_lines(old, new) if depth else []
     if anchors:
         for (a, b), (c, d) in itertools.pairwise([(-1, -1), *anchors, (len(old), len(new))]):
-            yield from differences(old[a + 1 : c], new[b + 1 : d], i + a + 1, k + b + 1, rounds - 1)
-    elif old and new and len(old) * len(new) < 1_000_000:
-        for tag, a, b, c, d in difflib.SequenceMatcher(None, old, new, False).get_opcodes():
+            yield from differences(old[a + 1 : c], new[b + 1 : d], i + a + 1, k + b + 1, depth - 1)
+    elif old and new and len(old) * len(new) < COMPARED:
+        for tag, a, b, c, d in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
             if tag != "equal":
                 yield i + a, i + b, k + c, k + d
     elif old or new:
@@ -737,16 +791,17 @@ def common_lines(old, new):
     """
     count, other = collections.Counter(old), collections.Counter(new)
     place = {line: number for number, line in enumerate(new)}
-    ends, chains = [], []  # of each length the smallest place in new where a chain ends, and the chain itself
+    ends, chains = [], []  # for each length the smallest place in new where a chain of it ends, and that chain
     for a, line in enumerate(old):
         if count[line] == 1 == other[line]:
-            length = bisect.bisect_left(ends, place[line])
+            length = bisect.bisect_left(ends, place[line])  # of the longest chain that this line can go on with
             chain = ((a, place[line]), chains[length - 1] if length else None)
-            ends[length : length + 1], chains[length : length + 1] = [place[line]], [chain]
+            ends[length : length + 1] = [place[line]]  # replaces one, or is put at the end
+            chains[length : length + 1] = [chain]
     found, chain = [], chains[-1] if chains else None
-    while chain:
-        pair, chain = chain
-        found.append(pair)
+    while chain:  # (the last pair, the chain before it)
+        found.append(chain[0])
+        chain = chain[1]
     return found[::-1]
 
 
@@ -770,21 +825,22 @@ def main():
             return print_places(essay, options.where)
         if not options.run:
             return write_programs(essay, options.force)
-        programs = tangle(decode(essay.read_bytes()))
+        programs = tangle(decode(essay.read_bytes()))  # for --run
     except (KeyboardInterrupt, BrokenPipeError):
-        os._exit(130)
+        os._exit(130)  # at once: the usual end would try to print what nobody reads
     except TangleError as error:
         print(*(f"{essay}:{line}: {message}" for line, message in error.errors), sep="\n", file=sys.stderr)
         return 1
-    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: links in a circle; ValueError: no such name
+    except (OSError, RuntimeError, ValueError) as error:  # of links in a circle, and of names that no system takes
         reason = f"{error.filename}: {error.strerror}" if getattr(error, "filename", None) else error
         print(f"tangle.py: {reason}", file=sys.stderr)
         return 1
-    if options.run[0] not in programs:
+    target, *arguments = options.run
+    if target not in programs:
         print(f"tangle.py: --run takes a program of {essay}: {', '.join(programs)}", file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    run(essay, options.run[0], options.run[1:])  # what it raises is its own affair
+    run(programs[target], essay, target, arguments)  # what it raises is its own affair
     return 0
 
 

@@ -331,7 +331,7 @@ def test_a_chunk_used_twice_is_edited_everywhere_alike_or_not_at_all(folder):
     assert "b: 2 lines" in done.stdout
 
 
-@pytest.mark.parametrize("during", ["tangle", "difference", "stitch", "replace_lines", "show", "stage"])
+@pytest.mark.parametrize("during", ["tangle", "changes_in", "stitch", "replace_lines", "show", "stage"])
 def test_a_save_of_the_essay_while_it_is_stitched_is_not_overwritten(folder, during, monkeypatch):
     call(folder)
     essay, program = folder / "essay.md", folder / "build" / "small.py"

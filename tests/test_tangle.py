@@ -1080,7 +1080,7 @@ def test_files_that_threads_write_at_the_same_time(tmp_path):
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("step", ["decode", "difference"])
+@pytest.mark.parametrize("step", ["decode", "changes_in"])
 def test_a_tangle_is_alone_from_its_first_look(folder, monkeypatch, mode, step):
     """Else it might see half of what another one does, and take it for an edit by hand."""
     fcntl = pytest.importorskip("fcntl", reason="this system has no such locks")
