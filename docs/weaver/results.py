@@ -18,6 +18,7 @@ when it ran.
 """
 
 import ast
+import functools
 import hashlib
 import inspect
 import json
@@ -36,8 +37,8 @@ LIBRARIES = ("Pweave", "ipykernel", "ipython", "matplotlib", "matplotlib-inline"
 OPTIONS = ("name", "alt", "caption", "keep", "data")  # of the fence of a demonstration
 # Code that says one of these may find any name of a program, or the line on which something stands.
 REFLECTION = {"globals", "locals", "vars", "dir", "getattr", "setattr", "delattr", "hasattr", "attrgetter", "modules",
-              "methodcaller", "gc", "importlib", "pickle", "eval", "exec", "__dict__", "__globals__", "__builtins__",
-              "__import__", "__subclasses__", "__spec__", "__loader__"}  # fmt: skip
+              "methodcaller", "*", "gc", "importlib", "pickle", "eval", "exec", "__dict__", "__globals__",
+              "__builtins__", "__import__", "__subclasses__", "__spec__", "__loader__"}  # fmt: skip
 POSITIONS = {"inspect", "traceback", "warnings", "logging", "tangle", "get_ipython", "lineno", "f_lineno", "tb_lineno",
              "co_firstlineno", "co_lines", "co_positions", "threading", "_getframe"}  # fmt: skip
 
@@ -235,7 +236,7 @@ def imported(essay, session):
         program = programs[todo.pop(0)]
         if program not in found:
             found.append(program)
-            todo += [name for name in programs if name in imports_in(program.tree)]
+            todo += [name for name in programs if name in program_imports(program)]
     return found
 
 
@@ -244,12 +245,21 @@ def imports_of_all(session):
     return session.imports.union(*(imports_of_all(source) for source in session.sources.values()))
 
 
-def imports_in(tree):
-    """Return the names of the modules that some code imports."""
+def program_imports(program):
+    """Return the names of the modules that a program imports."""
+    return imports_in(program.tree, module_of(program).rpartition(".")[0])
+
+
+def imports_in(tree, package=""):
+    """Return the names of the modules that some code in a package imports."""
     nodes = [*ast.walk(tree)]
     found = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
-    return found | {f"{node.module}{suffix}" for node in nodes if isinstance(node, ast.ImportFrom)
-                    for suffix in ["", *(f".{alias.name}" for alias in node.names)]}  # fmt: skip
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom):
+            parts = package.split(".")[: 1 - node.level or None] if node.level else []
+            module = ".".join([*parts, *filter(None, [node.module])])
+            found |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
+    return found
 
 
 class Parts:
@@ -343,9 +353,14 @@ def reached(program, session):
 def versions_of(modules):
     """Return the versions of Python, the weaver's libraries, and those that some modules belong to."""
     foreign = {name.partition(".")[0] for name in modules} - sys.stdlib_module_names
-    belong = packages_distributions() if foreign else {}
-    libraries = {*LIBRARIES}.union(*(belong.get(name, []) for name in foreign))
+    libraries = {*LIBRARIES}.union(*(distributions().get(name, []) for name in foreign))
     return [sys.version, platform.machine(), *(f"{library} {version(library)}" for library in sorted(libraries))]
+
+
+@functools.cache
+def distributions():
+    """Return {module: [library, …]} of all that is installed; this takes a while."""
+    return packages_distributions()
 
 
 def set_keys(essay, sessions, root, environment):
@@ -353,12 +368,14 @@ def set_keys(essay, sessions, root, environment):
     sums = data_of(essay, sessions, root)
     for session in sessions:
         programs = imported(essay, session)
-        modules = session.imports.union(*(imports_in(program.tree) for program in programs))
+        own = {module_of(program).partition(".")[0] for program in programs}
+        modules = session.imports.union(*map(program_imports, programs))
+        foreign = [name for name in modules if name.partition(".")[0] not in own]
         places = bool(session.mentions & POSITIONS)  # where it stands may be seen in what it prints
-        material = [environment, *versions_of(modules - {*map(module_of, programs)})]
+        material = [environment, *versions_of(foreign)]
         material += [f"{item.code}\0{item.names('keep')}\0{item.line if places else ''}" for item in session.items]
         for program in programs:
-            inner = any(module_of(program) in imports_in(other.tree) for other in programs)
+            inner = any(module_of(program) in program_imports(other) for other in programs)
             material.append(f"{program.target}\0{program.text if inner else reached(program, session)}")
         material += [f"{name}\0{source.key}" for name, source in sorted(session.sources.items())]
         material += [f"{name}\0{sums[name]}" for name in session.data]
