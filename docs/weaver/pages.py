@@ -176,12 +176,14 @@ def files(essay, found, unfolded, docs, data):
 def write(folder, wanted):
     """Write files into a folder, where they change; remove those that an earlier weave wrote and this one did not.
 
-    What somebody else has put there stays, unless it stands where a page belongs.
+    What somebody else has put there stays, unless it stands where a page belongs. Raises OSError for a link, or for a
+    folder where a file belongs.
     """
-    refuse_links(folder, wanted)
     for path in sorted(listed(folder) - wanted.keys()):
         remove(folder, path)
-    refuse_folders(folder, wanted)
+    for path in wanted:
+        if obstacle := tangle.obstacle_to(folder / path, folder.parent):
+            raise OSError(f"{folder / path} is not written through a link, or in place of a folder: remove {obstacle}")
     tangle.put(folder / LISTED, json.dumps(sorted(wanted)).encode())
     for path, data in wanted.items():
         if tangle.read(folder / path) != data:
@@ -201,26 +203,8 @@ def listed(folder):
 def remove(folder, path):
     """Remove a file of an earlier weave, and the folders that are empty without it; nothing through a link."""
     file = folder / path
-    if file.is_file() and not tangle.link_on(file, folder):
+    if file.is_file() and not tangle.obstacle_to(file, folder.parent):
         file.unlink()
         with contextlib.suppress(OSError):  # it is not empty
             for parent in file.parents[: path.count("/")]:
                 parent.rmdir()
-
-
-def refuse_links(folder, wanted):
-    """Raise OSError where the folder, or something in it that is written to, is a link to elsewhere."""
-    files = {folder / name for name in wanted}
-    for path in files.union(*(file.parents for file in files)):
-        if path.is_relative_to(folder.parent) and path.is_symlink():
-            raise OSError(f"{path} is a link: remove it, and the weave makes a folder or file of its own")
-
-
-def refuse_folders(folder, wanted):
-    """Raise OSError where a file is to be written and a folder stands, or the other way round."""
-    for file in {folder / name for name in wanted}:
-        if file.is_dir():
-            raise OSError(f"{file} is a folder where a file belongs: remove it")
-        for parent in file.parents:
-            if parent.is_relative_to(folder) and parent.exists() and not parent.is_dir():
-                raise OSError(f"{parent} is a file where a folder belongs: remove it")

@@ -39,7 +39,9 @@ def write_settings(build, found):
 
 
 def build_site(build, folder):
-    """Let mkdocs build the site into a folder; raise SiteError with its complaints."""
+    """Let mkdocs build the site into a folder, which it empties before; raise SiteError with its complaints."""
+    if folder.is_symlink():
+        raise OSError(f"{folder} is a link, and what it leads to would be removed: remove the link")
     from mkdocs.commands.build import build as build_all
     from mkdocs.config import load_config
 

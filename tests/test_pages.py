@@ -1,0 +1,620 @@
+"""All pages of the site: their Markdown, the files in build/pages, the settings, and what mkdocs makes of them."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from html import unescape
+from html.parser import HTMLParser
+from urllib.parse import unquote, urljoin, urlparse
+
+import pytest
+from essays import SMALL, project, weave, with_prose
+from programs import BUILD, ESSAY
+from weaver import pages
+from weaver.essay import Essay
+from weaver.results import Result
+from weaver.site import SiteError, build_site, write_settings
+from weaver.weave import Weave
+
+pytest.importorskip("mkdocs", reason="mkdocs is not installed")
+
+SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"><g id="a"/></svg>'
+
+
+def woven(root, text=SMALL, printed="8\n"):
+    """Weave the pages of a project; each demonstration prints the same, and draws if it has an alternative text."""
+    (root / "microgpt.md").write_text(text, encoding="utf-8")
+    woven = Weave(root)
+    for session in woven.outcome.sessions:
+        woven.outcome.results[session] = [
+            Result(printed, [SVG] if item.names("alt") else []) if item.fence else Result("8\n", [])
+            for item in session.items
+        ]
+    woven.write_pages()
+    return woven
+
+
+def listed(root):
+    """Return the paths of all files in build/pages."""
+    folder = root / "build" / "pages"
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+# What is written
+
+
+def test_every_page_has_its_file(tmp_path):
+    woven(project(tmp_path))
+    assert [path for path in listed(tmp_path) if not path.startswith("assets/")] == [
+        ".pages.json",
+        "everything/index.md",
+        "files/small.py",
+        "index.md",
+        "indexes/index.md",
+        "programs/small-py/index.md",
+        "tools/index.md",
+        "two/index.md",
+    ]
+
+
+def test_a_heading_of_the_first_level_is_a_page_in_the_navigation(tmp_path):
+    nav = nav_of(woven(project(tmp_path), SMALL + "\n# A *pause* & <b>5<!-- = 8 --></b> `x`\n\n# 日本\n"))
+    assert nav[:4] == [
+        {"One": "index.md"},
+        {"Two": "two/index.md"},
+        {"A pause &amp; 5 x": "a-pause-b-5-8-b-x/index.md"},
+        {"日本": "日本/index.md"},
+    ]
+    assert nav[4] == {"Programs": [{"small.py": "programs/small-py/index.md"}]}
+    assert [*nav[5]["Reference"][-1]] == ["Everything on one page"]
+
+
+def nav_of(woven):
+    """Return the navigation as the settings have it."""
+    settings = (woven.build / "mkdocs.yml").read_text(encoding="utf-8")
+    return json.loads(re.search("^nav: (.*)$", settings, re.M)[1])
+
+
+@pytest.mark.parametrize(
+    "title", ['"', "'", ": x", "# y", "- z", "{a: b}", "\\", "😀", "null", "\x85x", "!!python/object:x"]
+)
+def test_settings_can_be_read_whatever_a_title_is(tmp_path, title):
+    from mkdocs.config import load_config
+
+    (tmp_path / "mkdocs.yml").write_text("site_name: x\n")
+    (tmp_path / "build").mkdir()
+    sheet = pages.Sheet(pages.title_of(f"A {title} &lt;"), "", "Essay", "")
+    write_settings(tmp_path / "build", [sheet])
+    (tmp_path / "build" / "pages").mkdir()
+    ((found, path),) = load_config(str(tmp_path / "build" / "mkdocs.yml")).nav[0].items()
+    assert (unescape(found), path) == (f"A {title} <".replace("\x85", ""), "index.md")
+
+
+def test_everything_is_one_level_deeper_and_leads_to_itself(tmp_path):
+    woven(project(tmp_path))
+    text = (tmp_path / "build" / "pages" / "everything" / "index.md").read_text(encoding="utf-8")
+    assert re.findall(r"^#+ .* \{ #.* \}$", text, re.M) == [
+        "## One { #one }",
+        "## Two { #two }",
+        "### Deeper { #deeper }",
+    ]
+    assert re.findall("<h([0-9])", text) == ["3", "4", "4", "4"]
+    assert 'class="chunk-link" href="#chunk-a-part"' in text
+    assert 'href="../programs/small-py/#L1"' in text
+    assert "exclude: true" in text
+
+
+def test_markdown_finds_nothing_to_read_in_html():
+    text = "`~\n```\n~~~\n\tx\n  \n   \n\n    y"
+    block = pages.raw(text)
+    assert not re.search("[`~\t]", block)
+    assert unescape(block).removeprefix("<div>\n").removesuffix("\n</div>") == text
+
+
+def test_a_figure_needs_an_alternative_text_and_has_to_be_one():
+    essay = Essay(SMALL)
+    for alt in ("", "  "):
+        text = SMALL.replace('name="twice"', f'name="twice", alt="{alt}"')
+        ((line, message),) = pages.check(Essay(text), {"twice": Result("", [SVG])})
+        assert (line, "alternative text" in message) == (31, True)
+    ((line, message),) = pages.check(
+        Essay(SMALL.replace('"twice"', '"twice", alt="x"')), {"twice": Result("", ["<svg>"])}
+    )
+    assert (line, message) == (31, "the figure of twice is not well-formed SVG")
+    assert pages.check(essay, {"twice": Result("", [])}) == pages.check(essay, {}) == []
+
+
+# Nothing foreign is touched
+
+
+def test_what_is_not_woven_any_more_is_removed_and_what_others_wrote_stays(tmp_path):
+    root = project(tmp_path)
+    woven(root, SMALL + "\n# Three\n\n``` c {file=deep/x.c}\nint x;\n```\n")
+    foreign = root / "build" / "pages" / "two" / "mine.txt"
+    foreign.write_text("mine")
+    before = listed(root)
+    woven(root)
+    gone = {*before} - {*listed(root)}
+    assert gone == {"three/index.md", "files/deep/x.c", "programs/deep-x-c/index.md"}
+    assert not (root / "build" / "pages" / "three").exists()
+    woven(root, SMALL.replace("# Two", "# Zwei"))
+    assert foreign.read_text() == "mine"
+    woven(root, SMALL + "\n``` c {file=deep}\nint x;\n```\n")  # a file where a folder was
+
+
+def test_only_what_changes_is_written(tmp_path):
+    root = project(tmp_path)
+    woven(root)
+    before = {path: (root / "build" / "pages" / path).stat().st_mtime_ns for path in listed(root)}
+    woven(root, SMALL.replace("The whole", "All of it"))
+    after = {path: (root / "build" / "pages" / path).stat().st_mtime_ns for path in listed(root)}
+    assert {path for path in before if before[path] != after[path]} == {
+        ".pages.json",
+        "index.md",
+        "everything/index.md",
+    }
+
+
+@pytest.mark.parametrize("place", ["build", "build/pages", "build/pages/two", "build/pages/two/index.md"])
+def test_nothing_is_written_or_removed_through_a_link(tmp_path, place):
+    root, elsewhere = project(tmp_path / "project"), tmp_path / "elsewhere"
+    woven(root)
+    path = root / place
+    path.rename(elsewhere)
+    path.symlink_to(elsewhere)
+    before = {file: file.read_bytes() for file in [elsewhere, *elsewhere.rglob("*")] if file.is_file()}
+    with pytest.raises(OSError, match="through a link"):
+        woven(root, SMALL.replace("# Two", "# Zwei").replace("The whole", "All") if "two" not in place else SMALL)
+    assert {file: file.read_bytes() for file in [elsewhere, *elsewhere.rglob("*")] if file.is_file()} == before
+
+
+def test_nothing_is_removed_through_a_link(tmp_path):
+    root, elsewhere = project(tmp_path / "project"), tmp_path / "elsewhere"
+    woven(root)
+    (root / "build" / "pages" / "two").rename(elsewhere)
+    (root / "build" / "pages" / "two").symlink_to(elsewhere)
+    woven(root, SMALL.replace("# Two", "# Zwei"))
+    assert (elsewhere / "index.md").is_file()
+
+
+DAMAGED = [
+    '["../x", "/x", "a/../../x", "..\\\\x", "", ".", "C:/x"]',
+    "{}",
+    "[1, null, [2]]",
+    "[",
+    '"../x"',
+    "[" * 9999,
+    "3",
+    "\x00",
+    '["a\\u0000b"]',
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGED)
+def test_a_damaged_list_of_pages_removes_nothing(tmp_path, damage):
+    root = project(tmp_path / "project")
+    for path in (tmp_path / "x", root / "build" / "x"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("mine")
+    woven(root)
+    (root / "build" / "pages" / ".pages.json").write_text(damage)
+    woven(root, SMALL.replace("# Two", "# Zwei"))
+    assert (tmp_path / "x").read_text() == (root / "build" / "x").read_text() == "mine"
+    assert pages.listed(root / "build" / "pages") == {*listed(root)} - {".pages.json", "two/index.md"}
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("index.md", "folder"),
+        ("two", "file"),
+        ("assets", "file"),
+        ("../pages", "file"),
+        ("../mkdocs.yml", "folder"),
+        (".pages.json", "folder"),
+    ],
+)
+def test_what_is_in_the_way_is_told(tmp_path, path, kind):
+    root = project(tmp_path)
+    place = root / "build" / "pages" / path
+    (root / "build" / "pages").mkdir(parents=True)
+    if path == "../pages":
+        (root / "build" / "pages").rmdir()
+        place = root / "build" / "pages"
+    place.mkdir() if kind == "folder" else place.write_text("")
+    done = weave(root, "--pages") if path == ".pages.json" else None
+    if done:
+        assert (done.returncode, done.stderr.count("\n")) == (1, 2)
+        assert "Traceback" not in done.stderr
+    else:
+        with pytest.raises(OSError):
+            woven(root)
+
+
+def test_what_editors_leave_is_not_published(tmp_path):
+    root = project(tmp_path)
+    for name in (
+        ".#weave.css",
+        ".weave.css.swp",
+        "weave.css~",
+        "#weave.css#",
+        ".DS_Store",
+        "weave.css.bak",
+        "Thumbs.db",
+        "4913",
+    ):
+        (root / "docs" / "assets" / name).write_bytes(b"\xff")
+    (root / "docs" / "assets" / "folder").mkdir()
+    (root / "docs" / "assets" / "image.png").write_bytes(b"\x89PNG\xff")
+    (root / "docs" / "assets" / "loose.css").symlink_to("/nowhere")
+    woven(root)
+    found = {path.removeprefix("assets/") for path in listed(root) if path.startswith("assets/")}
+    assert found == {"chunks.json", "weave.css", "weave.js", "image.png"}
+    assert (root / "build" / "pages" / "assets" / "image.png").read_bytes() == b"\x89PNG\xff"
+
+
+def test_data_is_offered_with_the_program(tmp_path):
+    root = project(tmp_path)
+    woven(root, SMALL.replace('name="twice"', 'name="twice", data="docs/names.txt"'))
+    assert (root / "build" / "pages" / "files" / "names.txt").read_bytes() == (root / "docs" / "names.txt").read_bytes()
+    listing = (root / "build" / "pages" / "programs" / "small-py" / "index.md").read_text(encoding="utf-8")
+    assert 'href="../../files/names.txt" download' in listing
+    assert 'href="../../files/small.py" download' in listing
+
+
+# The site, built from an essay in which everything is odd
+
+ODD = r'''# A < B & "C" `d_e_f` *g*
+
+Prose ⟨a⟩, `f`, 8<!-- = 8 -->. [there](#日本語), [here](#a-b-2), [a heading](#a-b-c-d-e-f-g).
+
+``` python {file=a&b<c>`d.py needs=x}
+<<a>>
+<<other->>
+<<other>>
+<<other-2>>
+<<other-code>>
+```
+
+````text
+# not a heading
+```python name="x"
+⟨nobody⟩ 5<!-- = 6 -->
+```
+````
+
+``` python {#a}
+def f():
+    r"""~~~
+~~~
+    ````
+[tab]`x` <!-- c --> </div> </pre> &amp; {{ x }} {% y %} \x
+  [blank]
+# at the left { #z }
+wzxhzdk:0 klzzwxh:0001 {fence:3} [a](b)
+    """
+```
+
+``` python {#other}
+x = f()
+```
+
+``` python {#other}
+y = x
+```
+
+``` python {#other-}
+z = 1
+```
+
+``` python {#other-2}
+z = 2
+```
+
+``` python {#other-code}
+z = 3
+```
+
+```python name="fig", alt="a < b & 'c' `d` ⟨e⟩ ~~~", caption="<i>x</i> & `y` ~~~ | ``` [z](q)"
+f()
+```
+
+```python name="text"
+print("<b>")
+```
+
+# A+B
+
+# A-B
+
+## Indexes
+
+# 日本語
+
+# Indexes
+
+# programs
+
+Chunk ⟨other⟩ and ⟨other code⟩.
+
+# files
+
+# 404
+
+# everything
+
+# other
+
+## Chunk other
+
+## Demonstration fig
+
+``` c {file=a.b}
+[tab]int x; // <b> & "q" ```
+```
+
+``` c {file=a-b}
+int y;
+```
+
+``` nonsense {file=x/y%20#z?.nonsense}
+blub
+```
+
+~~~ sh
+# comment ⟨no⟩ `f` 5<!-- = 6 -->
+<b>
+~~~
+
+   ```` sh
+   # comment
+   ````
+
+# Emoji 😀 \*not em\* [link](https://x.y)
+
+- list
+```text
+a | b
+```
+
+<details><summary>More</summary>
+
+```text
+hidden </details>
+```
+
+</details>
+'''.replace("[tab]", "\t").replace("[blank]", " ")
+PRINTED = """<b>x</b> & "q" `t`
+```
+~~~ fence
+    four
+# left { #x }
+
+[a](b) <!-- c -->
+\ttab
+  \x20
+wzxhzdk:0 {fence:3}
+"""
+
+
+class Site(HTMLParser):
+    """A page of the site: its ids, addresses and text."""
+
+    def __init__(self, markup):
+        super().__init__()
+        self.ids, self.addresses, self.text, self.copied, self.hidden = [], [], "", [], 0
+        self.feed(markup)
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        self.ids += [attributes["id"]] if "id" in attributes else []
+        self.addresses += [attributes[name] for name in ("href", "src") if attributes.get(name) and tag != "use"]
+        self.copied += [attributes["data-code"]] if "data-code" in attributes else []
+        self.hidden += tag in ("script", "style")
+
+    def handle_endtag(self, tag):
+        self.hidden -= tag in ("script", "style")
+
+    def handle_data(self, text):
+        self.text += "" if self.hidden else text
+
+
+def read_site(folder):
+    """Return {path: Site} of all pages of a site."""
+    files = {file: file.parent.relative_to(folder).as_posix() for file in folder.rglob("index.html")}
+    return {"" if path == "." else f"{path}/": Site(file.read_text(encoding="utf-8")) for file, path in files.items()}
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory):
+    """Return the folder of the project with the odd essay, its site built."""
+    root = project(tmp_path_factory.mktemp("odd"))
+    woven(root, ODD, PRINTED)
+    build_site(root / "build", root / "build" / "site")
+    return root
+
+
+@pytest.fixture(scope="module")
+def built(odd):
+    return read_site(odd / "build" / "site")
+
+
+def test_every_address_leads_to_the_right_place(odd, built):
+    broken = []
+    for page, here in built.items():
+        for address in here.addresses:
+            target = urlparse(urljoin(f"http://site/{page}", address))
+            path, place = unquote(target.path).lstrip("/"), unquote(target.fragment)
+            file = odd / "build" / "site" / (f"{path}index.html" if path in built else path)
+            if target.netloc == "site" and not (file.is_file() and (not place or place in built[path].ids)):
+                broken.append((page, address))
+    assert broken == []
+    assert len(built) == 18
+
+
+def test_links_in_prose_lead_to_their_headings(odd):
+    page = (odd / "build" / "site" / "index.html").read_text(encoding="utf-8")
+    leads = dict(re.findall('<a href="([^"]*)">(there|here|a heading)</a>', page))
+    assert leads == {"日本語/#日本語": "there", "a-b-2/#a-b-2": "here", "#a-b-c-d-e-f-g": "a heading"}
+    essay = Essay(ODD, pages.RESERVED)
+    assert {heading.text: heading.id for heading in essay.headings}["A-B"] == "a-b-2"
+
+
+def test_ids_are_unique_on_every_page_of_the_odd_essay(built):
+    for page, here in built.items():
+        assert sorted(here.ids) == sorted({*here.ids}), page
+
+
+def test_no_page_shows_a_tag_or_a_mark(built):
+    own = [ODD, PRINTED]
+    for page, here in built.items():
+        assert not re.search("[\ufdd0-\ufdef]|&lt;|&amp;lt;|&#|<a |<span", here.text), page
+        for mark in re.finditer(r"wzxhzdk:\d+|\{fence:\d+\}|klzzwxh:\d+|</\w+>", here.text):
+            assert any(mark[0] in text for text in own), (page, mark)
+
+
+def test_code_and_output_are_shown_as_they_are(odd, built):
+    essay = Essay(ODD, pages.RESERVED)
+    for path in ("", "everything/"):
+        assert PRINTED in built[path].text
+        assert "<i>x</i> & `y` ~~~ | ``` [z](q)" in built[path].text
+    shown = [place for place in essay.places.values() if place.page.path == ""]
+    assert built[""].copied == ["\n".join(place.fence.code) for place in shown]
+    assert built["everything/"].copied == ["\n".join(place.fence.code) for place in essay.places.values()]
+    for target in essay.programs:
+        assert (odd / "build" / "site" / "files" / target).read_text(encoding="utf-8") == essay.programs[target].text
+
+
+def test_nothing_counts_in_verbatim_fences(built):
+    assert "# comment ⟨no⟩ `f` 5<!-- = 6 -->\n<b>\n" in built["other/"].text
+    assert '# not a heading\n```python name="x"\n⟨nobody⟩ 5<!-- = 6 -->\n```\n' in built[""].text
+    assert "hidden </details>\n" in built["everything/"].text
+
+
+def test_titles_are_text_in_the_navigation(odd):
+    page = (odd / "build" / "site" / "404-2" / "index.html").read_text(encoding="utf-8")
+    assert "A &lt; B &amp; &quot;C&quot; d_e_f g" in page
+    assert "Emoji 😀 *not em* link" in page
+    assert "a&amp;b&lt;c&gt;`d.py" in page
+    assert "<c>" not in page
+
+
+def test_zensical_builds_the_same_site(odd, built):
+    zensical = shutil.which("zensical", path=os.path.dirname(sys.executable))  # noqa: PTH120
+    if not zensical:
+        pytest.skip("Zensical is not installed")
+    copy = odd / "zensical"
+    shutil.copytree(odd / "build" / "pages", copy / "build" / "pages")
+    shutil.copy(odd / "build" / "mkdocs.yml", copy / "build")
+    shutil.copy(odd / "mkdocs.yml", copy)
+    command = [zensical, "build", "-f", "build/mkdocs.yml"]
+    done = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    other = read_site(copy / "build" / "site")
+    assert other.keys() == built.keys()
+    for page in built:
+        assert other[page].copied == built[page].copied
+        assert [name for name in built[page].ids if name[:2] != "__"] == [
+            name for name in other[page].ids if name[:2] != "__"
+        ]
+        assert all(line.strip() in other[page].text for line in PRINTED.split("\n") if line in built[page].text)
+
+
+# The command
+
+NEWS = """
+# A new chapter
+
+It has ⟨news⟩, and `news_of`.
+
+``` python {file=new.py}
+<<news>>
+```
+
+``` python {#news}
+k = 3
+
+def news_of(x): return k * x
+```
+"""
+
+
+@pytest.mark.slow
+def test_a_new_page_and_a_new_program_need_no_edit_elsewhere(tmp_path, site):  # the essay has been woven
+    """The essay, and a chapter and a root more; what its demonstrations printed is in the cache."""
+    root = project(tmp_path, ESSAY.read_text(encoding="utf-8") + NEWS)
+    shutil.copytree(BUILD / "cache", root / "build" / "cache")
+    done = weave(root, "--pages")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {"a-new-chapter/index.md", "programs/new-py/index.md", "files/new.py"} <= {*listed(root)}
+    settings = (root / "build" / "mkdocs.yml").read_text(encoding="utf-8")
+    assert '{"A new chapter": "a-new-chapter/index.md"}' in settings
+    assert '{"new.py": "programs/new-py/index.md"}' in settings
+    assert "k = 3" in (root / "build" / "new.py").read_text(encoding="utf-8")
+    assert "news_of" in (root / "build" / "pages" / "indexes" / "index.md").read_text(encoding="utf-8")
+
+
+SLOW = "import time\n\ndef on_pre_build(config):\n    print('building', flush=True)\n    time.sleep(60)\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is sent differently there")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_while_mkdocs_builds(tmp_path, number):
+    root = project(tmp_path, with_prose("Text."))
+    (root / "build").mkdir()
+    (root / "build" / "slow.py").write_text(SLOW)
+    settings = (root / "mkdocs.yml").read_text(encoding="utf-8")
+    (root / "mkdocs.yml").write_text(f"{settings}\nhooks: [slow.py]\n", encoding="utf-8")
+    process = subprocess.Popen(
+        [sys.executable, "docs/weave.py"], cwd=root, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert "building" in [process.stdout.readline().strip() for _ in range(2)]
+    process.send_signal(number)
+    assert process.communicate(timeout=20)[1] == ""
+    assert process.returncode == 130
+
+
+def test_a_site_that_is_a_link_is_not_emptied(tmp_path):
+    root, elsewhere = project(tmp_path / "project"), tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "mine.txt").write_text("mine")
+    woven(root)
+    (root / "build" / "site").symlink_to(elsewhere)
+    with pytest.raises(OSError, match="is a link"):
+        build_site(root / "build", root / "build" / "site")
+    assert (elsewhere / "mine.txt").read_text() == "mine"
+
+
+def test_what_mkdocs_complains_of_is_told(tmp_path):
+    root = project(tmp_path)
+    woven(root)
+    settings = root / "mkdocs.yml"
+    for wrong in ("no such setting: [", "plugins: [nonsense]", "theme: {name: nonsense}"):
+        settings.write_text(f"site_name: x\n{wrong}\n", encoding="utf-8")
+        with pytest.raises(SiteError, match=r"^mkdocs: "):
+            build_site(root / "build", root / "build" / "site")
+
+
+def test_what_is_wrong_is_told_by_the_command_with_its_line(tmp_path):
+    root = project(tmp_path, SMALL.replace("⟨a part⟩", "⟨nothing⟩"))
+    done = weave(root)
+    assert (done.returncode, done.stderr) == (1, "microgpt.md:3: there is no chunk ⟨nothing⟩\n")
+    assert not (root / "build" / "pages").exists()
+    (root / "microgpt.md").write_text("text\n\n" + SMALL, encoding="utf-8")
+    assert weave(root).stderr.startswith("microgpt.md:1: text without a page")
+    (root / "microgpt.md").unlink()
+    done = weave(root)
+    assert (done.returncode, done.stderr) == (1, "microgpt.md: No such file or directory\n")
+
+
+def test_the_command_works_from_any_directory(tmp_path):
+    root = project(tmp_path / "project", SMALL.replace("⟨a part⟩", "⟨nothing⟩"))
+    done = subprocess.run(
+        [sys.executable, root / "docs" / "weave.py"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (1, "microgpt.md:3: there is no chunk ⟨nothing⟩\n")

@@ -1,0 +1,236 @@
+"""HTML for chunks, demonstrations, listings and indexes; nothing of the essay gets into it as HTML."""
+
+import html
+import re
+
+import pytest
+from essays import SMALL, demonstration, with_prose
+from weaver.essay import Essay
+from weaver.render import NOT_YET, Renderer, figure, is_svg
+from weaver.results import Result
+
+pytest.importorskip("pygments", reason="the weaver needs Pygments")
+
+RESULTS = {"twice": Result("8\n", [])}
+PATHS = {"small.py": "programs/small-py/"}
+ODD = "<b>&\"'`~é"
+
+
+def renderer_of(text, results=RESULTS, **options):
+    """Return the renderer of an essay."""
+    essay = Essay(text)
+    return Renderer(essay, results, {target: f"programs/{target}/" for target in essay.programs} | PATHS, **options)
+
+
+@pytest.fixture(scope="module")
+def renderer():
+    return renderer_of(SMALL)
+
+
+def shown(renderer, name):
+    """Return the HTML of the fences of a chunk, a root or a demonstration."""
+    return "\n".join(str(renderer.fence(fence)) for fence in renderer.essay.fences if fence.name == name)
+
+
+def text_of(markup):
+    """Return the text that a reader sees."""
+    return html.unescape(re.sub("<[^>]*>", "", str(markup)))
+
+
+# Chunks
+
+
+def test_parts_of_a_chunk_have_ids_and_arrows_to_each_other(renderer):
+    chunk = shown(renderer, "a-part")
+    assert re.findall(r'<div class="chunk" id="([^"]*)">', chunk) == ["chunk-a-part", "chunk-a-part-2"]
+    assert '#chunk-a-part-2" aria-label="next part of a part"' in chunk
+    assert '#chunk-a-part" aria-label="previous part of a part"' in chunk
+    assert chunk.count("+≡") == 1
+
+
+def test_a_reference_links_to_the_chunk_across_pages(renderer):
+    assert 'href="@/two/#chunk-a-part" data-peek>⟨a part⟩</a>' in shown(renderer, "small.py")
+    assert 'data-chunk="a-part" data-indent="0"' in shown(renderer, "small.py")
+    assert 'used in <a class="chunk-link" href="@/#program-small-py"' in shown(renderer, "a-part")
+
+
+def test_a_chunk_says_where_it_stands_in_the_program(renderer):
+    chunk = shown(renderer, "a-part")
+    assert 'small.py lines <a href="@/programs/small-py/#L1">1–2</a>' in chunk
+    assert 'small.py lines <a href="@/programs/small-py/#L3">3–4</a>' in chunk
+    assert 'small.py line <a href="@/programs/small-py/#L6">6</a>' in shown(renderer, "other")
+
+
+def test_further_programs_fold_into_and_more():
+    more = "".join(f"\n``` python {{file=p{n}.py}}\n<<a-part>>\n```\n" for n in range(5))
+    chunk = shown(renderer_of(SMALL + more), "a-part")
+    assert chunk.count('<summary>and 5 more</summary>p0.py lines <a href="@/programs/p0.py/#L1">1–2</a> · p1.py') == 1
+    assert chunk.count("⟨small.py⟩") == 2
+    assert "⟨p0.py⟩" not in chunk
+
+
+def test_names_of_the_program_are_links_in_code(renderer):
+    chunk = shown(renderer, "a-part")
+    assert chunk.count('<a href="@/two/#chunk-a-part" data-peek><span class="n">double</span></a>') == 1
+    once_more = '<a href="@/two/#chunk-a-part" tabindex="-1" data-peek><span class="n">double</span></a>'
+    assert chunk.count(once_more) == 1  # one stop for Tab is enough
+
+
+@pytest.mark.parametrize(
+    "code", ["print(quadruple(1) < 5)", "x = '<b>&\"`~~~'", "x = '''\n    ```\n~~~\n    \n'''", "if 1:\n\n\tpass"]
+)
+def test_code_is_shown_and_copied_as_it_stands(code):
+    chunk = shown(renderer_of(SMALL.replace("print(quadruple(1) < 5)", code)), "other")
+    (copied,) = re.findall(r'data-code="([^"]*)"', chunk)
+    assert html.unescape(copied) == code
+    assert text_of(re.search(r'(?s)<div class="code">(.*?)</div>', chunk)[1]) == f"{code}\n"
+
+
+def test_lines_know_their_indentation_and_blank_ones_at_the_top_are_left_out(renderer):
+    assert '<span class="line" style="--indent: 4ch">    ' in shown(renderer, "a-part")
+    assert re.search(
+        '<div class="code"><span class="line" style="--indent: 0ch">[^\n]*quadruple', shown(renderer, "a-part")
+    )
+
+
+@pytest.mark.parametrize(("deeper", "levels"), [(0, (2, 3)), (1, (3, 4))])
+def test_the_heading_of_a_chunk_follows_the_level_around_it(deeper, levels):
+    renderer = renderer_of(SMALL, deeper=deeper)
+    for name, level in zip(("small.py", "a-part"), levels):
+        assert re.search(rf'<h{level} class="chunk-name" id="[\w-]+_code">⟨.*?</h{level}>', shown(renderer, name))
+
+
+def test_ids_are_unique(renderer):
+    ids = re.findall(r'\bid="([^"]+)"', "".join(str(renderer.fence(fence)) for fence in renderer.essay.fences))
+    assert len(ids) == len({*ids}) == 9
+
+
+def test_a_root_of_any_name_and_language():
+    target = "x/<b>&`'#?%20.nonsense".replace("'", "")
+    renderer = renderer_of(SMALL + f"\n``` nonsense {{file={target} needs=<i>}}\n<<other>>\n\t<b> & \x22 `\n```\n")
+    chunk, listing = shown(renderer, target), renderer.program(renderer.essay.programs[target], [f"files/{target}"])
+    assert f"⟨{target}⟩ ≡" in text_of(chunk)
+    assert "\t<b> & \x22 `\n" in text_of(chunk)
+    assert f"of {target}, as" in text_of(listing)
+    for markup in (chunk, listing, renderer.chunk_index()):
+        assert not re.search("<b>|<i>|&b|&`", str(markup))
+    assert 'href="@/files/x/%3Cb%3E%26%60%23%3F%2520.nonsense" download' in listing
+
+
+# Demonstrations
+
+
+def test_a_demonstration_shows_its_code_and_what_it_printed(renderer):
+    assert re.search('(?s)<div class="code">.*double.*<div class="output">8\n</div>', shown(renderer, "twice"))
+    assert NOT_YET in shown(renderer_of(SMALL, {}), "twice")
+    assert "output" not in shown(renderer_of(SMALL, {"twice": Result("", [])}), "twice")
+
+
+SVG = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" {}>{}</svg>'
+
+
+def test_captions_alternative_texts_and_outputs_are_text():
+    options = f', alt="{ODD[:4]}\'`~ ⟨x⟩", caption="{ODD[:4]}\'`{{#x}}"'
+    renderer = renderer_of(
+        with_prose(demonstration("a", "x", options)), {"a": Result(f"{ODD}\n</div>", [SVG.format("", "")] * 2)}
+    )
+    markup = shown(renderer, "a")
+    assert [html.unescape(alt) for alt in re.findall('aria-label="([^"]*)"', markup)] == ["<b>&'`~ ⟨x⟩"] * 2
+    captions = re.findall("<figcaption>(.*?)</figcaption>", markup)
+    assert [html.unescape(caption) for caption in captions] == ["<b>&'`{#x}"] * 2
+    (output,) = re.findall('(?s)<div class="output">(.*?)</div>', markup)
+    assert html.unescape(output) == f"{ODD}\n</div>"
+    assert "<b>" not in markup
+    assert "The code of this figure" in markup
+
+
+def test_a_figure_gets_ids_of_its_own_and_the_colour_of_the_text():
+    inside = '<metadata>now</metadata><path id="a" style="stroke: #000000; clip-path: url(#c)"/><use xlink:href="#a"/>'
+    shown = figure(SVG.format('width="1pt" height="2pt" viewBox="0"', inside), "loss_1_", "a curve & more")
+    assert 'id="loss_1_a"' in shown
+    assert 'href="#loss_1_a"' in shown
+    assert "stroke: currentColor; clip-path: url(#loss_1_c)" in shown
+    assert 'role="img"' in shown
+    assert 'aria-label="a curve &amp; more"' in shown
+    assert not re.search("metadata|width|height", shown)
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        '<a xlink:href="https://x.y/#z"/>',
+        "<text>a &lt; b &amp; #000000 url(#c)</text>",
+        "<style>* {{}}</style>",
+        "<!-- remark -->",
+        "<g>\n\n  \n</g>",
+        "<title>t</title>",
+        '<x xmlns="http://x.y"/>',
+        "<![CDATA[<b>]]>",
+    ],
+)
+def test_odd_figures_are_shown(inside):
+    svg = '<?xml version="1.0" encoding="utf-8"?>\n<!DOCTYPE svg>\n' + SVG.format("", inside.replace("{{", "{"))
+    assert is_svg(svg)
+    markup = str(figure(svg, "a_1_", "x"))
+    assert markup.startswith("<svg")
+    assert "\n\n" not in markup and "<b>" not in markup
+    assert "https://x.y/#z" in markup or "https" not in inside
+
+
+@pytest.mark.parametrize("text", ["", "nonsense", "<svg>", "<svg><b></svg>", "<html/>", "<svg/>", "\x00"])
+def test_what_is_no_figure(text):
+    assert not is_svg(text)
+
+
+# Listings and indexes
+
+
+def test_the_listing_has_every_line_with_a_link_to_its_place(renderer):
+    listing = renderer.program(renderer.essay.main, ["files/small.py", "files/names.txt"])
+    numbers = re.findall(r'id="L(\d+)".*?class="number" href="@/([^"]*)"', str(listing))
+    assert [int(number) for number, _ in numbers] == [1, 2, 3, 4, 5, 6]
+    assert [place for _, place in numbers] == [
+        "two/#chunk-a-part",
+        "two/#chunk-a-part",
+        "two/#chunk-a-part-2",
+        "two/#chunk-a-part-2",
+        "#program-small-py",
+        "two/#chunk-other",
+    ]
+    assert 'href="@/files/names.txt" download>Download names.txt</a>' in listing
+    assert "<code>python3 small.py names.txt</code>" in listing
+    assert "All 6 lines of" in listing
+
+
+def test_what_to_do_with_a_program_is_said_only_where_it_is_true():
+    renderer = renderer_of("# One\n\n``` c {file=a.c}\nint x;\n```\n" + SMALL.replace("# One", "# Zero"))
+    for target, downloads in (("a.c", ["files/a.c", "files/x"]), ("small.py", ["files/small.py", "files/x"])):
+        assert "python3" not in renderer.program(renderer.essay.programs[target], downloads)
+    renderer = renderer_of(SMALL)
+    assert "python3" not in renderer.program(renderer.essay.main, ["files/small.py"])
+
+
+def test_the_index_of_chunks(renderer):
+    rows = re.findall("<tr>(.*?)</tr>", str(renderer.chunk_index()).replace("\n", ""))[1:]
+    assert [[text_of(cell) for cell in re.findall("<td>(.*?)</td>", row)] for row in rows] == [
+        ["⟨small.py⟩", "–", "–"],
+        ["⟨a part⟩", "part 2", "⟨small.py⟩"],
+        ["⟨other⟩", "–", "⟨small.py⟩"],
+    ]
+
+
+def test_the_index_of_names(renderer):
+    rows = re.findall("<tr>(.*?)</tr>", str(renderer.name_index()).replace("\n", ""))[1:]
+    assert [[text_of(cell) for cell in re.findall("<td>(.*?)</td>", row)] for row in rows] == [
+        ["double", "⟨a part⟩", "⟨a part⟩"],
+        ["quadruple", "⟨a part⟩", "⟨other⟩"],
+    ]
+
+
+def test_unfolded_code_is_that_of_all_parts(renderer):
+    unfolded = renderer.unfolded()
+    assert [*unfolded] == ["a-part", "other"]
+    assert (
+        text_of(unfolded["a-part"])
+        == "def double(x):\n    return 2 * x\n\ndef quadruple(x): return double(double(x))\n"
+    )
