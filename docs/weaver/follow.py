@@ -1,15 +1,18 @@
 """Follow: notice what is saved, by looking at files several times a second: that works with every editor and disk."""
 
+import os
 import time
+from pathlib import Path
 
 
 def files_below(paths):
     """Return the set of files that some paths are or contain, without hidden ones, backups and what Python compiled."""
-    files = set()
+    files = {path for path in paths if path.is_file()}
     for path in paths:
-        found = path.rglob("*") if path.is_dir() else [path]
-        files |= {file for file in found if not file.name.startswith(".") and not file.name.endswith(("~", ".pyc"))}
-    return {file for file in files if file.is_file()}
+        for folder, folders, names in os.walk(path):  # it passes over what is just being removed
+            folders[:] = [name for name in folders if not name.startswith(".") and name != "__pycache__"]
+            files |= {Path(folder, name) for name in names if not name.startswith(".") and not name.endswith("~")}
+    return files
 
 
 def follow(paths, interval=0.2):

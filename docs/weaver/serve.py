@@ -43,6 +43,7 @@ class Server(ThreadingHTTPServer):
     """Serves a limited number of connections at a time; more are closed at once."""
 
     daemon_threads = True
+    request_queue_size = 128  # what comes while a page is woven waits here
     places = threading.BoundedSemaphore(CONNECTIONS)
 
     def process_request(self, request, client_address):
@@ -97,7 +98,7 @@ class Handler(SimpleHTTPRequestHandler):
         """Answer with a page, the script in it, or with a file."""
         file = Path(self.translate_path(self.path))
         if not self.path.split("?")[0].endswith("/") and (file.exists() or file.suffix):
-            super().do_GET()
+            super().do_HEAD() if self.command == "HEAD" else super().do_GET()
             return
         found = (file / "index.html").is_file()
         page = (file / "index.html").read_text(encoding="utf-8") if found else NO_PAGE
@@ -113,7 +114,7 @@ class Handler(SimpleHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         with contextlib.suppress(ConnectionError):  # the browser has left the page
-            self.wfile.write(body)
+            self.wfile.write(b"" if self.command == "HEAD" else body)
 
     def end_headers(self):
         """Let nothing be stored: the next edition comes soon."""
