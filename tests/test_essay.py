@@ -32,7 +32,8 @@ def test_figures_have_an_alternative_text_and_a_caption():
 def test_it_weaves_and_its_numbers_are_right(site):
     """The weave fails, with the line, where a number in the prose is not what the program says."""
     assert len(re.findall("<!-- = ", TEXT)) >= 20
-    pages = [path.read_text(encoding="utf-8") for path in (BUILD / "pages").rglob("*.md")]
+    pages = [path.read_text(encoding="utf-8") for path in (BUILD / "pages").rglob("*.md") if path.parts[-2] != "tools"]
+    assert len(pages) > 12
     assert not any("<!-- =" in page or "has not run yet" in page for page in pages)
 
 

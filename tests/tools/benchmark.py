@@ -78,8 +78,8 @@ def main():
         commands = {target: command(target, folder) for target in targets}
         for number in range(options.rounds):
             for target, results in runs.items():
+                print(f"\rround {number + 1} of {options.rounds}: {target:40}", end="", file=sys.stderr, flush=True)
                 results.append(measure(commands[target], options.steps))
-            print(f"\rround {number + 1} of {options.rounds}", end="", file=sys.stderr)
     print(file=sys.stderr)
     for target in targets:
         like = CONTRACTS[target].get("prints")
