@@ -2,10 +2,14 @@
 
 import re
 
+import hypothesis
 import pytest
 from essays import SMALL, with_prose
+from hypothesis import strategies
 from weaver.essay import Essay, Heading
 from weaver.prose import SLOT, Number, Reading
+
+from tangle import TangleError
 
 LINK = '<a class="chunk-link" data-peek="" href="@/#chunk-a-part">⟨a part⟩</a>'
 USE = '<a data-peek="" href="@/#chunk-a-part"><code>double</code></a>'
@@ -255,3 +259,114 @@ def test_an_expression_without_its_number_is_an_error(prose):
 
 def test_other_comments_are_comments():
     assert read("A <!-- ===== --> b <!-- note: x = 5 --> c")[1].errors == []
+
+
+# HTML in prose, and odd mixtures
+
+
+@pytest.mark.parametrize(
+    ("prose", "tag"),
+    [
+        ("<div>\nopen", "div"),
+        ("x\n\n</div>", "div"),
+        ("a <b> c", "b"),
+        ("<details>\n\nx\n\n## Next\n\n</details>", "details"),
+        ("## A <script>", "script"),
+        ("<b><i>x</b></i>", "i"),
+        ("<div/>", "div"),
+    ],
+)
+def test_html_that_would_swallow_what_follows_is_an_error(prose, tag):
+    errors = read(f"A line.\n\n{prose}")[1].errors
+    message = f"HTML has to be closed before the next heading, and a <{tag}> is not"
+    assert (14 + 2 * prose.startswith("x\n"), message) in errors
+
+
+def test_what_python_cannot_read_as_html_is_an_error_at_most():
+    _, reading = read("<https://x.y><pre>\n\n<!DOCTYPE x> <![a](https://x.y/z)~~~ > ")
+    assert reading.errors != []
+
+
+def test_html_that_is_closed_stays_as_it_is():
+    for markup in ("<div>\n<b>x</b><br>\n</div>", '<img src="https://x.y" alt="a">', "<br/>", "<hr />"):
+        assert html_of(markup).removeprefix("<p>").removesuffix("</p>") == markup
+
+
+def test_what_an_address_of_another_page_says_is_no_mark():
+    text = SMALL.replace("is here", "is [here][there]") + '\n[there]: https://x.y "⟨no⟩ 5<!-- = 6 -->"\n'
+    reading = Reading(Essay(text))
+    assert (reading.errors, len(reading.numbers)) == ([], 1)
+    assert 'title="⟨no⟩ 5&lt;!-- = 6 --&gt;"' in reading.pages[""][1].html
+
+
+PIECES = [
+    "⟨a part⟩",
+    "⟨a\npart⟩",
+    "⟨no⟩",
+    "`double`",
+    "`",
+    "``",
+    "```",
+    "~~~",
+    "    ",
+    "\t",
+    "\n",
+    "\n\n",
+    "# H",
+    "- ",
+    "1. ",
+    "> ",
+    "| a | b |\n| - | - |\n| x | y |",
+    "5<!-- = 5 -->",
+    "five<!-- = 5 -->",
+    "<!--",
+    "-->",
+    "<b>",
+    "</b>",
+    "<div>",
+    "</div>",
+    "<pre>",
+    "</pre>",
+    "<script>",
+    "[x](#one)",
+    "[x][y]",
+    '[y]: https://x.y "⟨q⟩"',
+    "*",
+    "**",
+    "_",
+    "\\",
+    "&",
+    "<",
+    "a word",
+    "{#x}",
+    "===",
+    ": def",
+    "```text\ncode\n```",
+    "~~~ sh\n# x\n~~~",
+    "⟨",
+    "⟩",
+    "wzxhzdk:0",
+    "{fence:3}",
+    "<?php ?>",
+]
+
+
+@hypothesis.given(strategies.lists(strategies.sampled_from([*PIECES, " ", "\n", "\n\n"]), max_size=14))
+@hypothesis.settings(max_examples=200, deadline=None, derandomize=True)
+def test_no_mixture_of_prose_loses_a_fence_or_shows_a_mark(pieces):
+    text = with_prose("".join(pieces))
+    try:
+        essay = Essay(text)
+    except TangleError:
+        return
+    reading = Reading(essay)
+    if not reading.errors:
+        markup = "".join(
+            getattr(part, "html", "") + getattr(part, "text", "") for parts in reading.pages.values() for part in parts
+        )
+        assert SLOT.findall(markup) == [str(fence.line) for fence in essay.fences]
+        assert not re.search("[\ufdd0-\ufdef\x02\x03]", SLOT.sub("", markup))
+        for number in reading.numbers:
+            assert essay.lines[number.line - 1][number.column :].startswith(
+                f"{number.text}<!-- = {number.expression} -->"
+            )

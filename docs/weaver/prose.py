@@ -10,6 +10,7 @@ Headings are those that the essay has found, and no others: not lines that are u
 
 import re
 from html import escape
+from html.parser import HTMLParser
 from typing import NamedTuple
 from xml.etree import ElementTree
 
@@ -30,6 +31,7 @@ MARK = re.compile(f"{BEGIN}(\\d+){END}")
 SLOT = re.compile(f"<div>{BEGIN}fence (\\d+){END}</div>")
 MENTION = re.compile(r"(\w+)(\(\))?")
 EXTENSIONS = ("tables", "def_list", "sane_lists")
+EMPTY = ("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr")
 
 
 class Number(NamedTuple):
@@ -52,7 +54,7 @@ class Reading:
 
     def __init__(self, essay):
         self.essay, self.numbers, self.errors, self.pages = essay, [], [], {}
-        self.marks = []  # (match, line, column) of each
+        self.marks = []  # (match, line, column) of each; those of the addresses of links are met on other pages
         self.markdown = markdown.Markdown(extensions=[*EXTENSIONS])
         for name in ("hashheader", "setextheader"):
             self.markdown.parser.blockprocessors.deregister(name)
@@ -86,7 +88,9 @@ class Reading:
     def read(self, start, end):
         """Return the lines from `start` to `end` as a list of at most one Prose."""
         lines = self.text_of(start, end)
-        return [Prose(self.convert(lines, start))] if any(line.strip() for line in lines) else []
+        if not any(line.strip() for line in lines):
+            return []
+        return [Prose(self.convert(lines, start))]
 
     def inline(self, heading):
         """Return the text of a heading as HTML. What stands for its # keeps it from being a list or a table."""
@@ -97,7 +101,7 @@ class Reading:
 
     def convert(self, lines, first, is_text=True):
         """Return some lines of the essay as HTML, with links if it is a text; the first of them is line `first`."""
-        self.text, self.first, self.is_text, self.marks = "\n".join(lines), first, is_text, []
+        self.text, self.first, self.is_text = "\n".join(lines), first, is_text
 
         def mark(match):
             before = self.text[: match.start()]
@@ -105,8 +109,16 @@ class Reading:
             return f"{BEGIN}{len(self.marks) - 1}{END}"
 
         self.markdown.htmlStash.reset()
-        html = self.markdown.convert(MARKED.sub(mark, self.text))
-        return MARK.sub(lambda match: escape(self.unmarked(match)), html)
+        text = MARKED.sub(mark, self.text)
+        try:
+            html = MARK.sub(lambda match: escape(self.unmarked(match)), self.markdown.convert(text))
+            tag = Tags(html).odd
+        except AssertionError:  # Python's parser of HTML has met a <![ that it does not know
+            html, tag = "", "!"
+        if tag:
+            line = first + re.split(f"(?i)</?{tag}", SLOT.sub("", self.text))[0].count("\n")
+            self.errors.append((line, f"HTML has to be closed before the next heading, and a <{tag}> is not"))
+        return html
 
     def unmarked(self, match):
         """Return what the essay has in the place of a mark."""
@@ -151,6 +163,33 @@ class Reading:
 def address(place):
     """Return the address of a place: below the site's root, which @ stands for."""
     return f"@/{place.page.path}#{place.id}"
+
+
+class Tags(HTMLParser):
+    """Looks through HTML; `odd` is the first tag that is not closed where it should be, or None."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.opened, self.odd = [], None
+        self.feed(html)
+        self.close()
+        self.odd = self.odd or next(reversed(self.opened), None)
+
+    def handle_starttag(self, tag, attributes):
+        """Remember a tag that has to be closed."""
+        if tag not in EMPTY:
+            self.opened.append(tag)
+
+    def handle_endtag(self, tag):
+        """Compare with the tag that was opened last."""
+        if self.opened[-1:] == [tag]:
+            self.opened.pop()
+        elif tag not in EMPTY:
+            self.odd = self.odd or (self.opened[-1] if tag in self.opened else tag)
+
+    def handle_startendtag(self, tag, attributes):
+        """Take <tag/> as a browser does, for <tag>."""
+        self.handle_starttag(tag, attributes)
 
 
 class Unmarked(Postprocessor):
