@@ -13,13 +13,13 @@ from programs import ROOT
 from weaver.essay import Essay, WeaveError
 from weaver.prelude import Plain, Programs
 from weaver.prose import Reading
+from weaver.reach import module_of
 from weaver.results import (
     Cache,
     Outcome,
     Result,
     environment,
     imported,
-    module_of,
     sessions_of,
     set_keys,
 )
@@ -364,6 +364,24 @@ def test_prose_captions_and_alternative_texts_change_no_key():
     assert keys_of(SMALL.replace("# Two", "\n\nMore prose, ⟨other⟩, `double`.\n\n# Zwei")) == before
     assert keys_of(SMALL.replace('name="twice"', 'name="other-name", alt="a", caption="b"')) == before
     assert keys_of(SMALL.replace("y = double(4)", "y = double(5)")) != before
+
+
+LOOKS = "import sys\ndef line(): return sys._getframe(1).f_lineno\nclass A:\n    def f(self): return line()"
+
+
+@pytest.mark.parametrize(
+    "chain",
+    [
+        [("import inspect\nprint(inspect.currentframe().f_lineno)", "")],
+        [("print(line())", "")],
+        [("x = A()", KEEP), ("print(x.f())", "")],
+    ],
+)
+def test_where_code_stands_counts_only_where_it_can_be_seen(chain):
+    text = essay_with(LOOKS, *chain, ("print(3)", ""))
+    before, after = keys_of(text), keys_of(text.replace("# Page 1", "More prose.\n\n# Page 1"))
+    assert before[-1] == after[-1]
+    assert not {*before[:-1]} & {*after[:-1]}
 
 
 def test_data_libraries_and_the_weaver_itself_change_keys(tmp_path):

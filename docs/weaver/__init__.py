@@ -4,6 +4,7 @@ essay      the essay, cross-referenced: pages, places of chunks, what each progr
 prose      its Markdown, read by Python-Markdown: links, and the numbers that have to be right
 numbers    are those numbers right, and how are they written
 results    what demonstrations printed and drew, and when that is still valid
+reach      which part of a program they can reach
 kernel     demonstrations are run, by Pweave; prelude is what they find there
 render     HTML for chunks, demonstrations, listings and indexes, by the templates in docs/templates
 pages      all pages of the site, and build/pages

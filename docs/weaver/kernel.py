@@ -17,7 +17,8 @@ from pweave.processors.jupyter import JupyterProcessor
 from pweave.readers import PwebReader
 
 import tangle
-from weaver.results import DemonstrationError, Result, module_of
+from weaver.reach import module_of
+from weaver.results import DemonstrationError, Result
 
 OUTPUTS = ("stream", "display_data", "execute_result", "error")
 BEGIN = "from weaver.prelude import begin; begin(globals(), {!r}); get_ipython().run_line_magic('xmode', 'Plain')"

@@ -25,22 +25,16 @@ import json
 import platform
 import re
 import sys
-from collections import Counter
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import NamedTuple
 
 import tangle
 from weaver.essay import WeaveError
+from weaver.reach import POSITIONS, Reach, imports_in, module_of, names_bound, names_mentioned, program_imports
 
 LIBRARIES = ("Pweave", "ipykernel", "ipython", "matplotlib", "matplotlib-inline", "numpy")
 OPTIONS = ("name", "alt", "caption", "keep", "data")  # of the fence of a demonstration
-# Code that says one of these may find any name of a program, or the line on which something stands.
-REFLECTION = {"globals", "locals", "vars", "dir", "getattr", "setattr", "delattr", "hasattr", "attrgetter", "modules",
-              "methodcaller", "*", "gc", "importlib", "pickle", "eval", "exec", "__dict__", "__globals__",
-              "__builtins__", "__import__", "__subclasses__", "__spec__", "__loader__"}  # fmt: skip
-POSITIONS = {"inspect", "traceback", "warnings", "logging", "tangle", "get_ipython", "lineno", "f_lineno", "tb_lineno",
-             "co_firstlineno", "co_lines", "co_positions", "threading", "_getframe"}  # fmt: skip
 
 
 class Item(NamedTuple):
@@ -98,10 +92,13 @@ class DemonstrationError(Exception):
 
 
 class Session:
-    """Items that run in one process. `sources` are the sessions that keep what it reads, {name: session}."""
+    """Items that run in one process. `sources` are the sessions that keep what it reads, {name: session}.
+
+    set_keys gives it its key, and says whether it may see on which lines of the essay code stands.
+    """
 
     def __init__(self, items):
-        self.items, self.sources, self.key = items, {}, ""
+        self.items, self.sources, self.key, self.sees_lines = items, {}, "", True
         self.trees = [parsed(item) for item in items]
 
     @property
@@ -221,11 +218,6 @@ def in_order(sessions):
     return ordered
 
 
-def module_of(program):
-    """Return the name by which a demonstration imports a program."""
-    return program.target.removesuffix(".py").replace("/", ".")
-
-
 def imported(essay, session):
     """Return the programs that a session may import: the first one that is Python, those that its code and that of its
     sources name, and those that these import.
@@ -245,111 +237,6 @@ def imports_of_all(session):
     return session.imports.union(*(imports_of_all(source) for source in session.sources.values()))
 
 
-def program_imports(program):
-    """Return the names of the modules that a program imports."""
-    return imports_in(program.tree, module_of(program).rpartition(".")[0])
-
-
-def imports_in(tree, package=""):
-    """Return the names of the modules that some code in a package imports."""
-    nodes = [*ast.walk(tree)]
-    found = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
-    for node in nodes:
-        if isinstance(node, ast.ImportFrom):
-            parts = package.split(".")[: 1 - node.level or None] if node.level else []
-            module = ".".join([*parts, *filter(None, [node.module])])
-            found |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
-    return found
-
-
-class Parts:
-    """A program in parts: `source` is {global name: what defines it}, `mentioned` {global name: what that mentions}.
-
-    Under None stands all that may do something when the program is imported, whatever the names that it binds.
-    """
-
-    def __init__(self, tree):
-        self.source, self.mentioned = {None: ""}, {None: set()}
-        nodes = [node for node in tree.body if not is_main(node)]
-        counts = Counter(name for node in nodes for name in names_bound(node))
-        for node in nodes:
-            names = names_bound(node)
-            certain = names and is_quiet(node) and all(counts[name] == 1 for name in names)
-            for name in names if certain else [None]:
-                self.source[name] = self.source.get(name, "") + ast.unparse(node) + "\n"
-                self.mentioned[name] = self.mentioned.get(name, set()) | names_mentioned(node)
-
-    def reached(self, mentioned):
-        """Return the names of all parts that code can reach which mentions some names."""
-        seen, todo = set(), [None, *mentioned]
-        while todo:
-            if (name := todo.pop()) in self.source and name not in seen:
-                seen.add(name)
-                todo += self.mentioned[name]
-        return seen
-
-
-def is_main(node):
-    """Return whether a statement does nothing when its program is imported."""
-    return isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'" and not node.orelse
-
-
-def is_quiet(node):
-    """Return whether a statement of a program certainly does nothing but bind its names."""
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-        names = [inner for inner in ast.walk(node.args) if isinstance(inner, ast.arg)]
-        at_once = [*node.args.defaults, *node.args.kw_defaults, node.returns, *(name.annotation for name in names)]
-        return not node.decorator_list and all(is_literal(value) for value in at_once if value)
-    if isinstance(node, ast.ClassDef):
-        return not node.decorator_list + node.bases + node.keywords and all(map(is_quiet, node.body))
-    if isinstance(node, ast.Assign):
-        return all(isinstance(target, ast.Name) for target in node.targets) and is_literal(node.value)
-    return isinstance(node, ast.Pass) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
-
-
-def is_literal(node):
-    """Return whether an expression runs no code of anybody: constants and names, and what is built of them."""
-    if isinstance(node, ast.Lambda):
-        return all(map(is_literal, node.args.defaults))
-    parts = ast.Constant | ast.Name | ast.Tuple | ast.List | ast.Set | ast.Dict | ast.expr_context
-    return isinstance(node, parts) and all(map(is_literal, ast.iter_child_nodes(node)))
-
-
-def names_bound(node):
-    """Return the names that a statement of a program binds: a definition its own, another all that it assigns to."""
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        return {node.name}
-    return {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store)}
-
-
-def names_mentioned(tree):
-    """Return all that is, or might be, a name in some code: variables, attributes, words in strings."""
-    nodes = [*ast.walk(tree)]
-    remarks = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}  # docstrings
-    words = {word for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)
-             and id(node) not in remarks for word in re.findall(r"\w+", node.value)}  # fmt: skip
-    modules = [alias.name for node in nodes if isinstance(node, ast.Import | ast.ImportFrom) for alias in node.names]
-    modules += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
-    return ({node.id for node in nodes if isinstance(node, ast.Name)} | words
-            | {node.attr for node in nodes if isinstance(node, ast.Attribute)}
-            | {word for name in modules for word in name.split(".")})  # fmt: skip
-
-
-def reached(program, session):
-    """Return the part of a program that the code of a session can reach: what it mentions, and what that uses.
-
-    It is all of it, if the code has a hold of the program itself or may look for names by reflection.
-    """
-    parts, mentioned = Parts(program.tree), session.mentions
-    names = parts.reached(mentioned)
-    beyond = mentioned.union(*(parts.mentioned[name] for name in names))
-    direct = module_of(program).split(".")[-1] in mentioned or any(name.startswith("__") for name in mentioned)
-    text = "\n".join(parts.source[name] for name in sorted(names, key=str))
-    if direct or "sys" in mentioned or beyond & (REFLECTION | POSITIONS):
-        text = program.text
-    return text + str([line.origin for line in program.lines] if beyond & POSITIONS else "")
-
-
 def versions_of(modules):
     """Return the versions of Python, the weaver's libraries, and those that some modules belong to."""
     foreign = {name.partition(".")[0] for name in modules} - sys.stdlib_module_names
@@ -364,19 +251,24 @@ def distributions():
 
 
 def set_keys(essay, sessions, root, environment):
-    """Give each session its key; raise WeaveError for data that cannot be read."""
+    """Give each session its key; raise WeaveError for data that cannot be read.
+
+    Lines of the essay are a part of it only where the code may see them: prose above may change all the others.
+    """
     sums = data_of(essay, sessions, root)
     for session in sessions:
         programs = imported(essay, session)
+        reaches = [Reach(program, session.mentions, programs) for program in programs]
+        inherited = any(source.sees_lines for source in session.sources.values())
+        session.sees_lines = inherited or any(reach.mentions & POSITIONS for reach in reaches)
         own = {module_of(program).partition(".")[0] for program in programs}
         modules = session.imports.union(*map(program_imports, programs))
-        foreign = [name for name in modules if name.partition(".")[0] not in own]
-        places = bool(session.mentions & POSITIONS)  # where it stands may be seen in what it prints
-        material = [environment, *versions_of(foreign)]
-        material += [f"{item.code}\0{item.names('keep')}\0{item.line if places else ''}" for item in session.items]
-        for program in programs:
-            inner = any(module_of(program) in program_imports(other) for other in programs)
-            material.append(f"{program.target}\0{program.text if inner else reached(program, session)}")
+        material = [environment, *versions_of(name for name in modules if name.partition(".")[0] not in own)]
+        material += [f"{item.code}\0{item.names('keep')}" for item in session.items]
+        material += [f"{reach.program.target}\0{reach.text}" for reach in reaches]
+        if session.sees_lines:
+            material += [str(item.line) for item in session.items]
+            material += [str([line.origin for line in program.lines]) for program in programs]
         material += [f"{name}\0{source.key}" for name, source in sorted(session.sources.items())]
         material += [f"{name}\0{sums[name]}" for name in session.data]
         if session.mentions & {"tangle", "weaver"}:
