@@ -29,6 +29,8 @@ import tangle  # noqa: E402
 
 def main():
     """The command line: return the exit status."""
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        stream.reconfigure(errors="backslashreplace")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     modes = parser.add_mutually_exclusive_group()
     modes.add_argument("--pages", action="store_true", help="weave the pages in build/pages and stop there")

@@ -612,6 +612,16 @@ def test_what_is_wrong_is_told_by_the_command_with_its_line(tmp_path):
     assert (done.returncode, done.stderr) == (1, "microgpt.md: No such file or directory\n")
 
 
+def test_messages_reach_any_terminal(tmp_path):
+    root = project(tmp_path, SMALL.replace("⟨a part⟩", "⟨日本⟩"))
+    done = weave(root, PYTHONIOENCODING="latin-1")
+    assert (done.returncode, done.stderr) == (1, "microgpt.md:3: there is no chunk \\u27e8\\u65e5\\u672c\\u27e9\n")
+    (root / "build" / "small.py").write_text("日本 = 1\n", encoding="utf-8")
+    done = weave(root, PYTHONIOENCODING="latin-1")
+    assert done.returncode == 1
+    assert "-\\u65e5" in done.stdout and "Traceback" not in done.stderr
+
+
 def test_the_command_works_from_any_directory(tmp_path):
     root = project(tmp_path / "project", SMALL.replace("⟨a part⟩", "⟨nothing⟩"))
     done = subprocess.run(

@@ -10,7 +10,7 @@ import tangle
 
 HEADING = re.compile(r"(#{1,6}) +(.*?)(?: +#+)? *")
 COMMENT = re.compile(r"(?<!`)<!--.*?-->", re.S)
-ODD = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f\ufdd0-\ufdef\ufffe\uffff]")
+ODD = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f\ufdd0-\ufdef\ufffe\uffff]")  # no page can show these
 LONGEST = 150  # bytes of a name: the path of a file has to hold several
 
 

@@ -17,9 +17,11 @@ from pweave.processors.jupyter import JupyterProcessor
 from pweave.readers import PwebReader
 
 import tangle
+from weaver.essay import ODD
 from weaver.reach import module_of
 from weaver.results import DemonstrationError, Result
 
+COLOUR = re.compile(r"\x1b\[[\d;]*m")  # what makes a terminal change colours
 OUTPUTS = ("stream", "display_data", "execute_result", "error")
 BEGIN = "from weaver.prelude import begin; begin(globals(), {!r}); get_ipython().run_line_magic('xmode', 'Plain')"
 
@@ -117,12 +119,13 @@ def result_of(outputs):
             figures.append(output["data"]["image/svg+xml"])
         else:
             texts.append(output["data"].get("text/plain", "") + "\n")
-    return Result("".join([*texts, *warnings]), figures)
+    text = COLOUR.sub("", "".join([*texts, *warnings]))
+    return Result(ODD.sub("\ufffd", text), figures)
 
 
 def in_the_essay(traceback, line):
     """Return (line, message) of an error, from where its traceback reaches the essay; `line` if it does not."""
-    traceback = re.sub(r"\x1b\[[\d;]*m", "", traceback)
+    traceback = COLOUR.sub("", traceback)
     frames = [*re.finditer(r"^  File .*?\.md:(\d+).*", traceback, re.M)]
     place, start = (int(frames[-1][1]), frames[0].start()) if frames else (line, 0)
     return place, f"this failed\n{traceback[start:]}"

@@ -107,7 +107,11 @@ def begin(namespace, file):
     def demonstrate(source, line):
         """Run code whose first line is that line of the essay, which tracebacks show."""
         tree = ast.increment_lineno(ast.parse(source), line - 1)
+        failed = []
+        threading.excepthook = lambda thread: failed.append(thread.exc_value)
         exec(compile(tree, str(essay), "exec", dont_inherit=True), namespace)  # noqa: S102
+        if failed:
+            raise failed[0]
 
     def keep(names, path):
         """Keep what some names hold in a file; it is read at once, since what cannot be read cannot be kept."""

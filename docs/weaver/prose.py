@@ -53,7 +53,7 @@ class Reading:
     """What the prose of an essay says: `pages` is {path: [Heading or Prose, …]}, `numbers` a list, `errors` as well."""
 
     def __init__(self, essay):
-        self.essay, self.numbers, self.errors, self.pages = essay, [], [], {}
+        self.essay, self.numbers, self.errors = essay, [], []
         self.marks = []  # (match, line, column) of each; those of the addresses of links are met on other pages
         self.markdown = markdown.Markdown(extensions=[*EXTENSIONS])
         for name in ("hashheader", "setextheader"):
@@ -63,16 +63,16 @@ class Reading:
         self.markdown.postprocessors.register(Unmarked(self), "unmarked", 35)  # before HTML comes back
         self.convert(self.text_of(1, len(essay.lines)), 1)  # so that [names]: of links are known everywhere
         self.numbers, self.errors = [], []
-        headings = {heading.line: heading for heading in essay.headings}
-        for page in essay.pages:
-            parts, start = [], page.start
-            for line in [n for n in headings if page.start <= n <= page.end] + [page.end + 1]:
-                parts += self.read(start, line - 1)
-                if line <= page.end:
-                    heading = headings[line]
-                    parts.append(heading._replace(text=self.inline(heading)))
-                start = line + 1
-            self.pages[page.path] = parts
+        self.pages = {page.path: self.parts_of(page) for page in essay.pages}
+
+    def parts_of(self, page):
+        """Return what a page consists of: each heading, and the Prose up to the next."""
+        headings = [heading for heading in self.essay.headings if page.start <= heading.line <= page.end]
+        parts = []
+        for heading, following in zip(headings, [*headings[1:], None], strict=True):
+            end = following.line - 1 if following else page.end
+            parts += [heading._replace(text=self.inline(heading)), *self.read(heading.line + 1, end)]
+        return parts
 
     def text_of(self, start, end):
         """Return the lines from `start` to `end`, what stands in fences and their ends as a line of its own each."""

@@ -134,8 +134,16 @@ class Runner:
     def start(self):
         """Begin, in a session of its own: Ctrl-C reaches only us, and we end it."""
         self.complaints = []
-        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                        stderr=subprocess.PIPE, encoding="utf-8", start_new_session=True)  # fmt: skip
+        environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
+        self.process = subprocess.Popen(
+            self.command,
+            env=environment,
+            encoding="utf-8",
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
         self.reader = threading.Thread(target=self.read, args=(self.process.stderr,), daemon=True)
         self.reader.start()
 
@@ -204,8 +212,9 @@ class Preview:
 def broken(root):
     """Return what is wrong with the weaver, if it cannot be imported any more."""
     paths = os.pathsep.join([str(root), str(root / "docs")])
-    done = subprocess.run([sys.executable, "-c", IMPORTED], env={**os.environ, "PYTHONPATH": paths}, cwd=root,
-                          capture_output=True, encoding="utf-8", check=False)  # fmt: skip
+    environment = {**os.environ, "PYTHONPATH": paths, "PYTHONIOENCODING": "utf-8"}
+    done = subprocess.run([sys.executable, "-c", IMPORTED], env=environment, cwd=root, capture_output=True,
+                          encoding="utf-8", check=False)  # fmt: skip
     return done.stderr.strip() if done.returncode else ""
 
 
