@@ -235,3 +235,9 @@ def test_a_demonstration_has_no_place_in_a_program():
 
 def test_what_tangle_finds_wrong_is_told_first():
     assert errors_of(SMALL.replace("return 2 * x", "return 2 *"))[0][0] == 17
+
+
+def test_a_name_in_the_prose_means_what_the_first_program_has_or_else_another():
+    chunk = "``` python {{file={}}}\nclass {}:\n    def {}(self): pass\n```\n"
+    essay = Essay("# One\n\n" + chunk.format("a.py", "Value", "go") + "\n" + chunk.format("b.py", "Other", "__init__"))
+    assert [essay.meant(name) is not None for name in ("Value", "go", "Other", "__init__")] == [True, True, True, False]

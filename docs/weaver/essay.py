@@ -289,6 +289,10 @@ class Essay:
                 return self.place_at(program.lines[program.definitions[name] - 1].origin)
         return None
 
+    def meant(self, name):
+        """Return the place that a name in the prose means, or None: of __init__ and its like only the main program's."""
+        return self.definition(name, [self.main] if name.startswith("__") else None)
+
     def names_in(self, fence):
         """Return {(line of the essay, column): place of the definition} of the names that a fence uses, but its own."""
         found = {}

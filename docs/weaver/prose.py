@@ -235,7 +235,7 @@ class Links(Treeprocessor):
                 shown = self.reading.shown(int(element.get("index")), is_text)
                 replace(parent, element, shown)
             elif element.tag == "code" and is_text and (match := MENTION.fullmatch(element.text or "")):
-                if place := self.reading.essay.definition(match[1]):
+                if place := self.reading.essay.meant(match[1]):
                     link = self.reading.link(place, "")
                     replace(parent, element, link)
                     element.tail = None
