@@ -290,7 +290,7 @@ class Essay:
         return None
 
     def meant(self, name):
-        """Return the place that a name in the prose means, or None: of __init__ and its like only the main program's."""
+        """Return the place that a name in the prose means, or None; of __init__ and its like the main program's."""
         return self.definition(name, [self.main] if name.startswith("__") else None)
 
     def names_in(self, fence):
