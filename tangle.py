@@ -153,7 +153,7 @@ def open_fence(line, number, errors):
     if re.fullmatch(NAME, dict(pairs).get("name", "")):
         options = options_of(pairs, number, errors)
         return Fence("demonstration", options["name"], "python", options, number, [])
-    if re.match(r"```\s*[{.]*python|```.*\{.*(#|file=)", line):
+    if re.match(r"```\s*[{.]*python", line) or re.search("#|file=", line.partition("{")[2]):
         forms = '``` python {#name} or ``` python {file=path}, with that blank, a demonstration ```python name="…"'
         errors.append((number, f"malformed: a chunk is {forms}, and an illustration ```text or ```pycon"))
     return Fence("illustration", "", line[3:].strip(), {}, number, [])
@@ -566,8 +566,8 @@ def remove_leftovers(essay, programs):
     folders = {folder for path in paths for folder in path.parents if folder.is_relative_to(build)}
     for folder in {essay.parent, essay.resolve().parent, *folders}:
         for left in folder.glob(".tangle-*-*"):
-            process = left.name.split("-")[1]
-            if process.isdecimal() and not is_running(int(process)):
+            match = re.fullmatch(r"\.tangle-(\d+)-\d+", left.name)
+            if match and left.is_file() and not is_running(int(match[1])):
                 left.unlink(missing_ok=True)
 
 

@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from weaver.results import DemonstrationError  # noqa: E402
-from weaver.site import SiteError, build_site  # noqa: E402
+from weaver.site import SiteError  # noqa: E402
 from weaver.weave import Weave, complaints, say, weave  # noqa: E402
 
 import tangle  # noqa: E402
@@ -53,9 +53,7 @@ def main():
         if options.run:
             Weave(ROOT).run(say)
             return 0
-        weave(ROOT, say, options.update)
-        if not options.pages:
-            build_site(ROOT / "build", ROOT / "build" / "site")
+        weave(ROOT, say, options.update, build=not options.pages)
     except KeyboardInterrupt:
         return 130
     except (tangle.TangleError, DemonstrationError, SiteError, OSError) as error:

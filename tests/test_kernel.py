@@ -10,6 +10,7 @@ from textwrap import dedent
 
 import pytest
 from essays import SMALL, demonstration, project, weave, with_prose
+from weaver.essay import WeaveError
 from weaver.prelude import tell
 from weaver.results import DemonstrationError
 from weaver.weave import Weave, complaints
@@ -67,7 +68,7 @@ def test_demonstrations_find_the_program_and_matplotlib(root):
 
 
 TRIED = """\
-import os, shutil, subprocess, threading, warnings
+import multiprocessing, os, shutil, sqlite3, subprocess, threading, warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -106,6 +107,8 @@ for name, act in {
     "copy": lambda: shutil.copy("docs/mine.txt", "x"),
     "cut": lambda: os.truncate("docs/mine.txt", 0), "tree": lambda: shutil.rmtree("docs"),
     "program": lambda: subprocess.run(["true"]), "shell": lambda: os.system("true"), "fork": lambda: os.fork(),
+    "multi": lambda: multiprocessing.get_context("spawn").Process(target=os.remove, args=("docs/other.txt",)).start(),
+    "sqlite": lambda: sqlite3.connect("notes.db"), "fifo": lambda: os.mkfifo("fifo"), "node": lambda: os.mknod("node"),
     "spawn": lambda: os.posix_spawn("/bin/true", ["true"], {}), "exec": lambda: os.execv("/bin/true", ["true"]),
 }.items():
     tried(name, act)
@@ -122,7 +125,7 @@ def test_demonstrations_read_what_they_name_and_change_nothing(root):
     *lines, asked, warned = text.splitlines()
     assert lines[:4] == ["data done", "data-in-a-thread done", "stdlib done", "os.open done"]
     refused = dict(line.split() for line in lines[4:])
-    assert len(refused) == 23
+    assert len(refused) == 27
     assert {*refused.values()} == {"PermissionError"}
     assert asked == "input StdinNotImplementedError"
     assert warned == "UserWarning: careful"  # without a path or a line, which would differ elsewhere
@@ -205,6 +208,23 @@ def test_outputs_are_text_and_threads_fail_as_well(root):
     said = failure(root, text.replace("print('begun')", "thread.start()\nthread.join()"))
     assert said.startswith("microgpt.md:15: this failed\n")
     assert said.rstrip().endswith("ZeroDivisionError: division by zero")
+
+
+def test_an_output_without_end_ends(root):
+    said = failure(root, with_prose(demonstration("a", "while True:\n    print('x' * 1000)")))
+    assert "print no more than 100,000 characters" in said
+
+
+def test_data_that_are_saved_while_they_are_read_are_read_again(root):
+    data = root / "docs" / "mine.txt"
+    data.write_text("before")
+    code = "import pathlib, time\nprint('begun')\ntime.sleep(1)\nprint(pathlib.Path('docs/mine.txt').read_text())"
+    text = with_prose(demonstration("a", code, ', data="docs/mine.txt"'))
+    (root / "microgpt.md").write_text(text, encoding="utf-8")
+    with pytest.raises(WeaveError) as caught:
+        Weave(root).run(lambda _: data.write_text("meanwhile"))
+    assert "docs/mine.txt was saved while the demonstrations ran" in caught.value.errors[0][1]
+    assert run(root, text)["a"].text == "begun\nmeanwhile\n"
 
 
 @pytest.mark.parametrize("end", ["os._exit(0)", "os.kill(os.getpid(), 9)"])

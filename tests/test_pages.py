@@ -15,7 +15,8 @@ import pytest
 from essays import SMALL, project, weave, with_prose
 from programs import BUILD, ESSAY
 from weaver import pages
-from weaver.essay import Essay
+from weaver.essay import Essay, WeaveError
+from weaver.pages import offered
 from weaver.results import Result
 from weaver.site import SiteError, build_site, write_settings
 from weaver.weave import Weave
@@ -588,6 +589,35 @@ def test_a_site_that_is_a_link_is_not_emptied(tmp_path):
     with pytest.raises(OSError, match="is a link"):
         build_site(root / "build", root / "build" / "site")
     assert (elsewhere / "mine.txt").read_text() == "mine"
+    (root / "build" / "site").unlink()
+    (root / "build" / "site").mkdir()
+    (root / "build" / "site" / "two").symlink_to(elsewhere)
+    with pytest.raises(OSError, match="is a link"):
+        build_site(root / "build", root / "build" / "site")
+    assert [path.name for path in elsewhere.iterdir()] == ["mine.txt"]
+
+
+def test_a_cache_that_is_a_link_is_refused(tmp_path):
+    root, elsewhere = project(tmp_path / "project"), tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (root / "build").mkdir()
+    (root / "build" / "cache").symlink_to(elsewhere)
+    with pytest.raises(OSError, match="is a link"):
+        Weave(root)
+
+
+@pytest.mark.parametrize("target", ["pages/a.py", "site/a.py", "cache/a.py", "mkdocs.yml"])
+def test_a_program_does_not_stand_where_the_weaver_writes(tmp_path, target):
+    root = project(tmp_path, f"# One\n\n``` text {{file={target}}}\nx\n```\n")
+    with pytest.raises(WeaveError) as caught:
+        Weave(root)
+    assert caught.value.errors == [(3, f"build/{target} is where the weaver writes: rename it")]
+
+
+@pytest.mark.parametrize(("path", "shown"), [("a.py", "files/a.py"), ("b/notes.md", "files/b/notes.md.txt"),
+                                             (".hidden", "files/_hidden"), ("x/.y/z", "files/x/_y/z")])  # fmt: skip
+def test_what_is_offered_is_never_a_page(path, shown):
+    assert offered(path) == shown
 
 
 def test_what_mkdocs_complains_of_is_told(tmp_path):

@@ -351,6 +351,31 @@ PIECES = [
 ]
 
 
+def test_an_address_that_two_pages_give_to_one_name_is_their_own():
+    page = "# {}\n\nA [link][1].\n\n## Notes{}\n\n[1]: https://{}.example/\n\n"
+    program = "``` python {file=a.py}\nx = 1\n```\n"
+    reading = Reading(Essay(page.format("One", 1, "one") + program + "\n" + page.format("Two", 2, "two")))
+    links = ["".join(getattr(part, "html", "") for part in parts) for parts in reading.pages.values()]
+    assert [re.findall("https://(...)", html) for html in links] == [["one"], ["two"]]
+
+
+@pytest.mark.parametrize("text", [".5<!-- = 0.5 -->", "0x10<!-- = 16 -->"])
+def test_a_number_that_is_written_otherwise_is_an_error(text):
+    reading = Reading(Essay(with_prose(text)))
+    assert reading.numbers == []
+    assert [line for line, _ in reading.errors] == [12]
+
+
+def test_an_address_of_a_mail_is_a_link():
+    reading = Reading(Essay(with_prose("Write to <me@example.com>.")))
+    assert reading.errors == []
+
+
+def test_quotations_that_are_too_deep_are_an_error():
+    reading = Reading(Essay(with_prose("> " * 2000 + "x")))
+    assert "too deep" in reading.errors[0][1]
+
+
 @hypothesis.given(strategies.lists(strategies.sampled_from([*PIECES, " ", "\n", "\n\n"]), max_size=14))
 @hypothesis.settings(max_examples=200, deadline=None, derandomize=True)
 def test_no_mixture_of_prose_loses_a_fence_or_shows_a_mark(pieces):

@@ -518,3 +518,11 @@ def test_of_a_program_only_its_classes_are_read(name, monkeypatch):
 )
 def test_plain_data_can_be_kept(value):
     assert Plain(io.BytesIO(pickle.dumps(value, protocol=4)), {}).load() == value
+
+
+@pytest.mark.parametrize("target", ["queue.py", "matplotlib.py", "tangle.py"])
+def test_a_program_with_the_name_of_another_module_is_refused(target):
+    with pytest.raises(WeaveError) as caught:
+        keys_of(with_prose(demonstration("a", "print(1)"), target=target))
+    assert caught.value.errors[0][0] == 3
+    assert "has the name of another module" in caught.value.errors[0][1]

@@ -1197,3 +1197,12 @@ def test_odd_streams_and_flags(essay, arguments):
                           env={**os.environ, "PYTHONIOENCODING": "ascii"})  # fmt: skip
     assert "Traceback" not in done.stderr
     assert done.stderr.count("\n") <= 1
+
+
+def test_files_of_others_that_look_like_ours_are_left_alone(essay):
+    folder = essay.build.parent
+    (folder / ".tangle-999999999-notes").write_text("mine")
+    (folder / ".tangle-999999999-0").mkdir()
+    assert essay(HELLO).returncode == 0
+    assert (folder / ".tangle-999999999-notes").read_text() == "mine"
+    assert (folder / ".tangle-999999999-0").is_dir()

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import logging
 import os
 import re
 import sys
@@ -23,6 +24,7 @@ from weaver.results import DemonstrationError, Result
 
 COLOUR = re.compile(r"\x1b\[[\d;]*m")  # what makes a terminal change colours
 OUTPUTS = ("stream", "display_data", "execute_result", "error")
+logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # an interrupt may leave one of Jupyter's tasks undone
 BEGIN = "from weaver.prelude import begin; begin(globals(), {!r}); get_ipython().run_line_magic('xmode', 'Plain')"
 
 

@@ -36,7 +36,7 @@ def sheets(essay, reading, results, data, docs):
     renderer = Renderer(essay, results, paths)
     found = [essay_sheet(path, filled(parts, renderer)) for path, parts in reading.pages.items()]
     for program in essay.programs.values():
-        listing = renderer.program(program, [f"files/{program.target}", *map(file_of, data)])
+        listing = renderer.program(program, [offered(program.target), *map(file_of, data)])
         found.append(program_sheet(paths[program.target], escape(program.name), listing))
     found += [written(docs / file, path) for path, file in WRITTEN.items()]
     found.append(indexes(renderer))
@@ -78,7 +78,13 @@ def written(file, path):
 
 def file_of(name):
     """Return the path below which a file that demonstrations read is offered."""
-    return f"files/{name.rsplit('/', 1)[-1]}"
+    return offered(name.rsplit("/", 1)[-1])
+
+
+def offered(path):
+    """Return the path of a file on the site: mkdocs makes pages of Markdown, and leaves out what begins with a dot."""
+    path = re.sub(r"(^|/)\.", r"\1_", path)
+    return f"files/{path}" + (".txt" if re.search(r"(?i)\.(md|markdown|mdown|mkdn?)$", path) else "")
 
 
 def program_names(essay):
@@ -164,7 +170,7 @@ def check(essay, results):
 def files(essay, found, unfolded, docs, data):
     """Return {path: bytes} of all that belongs into build/pages."""
     wanted = {f"{sheet.path}index.md": sheet.text.encode() for sheet in found}
-    wanted |= {f"files/{target}": program.text.encode() for target, program in essay.programs.items()}
+    wanted |= {offered(target): program.text.encode() for target, program in essay.programs.items()}
     wanted |= {file_of(name): (docs.parent / name).read_bytes() for name in data}
     for asset in sorted((docs / "assets").iterdir()):
         if asset.is_file() and re.fullmatch(r"[A-Za-z0-9][\w.-]*\.(css|js|svg|png|woff2|txt)", asset.name):

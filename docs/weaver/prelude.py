@@ -1,5 +1,6 @@
 """What demonstrations find in the kernel: the programs of the essay, matplotlib, and what other sessions have kept."""
 
+import _posixsubprocess
 import ast
 import gc
 import importlib
@@ -40,10 +41,13 @@ PLAIN = {("types", "SimpleNamespace"), ("collections", "Counter"), ("collections
 
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 LOOKING = {"open", "os.listdir", "os.scandir"}  # events, as in the table of audit events in Python's documentation
-CHANGING = {"os.chmod", "os.chown", "os.link", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.symlink",
-            "os.truncate", "os.utime"}  # fmt: skip
-STARTING = {"os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.startfile", "os.system",
-            "subprocess.Popen"}  # fmt: skip
+CHANGING = {"os.chmod", "os.chown", "os.link", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.setxattr",
+            "os.symlink", "os.truncate", "os.utime", "sqlite3.connect"}  # fmt: skip
+STARTING = {"ctypes.dlopen", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.startfile",
+            "os.system", "subprocess.Popen"}  # fmt: skip
+UNSEEN = ((_posixsubprocess, "fork_exec"), (os, "mkfifo"), (os, "mknod"))  # no event tells of these
+NO_PROGRAM = "a demonstration starts no other program: its results could not be relied upon"
+LONGEST = 100_000  # characters that the demonstrations of a session may print
 
 
 class Programs(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -92,6 +96,9 @@ def begin(namespace, file):
     warnings.formatwarning = lambda message, category, *_: f"{category.__name__}: {message}\n"  # no path of a machine
     os.chdir(essay.parent)
     gc.disable()
+    for module, name in UNSEEN:
+        setattr(module, name, refuse)
+    limit(sys.stdout)
     sys.addaudithook(guard(essay, {(essay.parent / name).resolve() for name in session["data"]}))
     if session["main"]:
         module = importlib.import_module(session["main"])
@@ -136,6 +143,25 @@ def show_figures(namespace):
     namespace |= {"matplotlib": matplotlib, "plt": plt}
 
 
+def refuse(*arguments, **options):
+    """Stand in for a function that starts other programs, or makes files that are none."""
+    raise PermissionError(NO_PROGRAM)
+
+
+def limit(stream):
+    """Let a stream take no more than a page can show."""
+    write, printed = stream.write, 0
+
+    def count(text):
+        nonlocal printed
+        printed += len(text)
+        if printed > LONGEST:
+            raise RuntimeError(f"the demonstrations of a session print no more than {LONGEST:,} characters")
+        return write(text)
+
+    stream.write = count
+
+
 def tell(value):
     """Print the value of an expression in the prose; it has to be a number."""
     if not isinstance(value, numbers.Real) or not math.isfinite(value):
@@ -159,12 +185,14 @@ def guard(essay, data):
     def in_the_project(path):
         if isinstance(path, int):  # the number of an open file
             return None
+        if path == ":memory:":  # a database without a file
+            return None
         path = Path(os.fsdecode(path or ".")).resolve()
         return path if path.is_relative_to(root) and not str(path).startswith(free) else None
 
     def hook(event, arguments):
         if event in STARTING and of_the_essay():
-            raise PermissionError("a demonstration starts no other program: its results could not be relied upon")
+            raise PermissionError(NO_PROGRAM)
         if event not in LOOKING | CHANGING:
             return
         writes = event in CHANGING

@@ -9,7 +9,7 @@ Headings are those that the essay has found, and no others: not lines that are u
 """
 
 import re
-from html import escape
+from html import escape, unescape
 from html.parser import HTMLParser
 from typing import NamedTuple
 from xml.etree import ElementTree
@@ -18,9 +18,10 @@ import markdown
 from markdown.inlinepatterns import InlineProcessor
 from markdown.postprocessors import Postprocessor
 from markdown.treeprocessors import Treeprocessor
+from markdown.util import ETX, STX
 
 NUMBER = re.compile(
-    r"(?P<text>(?:(?<![\w)\].,])[-−])?(?:(?<![0-9.])[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]+)?(?:[eE][-−+]?[0-9]+)?)"
+    r"(?P<text>(?:(?<![\w)\].,])[-−])?(?<![0-9.])(?<!0[xXoObB])(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]+)?(?:[eE][-−+]?[0-9]+)?)"
     r"<!-- = (?P<expression>.+?) -->"
 )
 ORPHAN = re.compile(r"(?s:<!--\s*=(?!=).*?-->)")  # an expression that follows no number, or is written otherwise
@@ -61,9 +62,18 @@ class Reading:
         self.markdown.inlinePatterns.register(Marks(MARK.pattern, self.markdown), "marks", 85)  # after code and HTML
         self.markdown.treeprocessors.register(Links(self), "links", 15)  # after all inline patterns
         self.markdown.postprocessors.register(Unmarked(self), "unmarked", 35)  # before HTML comes back
-        self.convert(self.text_of(1, len(essay.lines)), 1)  # so that [names]: of links are known everywhere
-        self.numbers, self.errors = [], []
-        self.pages = {page.path: self.parts_of(page) for page in essay.pages}
+        everywhere = self.references_in(1, len(essay.lines))  # [names]: of links may stand on another page
+        own = [self.references_in(page.start, page.end) for page in essay.pages]
+        self.numbers, self.errors, self.pages = [], [], {}
+        for page, references in zip(essay.pages, own, strict=True):
+            self.markdown.references = everywhere | references
+            self.pages[page.path] = self.parts_of(page)
+
+    def references_in(self, start, end):
+        """Return the addresses of links that stand in some lines: {name: (address, title)}."""
+        self.markdown.references = {}
+        self.convert(self.text_of(start, end), start)
+        return self.markdown.references
 
     def parts_of(self, page):
         """Return what a page consists of: each heading, and the Prose up to the next."""
@@ -115,6 +125,9 @@ class Reading:
             tag = Tags(html).odd
         except AssertionError:  # Python's parser of HTML has met a <![ that it does not know
             html, tag = "", "!"
+        except RecursionError:
+            self.errors.append((first, "below this line lists or quotations stand too deep inside of each other"))
+            return ""
         if tag:
             line = first + re.split(f"(?i)</?{tag}", SLOT.sub("", self.text))[0].count("\n")
             self.errors.append((line, f"HTML has to be closed before the next heading, and a <{tag}> is not"))
@@ -147,7 +160,8 @@ class Reading:
         name = target.removeprefix("#")
         if name != target and name in self.essay.anchors:
             return f"@/{self.essay.anchors[name].path}{target}"
-        if not re.match("https?://|mailto:", target):
+        readable = re.sub(f"{STX}amp{ETX}", "&", target)  # Markdown writes the addresses of mails in entities
+        if not re.match("https?://|mailto:", unescape(readable)):
             line = self.first + self.text.partition(target)[0].count("\n")
             self.errors.append((line, f"{target} leads nowhere on the site: a link is https://… or a #heading"))
         return target

@@ -13,7 +13,8 @@ REFLECTION = {"globals", "locals", "vars", "dir", "getattr", "setattr", "delattr
               "__globals__", "__builtins__", "__import__", "__subclasses__", "__spec__", "__loader__"}  # fmt: skip
 # or the line on which something stands.
 POSITIONS = {"inspect", "traceback", "warnings", "logging", "threading", "tangle", "get_ipython", "_getframe", "lineno",
-             "f_lineno", "tb_lineno", "co_firstlineno", "co_lines", "co_positions"}  # fmt: skip
+             "f_lineno", "tb_lineno", "co_firstlineno", "co_lines", "co_positions", "dis", "tracemalloc", "profile",
+             "cProfile", "unraisablehook", "__del__"}  # fmt: skip
 
 
 class Reach:

@@ -12,9 +12,9 @@ files that it names, on the sessions whose names it reads, and on the versions o
 makes its key, and results are kept in build/cache under it. Nothing is observed or guessed: where one thing changes,
 the session runs again, as a whole.
 
-What no key can know is the outside: the clock, the network, the environment, files that are not in the project, and
-random numbers that were not seeded (those of random and of numpy are). A demonstration that shows it shows it as it was
-when it ran.
+What no key can know is the outside: the clock, the network, the environment, files that are not in the project, what
+a demonstration learns of a file without opening it (that it exists, its size), and random numbers that were not seeded
+(those of random and of numpy are). A demonstration that shows it shows it as it was when it ran.
 """
 
 import ast
@@ -34,6 +34,7 @@ from weaver.essay import WeaveError
 from weaver.reach import POSITIONS, Reach, imports_in, module_of, names_bound, names_mentioned, program_imports
 
 LIBRARIES = ("Pweave", "ipykernel", "ipython", "matplotlib", "matplotlib-inline", "numpy")
+TAKEN = {*sys.stdlib_module_names, "IPython", "ipykernel", "matplotlib", "numpy", "tangle", "weaver"}
 OPTIONS = ("name", "alt", "caption", "keep", "data")  # of the fence of a demonstration
 
 
@@ -258,6 +259,7 @@ def set_keys(essay, sessions, root, environment):
     sums = data_of(essay, sessions, root)
     for session in sessions:
         programs = imported(essay, session)
+        check_modules(essay, programs)
         reaches = [Reach(program, session.mentions, programs) for program in programs]
         inherited = any(source.sees_lines for source in session.sources.values())
         session.sees_lines = inherited or any(reach.mentions & POSITIONS for reach in reaches)
@@ -270,10 +272,29 @@ def set_keys(essay, sessions, root, environment):
             material += [str(item.line) for item in session.items]
             material += [str([line.origin for line in program.lines]) for program in programs]
         material += [f"{name}\0{source.key}" for name, source in sorted(session.sources.items())]
-        material += [f"{name}\0{sums[name]}" for name in session.data]
+        session.sums = {name: sums[name] for name in session.data}
+        material += [f"{name}\0{value}" for name, value in session.sums.items()]
         if session.mentions & {"tangle", "weaver"}:
             material.append(Path(tangle.__file__).read_text(encoding="utf-8"))
         session.key = hashlib.sha256("\0\0".join(material).encode()).hexdigest()
+
+
+def check_modules(essay, programs):
+    """Raise WeaveError for a program that cannot be imported: a module of Python, or of the weaver, is called so."""
+    errors = []
+    for program in programs:
+        if module_of(program).partition(".")[0] in TAKEN:
+            problem = f"{program.target} has the name of another module, so demonstrations cannot import it: rename it"
+            errors.append((essay.roots[program.target].line, problem))
+    if errors:
+        raise WeaveError(errors)
+
+
+def check_data(session, root):
+    """Raise WeaveError if a file that a session has just read is no longer what it was when its key was made."""
+    for name, value in session.sums.items():
+        if hashlib.sha256((root / name).read_bytes()).hexdigest() != value:
+            raise WeaveError([(session.line, f"{name} was saved while the demonstrations ran: weave again")])
 
 
 def data_of(essay, sessions, root):

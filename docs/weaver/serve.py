@@ -189,11 +189,12 @@ class Preview:
                 if tangle.write_programs(Path(shown(self.root / "microgpt.md"))):
                     raise SiteError("a program in build/ was edited by hand: see the terminal")
             weave = Weave(self.root)
-            self.results = weave.write_pages(self.results)
-            self.missing = weave.outcome.missing
-            message = "\n".join(f"microgpt.md:{line}: {text}" for line, text in numbers.complaints(weave.wrong))
             folder = next(folder for folder in self.folders if folder != self.state.site)
-            build_site(self.root / "build", folder)
+            with tangle.locked(self.root / "docs"):
+                self.results = weave.write_pages(self.results)
+                self.missing = weave.outcome.missing
+                message = "\n".join(f"microgpt.md:{line}: {text}" for line, text in numbers.complaints(weave.wrong))
+                build_site(self.root / "build", folder)
             self.state.site, self.state.edition = folder, str(time.time_ns())
             say(f"woven in {time.monotonic() - start:.1f} s")
         except (tangle.TangleError, SiteError, OSError) as error:

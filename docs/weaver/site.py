@@ -40,8 +40,9 @@ def write_settings(build, found):
 
 def build_site(build, folder):
     """Let mkdocs build the site into a folder, which it empties before; raise SiteError with its complaints."""
-    if folder.is_symlink():
-        raise OSError(f"{folder} is a link, and what it leads to would be removed: remove the link")
+    for path in (folder, *folder.rglob("*")):
+        if path.is_symlink():
+            raise OSError(f"{path} is a link, and what it leads to would be written over: remove the link")
     from mkdocs.commands.build import build as build_all
     from mkdocs.config import load_config
 

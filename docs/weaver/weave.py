@@ -8,7 +8,7 @@ import tangle
 from weaver import numbers, pages, site
 from weaver.essay import Essay, WeaveError
 from weaver.prose import Reading
-from weaver.results import Cache, DemonstrationError, Outcome, environment, imported, sessions_of, set_keys
+from weaver.results import Cache, DemonstrationError, Outcome, check_data, environment, imported, sessions_of, set_keys
 
 
 class Weave:
@@ -18,13 +18,17 @@ class Weave:
         self.root, self.path, self.build = root, root / "microgpt.md", root / "build"
         self.bytes = self.path.read_bytes()
         self.essay = Essay(tangle.decode(self.bytes), pages.RESERVED)
+        check_targets(self.essay)
         self.reading = Reading(self.essay)
         if self.reading.errors:
             raise WeaveError(self.reading.errors)
         self.numbers = sorted(self.reading.numbers)
         sessions = sessions_of(self.essay, self.numbers)
         set_keys(self.essay, sessions, root, environment())
-        self.outcome = Outcome(sessions, Cache(self.build / "cache"))
+        cache = self.build / "cache"
+        if cache.is_symlink():
+            raise OSError(f"{cache} is a link: remove it, and the weave makes a folder of its own")
+        self.outcome = Outcome(sessions, Cache(cache))
 
     @property
     def data(self):
@@ -41,8 +45,13 @@ class Weave:
         if self.outcome.missing:
             from weaver.kernel import execute  # it takes a second
 
-            cache = self.outcome.cache
-            self.outcome.run(lambda session: execute(self.path, imported(self.essay, session), session, cache, report))
+            def run(session):
+                programs = imported(self.essay, session)
+                results = execute(self.path, programs, session, self.outcome.cache, report)
+                check_data(session, self.root)
+                return results
+
+            self.outcome.run(run)
 
     def write_pages(self, old=None):
         """Write build/pages and the settings of the site; `old` are results that are shown for those not known yet.
@@ -70,8 +79,19 @@ class Weave:
         return len(wrong)
 
 
-def weave(root, report, update=False):
-    """Weave the pages: run what has to run, then write them. Raises what the steps raise."""
+def check_targets(essay):
+    """Raise WeaveError for programs that would stand where the weave writes in build/."""
+    ours = ("mkdocs.yml", "pages", "site", "cache", ".cache")
+    wrong = [root for root in essay.roots.values() if root.name.partition("/")[0] in ours]
+    if wrong:
+        raise WeaveError([(root.line, f"build/{root.name} is where the weaver writes: rename it") for root in wrong])
+
+
+def weave(root, report, update=False, build=True):
+    """Weave the essay: run what has to run, write the pages, let mkdocs build the site. Raises what the steps raise.
+
+    Another weave waits with its pages until this one is done with them.
+    """
     woven = Weave(root)
     woven.run(report)
     if update and (count := woven.update()):
@@ -80,7 +100,10 @@ def weave(root, report, update=False):
         woven.run(report)
     if woven.wrong:
         raise WeaveError(numbers.complaints(woven.wrong))
-    woven.write_pages()
+    with tangle.locked(root / "docs"):
+        woven.write_pages()
+        if build:
+            site.build_site(woven.build, woven.build / "site")
 
 
 def say(text):
