@@ -371,11 +371,6 @@ def test_an_address_of_a_mail_is_a_link():
     assert reading.errors == []
 
 
-def test_quotations_that_are_too_deep_are_an_error():
-    reading = Reading(Essay(with_prose("> " * 2000 + "x")))
-    assert "too deep" in reading.errors[0][1]
-
-
 @hypothesis.given(strategies.lists(strategies.sampled_from([*PIECES, " ", "\n", "\n\n"]), max_size=14))
 @hypothesis.settings(max_examples=200, deadline=None, derandomize=True)
 def test_no_mixture_of_prose_loses_a_fence_or_shows_a_mark(pieces):
