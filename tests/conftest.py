@@ -2,6 +2,7 @@
 
 import functools
 import http.server
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -35,17 +36,40 @@ class QuietHandler(http.server.SimpleHTTPRequestHandler):
         pass
 
 
+class Weaving:
+    """The weave of the essay, for the address at which its site will be served: it takes most of a minute."""
+
+    def __init__(self):
+        handler = functools.partial(QuietHandler, directory=str(BUILD / "site"))
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self.address = f"http://127.0.0.1:{self.server.server_port}/"
+        self.process = subprocess.Popen([sys.executable, ROOT / "docs" / "weave.py"], stderr=subprocess.PIPE, text=True,
+                                        env={**os.environ, "SITE_URL": self.address})  # fmt: skip
+
+
+def pytest_collection_finish(session):
+    """Begin to weave where a test will need the site: until then others run on the other core."""
+    wanted = any("site" in getattr(item, "fixturenames", ()) for item in session.items)
+    if wanted and all(map(importlib.util.find_spec, ("mkdocs", "pweave"))) and not session.config.option.collectonly:
+        session.config.weaving = Weaving()
+
+
+def pytest_sessionfinish(session):
+    """Leave no weave behind."""
+    weaving = getattr(session.config, "weaving", None)
+    if weaving and weaving.process.poll() is None:
+        weaving.process.terminate()
+        weaving.process.wait()
+
+
 @pytest.fixture(scope="session")
-def site():
+def site(pytestconfig):
     """Weave the essay, build the site and serve it at the address that it was built for; return that address."""
-    for library in ("mkdocs", "pweave"):
-        pytest.importorskip(library, reason=f"{library} is not installed")
-    handler = functools.partial(QuietHandler, directory=str(BUILD / "site"))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    address = f"http://127.0.0.1:{server.server_port}/"
-    done = subprocess.run([sys.executable, ROOT / "docs" / "weave.py"], capture_output=True, text=True, check=False,
-                          env={**os.environ, "SITE_URL": address})  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield address
-    server.shutdown()
+    weaving = getattr(pytestconfig, "weaving", None)
+    if weaving is None:
+        pytest.skip("mkdocs or Pweave is not installed")
+    _, errors = weaving.process.communicate()
+    assert weaving.process.returncode == 0, errors
+    threading.Thread(target=weaving.server.serve_forever, daemon=True).start()
+    yield weaving.address
+    weaving.server.shutdown()
