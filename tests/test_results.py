@@ -100,6 +100,12 @@ def test_an_option_that_means_nothing():
     ]
 
 
+def test_lines_in_messages_of_python_are_those_of_the_essay():
+    with pytest.raises(WeaveError) as caught:
+        keys_of(with_prose(demonstration("a", "x = 1\nprint('")))
+    assert caught.value.errors == [(14, "unterminated string literal (detected at line 14)")]
+
+
 def test_a_demonstration_that_is_not_python():
     assert [line for line, _ in errors_of(SMALL.replace("print(y)", "print(y"))] == [33]
 

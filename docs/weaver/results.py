@@ -149,7 +149,9 @@ def parsed(item):
             ast.parse(item.number.expression.strip(), mode="eval")  # one expression, and not two statements
         return ast.parse(item.code)
     except SyntaxError as error:
-        raise WeaveError([(item.line + (error.lineno or 1) - 1, error.msg)]) from None
+        before = item.line - 1  # what Python calls line 1 is the first of the code
+        message = re.sub(r"\bline (\d+)", lambda match: f"line {before + int(match[1])}", error.msg)
+        raise WeaveError([(before + (error.lineno or 1), message)]) from None
     except ValueError as error:
         raise WeaveError([(item.line, str(error))]) from None
 
