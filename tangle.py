@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 """Tangle: extract the programs that an essay contains, from microgpt.md into build/.
 
-usage: python3 tangle.py [ESSAY] [--check | --force | --stitch | --where PLACE … | --run PROGRAM [ARGUMENT …]]
+usage: python3 tangle.py [ESSAY] [--check | --force | --stitch | --where PLACE …
+                                  | --run PROGRAM [--break EXPERIMENT] [ARGUMENT …]]
 
     ESSAY     the essay (microgpt.md beside this file when left out); programs go to build/ beside it
     --check   write nothing; show a diff and exit with 1 where build/ is not what the essay says
     --force   overwrite or remove programs that were edited by hand
     --stitch  carry what was edited by hand in build/ over to the essay, then tangle
     --where   turn FILE:LINE of a program into that of the essay, or back; with - so in text that comes through a pipe
-    --run     run a program as the essay has it now; tracebacks, warnings, pdb and cProfile show lines of the essay
+    --run     run a program as the essay has it now; tracebacks, warnings, pdb and cProfile show lines of the essay;
+              with --break as it is after an experiment
 
 The essay is Markdown. Prose is prose; what counts are fences of three backticks at the start of a line:
 
@@ -16,6 +18,8 @@ The essay is Markdown. Prose is prose; what counts are fences of three backticks
     ``` python {#attention}          a definition: a chunk is all fences of one name, in their order
         <<scaled-dot-product>>       a reference, alone on its line: the chunk of that name is put here, and each of
                                      its lines that is not blank gets the indentation of the reference
+    ``` diff {#no-root}              an experiment: lines of a chunk that are taken out (-) and put in (+), and lines
+                                     around them (after a blank) that show where. It changes no program that is written
     ```python name="loss"            a demonstration: run by the weaver, which makes pages of the essay; never tangled.
                                      It may have more options, as in name="loss", alt="A curve"
     ```text                          an illustration: shown as it is, in any language but python
@@ -23,8 +27,11 @@ The essay is Markdown. Prose is prose; what counts are fences of three backticks
 Names begin with a lower-case letter, and go on with such letters, digits and hyphens. The blank after the backticks
 keeps the weaver from running a chunk. Other languages (``` c {file=fast.c}) work in the same way, but <<name>> beside
 something else on a line of a chunk is an error in all. After its file a root may have other attributes, which mean
-nothing here: ``` python {file=fast.py needs=numpy}. Longer or indented fences, and those of tildes, are verbatim:
-nothing counts in them.
+nothing here: ``` python {file=fast.py needs=numpy}, and so may an experiment after its name. Longer or indented fences,
+and those of tildes, are verbatim: nothing counts in them.
+
+The lines that an experiment takes out, and those around, stand together at exactly one place of all chunks and roots.
+A line @@ in it begins another place. What comes out of it has to be a program as well.
 
 All errors of fences and chunks are found in one go; if there are none, in each program the first that keeps Python
 from compiling it, or that Python warns of. They are printed as ESSAY:LINE: MESSAGE; then the exit status is 1, as
@@ -41,7 +48,7 @@ If essay and program were both changed, make the change of the program in the es
 --run takes the one program from the essay; if it imports others, they come from build/.
 
 For other programs this file is a module: parse(text) finds the fences of an essay, tangle(text) makes all programs,
-and expand(fences, chunks) the lines of some fences.
+tangle(text, NAME) those that an experiment changes, and expand(fences, chunks) the lines of some fences.
 """
 
 import argparse
@@ -69,6 +76,7 @@ NAME = r"[a-z][a-z0-9-]*"
 ATTRIBUTE = r"(?!file=)[a-z]+=[^\s{}\"']+"
 TARGET = rf"file=(?P<file>[^\s{{}}\"',]+)(?P<attributes>(?: {ATTRIBUTE})*)"
 HEADER = re.compile(rf"``` (?P<language>[\w+-]+) \{{(?:#(?P<name>{NAME})|{TARGET})\}}\s*")
+EXPERIMENT = re.compile(rf"``` diff \{{#(?P<name>{NAME})(?P<attributes>(?: {ATTRIBUTE})*)\}}\s*")
 OPTION = r'\w+="[^"]*"'
 DEMONSTRATION = re.compile(rf"```python (?P<options>{OPTION}(?:,\s*{OPTION})*)\s*")
 REFERENCE = re.compile(rf"(?P<indent>\s*)<<(?P<name>{NAME})>>\s*")
@@ -82,10 +90,10 @@ LARGEST = 1_000_000  # lines of all programs, with the references on the way to 
 class Fence(NamedTuple):
     """A fenced block of the essay: it opens on line `line` (counted from 1), and its code stands on those after it."""
 
-    kind: str  # "root", "definition", "demonstration", "illustration" or "verbatim"
-    name: str  # of the chunk or demonstration; of a root its target, a path below build/; else nothing
+    kind: str  # "root", "definition", "experiment", "demonstration", "illustration" or "verbatim"
+    name: str  # of the chunk, experiment or demonstration; of a root its target, a path below build/; else nothing
     language: str  # of a verbatim fence or an illustration, all that stands after the backticks
-    options: dict  # {name: text} of a demonstration, {attribute: text} of a root
+    options: dict  # {name: text} of a demonstration, {attribute: text} of a root or an experiment
     line: int
     code: list
 
@@ -144,6 +152,9 @@ def parse(text):
 
 def open_fence(line, number, errors):
     """Return the fence, still empty, that a line with three backticks opens; a malformed one is an illustration."""
+    if match := EXPERIMENT.fullmatch(line):
+        pairs = [pair.split("=", 1) for pair in match["attributes"].split()]
+        return Fence("experiment", match["name"], "diff", options_of(pairs, number, errors), number, [])
     if match := HEADER.fullmatch(line):
         kind, name = ("root", match["file"]) if match["file"] else ("definition", match["name"])
         pairs = [pair.split("=", 1) for pair in (match["attributes"] or "").split()]
@@ -183,8 +194,11 @@ def numbered(fences):
 # The programs: from fences to lines
 
 
-def tangle(text):
-    """Return the programs of an essay, {target: [Line, …]}; raise TangleError with everything that is wrong."""
+def tangle(text, experiment=None):
+    """Return the programs of an essay, {target: [Line, …]}; raise TangleError with everything that is wrong.
+
+    With the name of an experiment, only the programs that it changes, as they are then; KeyError if there is none.
+    """
     fences, errors = parse(text)
     roots, chunks = roots_of(fences), chunks_of(fences)
     errors += check_targets(fences) + check_references(roots, chunks)
@@ -192,9 +206,15 @@ def tangle(text):
     for target, program in programs.items():
         if target.endswith(".py"):
             errors += check_syntax(program, roots[target])
+    if not errors:
+        errors = check_experiments(fences)
     if errors:
         raise TangleError(errors)
-    return programs
+    if experiment is None:
+        return programs
+    changed = experiment_on(fences, experiments_of(fences)[experiment])
+    broken = {target: expand_root(target, changed) for target in programs}
+    return {target: program for target, program in broken.items() if program != programs[target]}
 
 
 def roots_of(fences):
@@ -329,6 +349,119 @@ def check_syntax(program, root):
 def render(program):
     """Return the text of a program: its lines without blank ones at the end, and one line end after the last."""
     return "\n".join(line.text for line in program).rstrip("\n") + "\n"
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Experiments: programs in which some lines are others
+
+
+def experiments_of(fences):
+    """Return {name: fence} for the experiments of an essay, in their order."""
+    return {fence.name: fence for fence in fences if fence.kind == "experiment"}
+
+
+def places_of(experiment):
+    """Return the places that an experiment changes: for each a list of (sign, text, line of the essay)."""
+    places = [[]]
+    for number, line in enumerate(experiment.code, experiment.line + 1):
+        if line.rstrip() == "@@":
+            places.append([])
+        else:
+            places[-1].append((line[:1] or " ", line[1:], number))
+    return places
+
+
+def experiment_on(fences, experiment):
+    """Return the fences of an essay with an experiment made: what it changes is cut into fences that follow each other.
+
+    A new line comes from the line of the experiment that says it. Raises TangleError if the place is not clear.
+    """
+    for place in places_of(experiment):
+        line = place[0][2] if place else experiment.line
+        if any(sign not in " -+" for sign, _, _ in place):
+            raise TangleError([(line, "malformed: a line of an experiment begins with -, + or a blank")])
+        old = [text for sign, text, _ in place if sign != "+"]
+        if not old or all(sign == " " for sign, _, _ in place):
+            raise TangleError([(line, "an experiment has lines with - or +, and at least one that stands in a chunk")])
+        found = [(i, start) for i, fence in enumerate(fences) for start in matches(fence, old)]
+        if len(found) != 1:
+            count = "at no place" if not found else f"at {len(found)} places"
+            raise TangleError([(line, f"these lines stand together {count} in the chunks: there has to be one")])
+        i, start = found[0]
+        fences = [*fences[:i], *pieces(fences[i], start, place), *fences[i + 1 :]]
+    return fences
+
+
+def matches(fence, old):
+    """Return where some lines stand together in the code of a fence, counted from 0."""
+    if fence.kind not in ("root", "definition") or old[0] not in fence.code:
+        return []
+    return [start for start in range(len(fence.code)) if fence.code[start : start + len(old)] == old]
+
+
+def pieces(fence, start, place):
+    """Yield a fence in pieces: what is before one place of an experiment, each line of that, and what is after it."""
+    yield fence._replace(code=fence.code[:start])
+    for sign, text, number in place:
+        if sign == "+":
+            yield fence._replace(line=number - 1, code=[text])
+        else:
+            if sign == " ":
+                yield fence._replace(line=fence.line + start, code=[text])
+            start += 1
+    yield fence._replace(line=fence.line + start, code=fence.code[start:])
+
+
+def expand_root(target, fences):
+    """Return the lines of a program; its root may be in pieces."""
+    return list(expand([fence for fence in fences if (fence.kind, fence.name) == ("root", target)], chunks_of(fences)))
+
+
+def check_experiments(fences):
+    """Return what is wrong with the experiments of an essay that is right otherwise."""
+    errors, taken = [], {fence.name: fence.line for fence in fences if fence.kind == "definition"}
+    users = users_of(fences)
+    for name, line in [(fence.name, fence.line) for fence in fences if fence.kind == "experiment"]:
+        if taken.setdefault(name, line) != line:
+            problem = f"the name {name} is taken by the chunk or experiment on line {taken[name]}"
+            errors.append((line, problem))
+    for experiment in experiments_of(fences).values():
+        try:
+            changed = experiment_on(fences, experiment)
+            errors += check_change(experiment, [fence for fence in changed if fence not in fences], changed, users)
+        except TangleError as error:
+            errors += error.errors
+    return errors
+
+
+def users_of(fences):
+    """Return {name of a chunk or target: the first program that it is a part of}."""
+    users, chunks = {}, chunks_of(fences)
+
+    def visit(name, parts, target):
+        if users.setdefault(name, target) == target:
+            for _, _, reference in numbered(parts):
+                if reference and reference["name"] not in users:
+                    visit(reference["name"], chunks[reference["name"]], target)
+
+    for target, root in roots_of(fences).items():
+        visit(target, [root], target)
+    return users
+
+
+def check_change(experiment, new, changed, users):
+    """Return what is wrong with one experiment, with the fences that are new by it, and all as they are then."""
+    errors = []
+    for fence in new:
+        errors += [(number, "malformed: a reference <<name>> is alone on its line")
+                   for number, text in enumerate(fence.code, fence.line + 1) if is_doubtful(text)]  # fmt: skip
+    for target in dict.fromkeys(users[fence.name] for fence in new):
+        root = next(fence for fence in changed if fence.kind == "root" and fence.name == target)
+        wrong = check_references({target: root}, chunks_of(changed))
+        errors += [(line, message) for line, message in wrong if not message.startswith("unused")]
+        if not errors and target.endswith(".py"):
+            errors += check_syntax(expand_root(target, changed), experiment)
+    return [(line, f"by the experiment on line {experiment.line}: {message}") for line, message in errors]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -825,7 +958,17 @@ def main():
             return print_places(essay, options.where)
         if not options.run:
             return write_programs(essay, options.force)
-        programs = tangle(decode(essay.read_bytes()))  # for --run
+        text = decode(essay.read_bytes())
+        programs = tangle(text)  # for --run
+        target, experiment, arguments = what_to_run(options.run)
+        if experiment:
+            names = [*experiments_of(parse(text)[0])]
+            if experiment not in names:
+                raise ValueError(f"--break takes an experiment of {essay}: {', '.join(names) or 'it has none'}")
+            changed = tangle(text, experiment)
+            if target in programs and target not in changed:
+                raise ValueError(f"{experiment} changes nothing in {target}, but {', '.join(changed)}")
+            programs |= changed
     except (KeyboardInterrupt, BrokenPipeError):
         os._exit(130)  # at once: the usual end would try to print what nobody reads
     except TangleError as error:
@@ -835,7 +978,6 @@ def main():
         reason = f"{error.filename}: {error.strerror}" if getattr(error, "filename", None) else error
         print(f"tangle.py: {reason}", file=sys.stderr)
         return 1
-    target, *arguments = options.run
     if target not in programs:
         print(f"tangle.py: --run takes a program of {essay}: {', '.join(programs)}", file=sys.stderr)
         return 2
@@ -867,6 +1009,14 @@ def command_line():
     if options.run == []:
         parser.error("--run needs the name of a program")
     return options
+
+
+def what_to_run(words):
+    """Return (program, experiment or None, arguments) of the words after --run."""
+    target, *arguments = words
+    if arguments[:1] == ["--break"]:
+        return target, "".join(arguments[1:2]) or "nothing", arguments[2:]
+    return target, None, arguments
 
 
 def print_places(essay, places):
