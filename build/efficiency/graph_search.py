@@ -62,6 +62,12 @@ def parameters_of(model):
     """Return all parameters of a model in one list."""
     return [p for part in model for rows in part.values() for row in rows for p in row]
 
+def softmax(logits):
+    """Return probabilities: positive, 1 in all, larger where the logit is larger."""
+    shift = value(-max(logit.data for logit in logits))  # keeps exp in range and changes no result
+    exps = [(logit + shift).exp() for logit in logits]
+    return scale(exps, total(exps) ** -1)
+
 def add(x, y): return [a + b for a, b in zip(x, y)]  # vectors are lists of Values, matrices are lists of rows
 def scale(x, factor): return [a * factor for a in x]
 def dot(x, y): return total(map(Value.__mul__, x, y))
@@ -70,12 +76,6 @@ def linear(x, weights): return [dot(row, x) for row in weights]
 def rmsnorm(x):
     """Return x scaled so that its squares are 1 on average."""
     return scale(x, (dot(x, x) * value(1 / len(x)) + value(1e-5)) ** -0.5)
-
-def softmax(logits):
-    """Return probabilities: positive, 1 in all, larger where the logit is larger."""
-    shift = value(-max(logit.data for logit in logits))  # keeps exp in range and changes no result
-    exps = [(logit + shift).exp() for logit in logits]
-    return scale(exps, total(exps) ** -1)
 
 def attend(query, keys, values):
     """Return the mean of the values, each weighted by how well its key matches the query."""
@@ -170,8 +170,8 @@ def command_line():
     for name, default, meaning in FLAGS:
         parser.add_argument(f"--{name}", type=type(default), default=default, help=f"{meaning} (%(default)s)")
     flags = parser.parse_args()
-    for name, _, _ in FLAGS:
-        if name != "seed" and not 1e-12 < getattr(flags, name) < 1e12:
+    for name, default, _ in FLAGS:
+        if name != "seed" and type(default) is not str and not 1e-12 < getattr(flags, name) < 1e12:
             parser.error(f"--{name} must be a number greater than 0, and not beyond 1e12")
     if flags.n_embd % flags.n_head:
         parser.error("--n_embd must be a multiple of --n_head")

@@ -1,0 +1,41 @@
+"""Stage 1: guess evenly."""
+# Tangled from the essay microgpt.md, which explains every line. Change the essay, not this file.
+
+import argparse, functools, gc, math, os, random, sys, time
+
+def encode(document, characters):
+    """Return the tokens of a document: a number for each character, and on both sides BOS, the number after theirs."""
+    bos = len(characters)
+    return [bos, *map(characters.index, document), bos]
+
+def learn(lessons):
+    """Return a model that has learned nothing but how many tokens there are."""
+    return lessons[0][0] + 1
+
+def guess(model, token):
+    """Return the probabilities of what follows a token: all the same."""
+    return [1 / model] * model
+
+def loss_on(lessons, model):
+    """Return the mean surprise at a token of some lessons."""
+    surprises = [-math.log(guess(model, token)[target])
+                 for tokens in lessons for token, target in zip(tokens, tokens[1:])]
+    return sum(surprises) / len(surprises)
+
+def write(model, bos):
+    """Yield the tokens of a new name, each drawn by the probabilities that the model gives."""
+    [token] = random.choices(range(bos + 1), guess(model, bos))
+    while token != bos:
+        yield token
+        [token] = random.choices(range(bos + 1), guess(model, token))
+
+if __name__ == "__main__":
+    random.seed(42)
+    documents = open("docs/names.txt").read().split()
+    random.shuffle(documents)
+    characters = sorted(set("".join(documents)))
+    lessons = [encode(document, characters) for document in documents]
+    model = learn(lessons[:1000])
+    print(f"loss on the other {len(lessons) - 1000} names: {loss_on(lessons[1000:], model):.3f}")
+    for _ in range(5):
+        print("".join(characters[t] for t in write(model, len(characters))))

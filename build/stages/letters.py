@@ -1,0 +1,46 @@
+"""Stage 2: count the letters."""
+# Tangled from the essay microgpt.md, which explains every line. Change the essay, not this file.
+
+import argparse, functools, gc, math, os, random, sys, time
+
+def encode(document, characters):
+    """Return the tokens of a document: a number for each character, and on both sides BOS, the number after theirs."""
+    bos = len(characters)
+    return [bos, *map(characters.index, document), bos]
+
+def learn(lessons):
+    """Return how often each token came, and one more."""
+    counts = [1] * (lessons[0][0] + 1)
+    for tokens in lessons:
+        for token in tokens[1:]:
+            counts[token] += 1
+    return counts
+
+def guess(model, token):
+    """Return the share of each token, whatever came before."""
+    total = sum(model)
+    return [count / total for count in model]
+
+def loss_on(lessons, model):
+    """Return the mean surprise at a token of some lessons."""
+    surprises = [-math.log(guess(model, token)[target])
+                 for tokens in lessons for token, target in zip(tokens, tokens[1:])]
+    return sum(surprises) / len(surprises)
+
+def write(model, bos):
+    """Yield the tokens of a new name, each drawn by the probabilities that the model gives."""
+    [token] = random.choices(range(bos + 1), guess(model, bos))
+    while token != bos:
+        yield token
+        [token] = random.choices(range(bos + 1), guess(model, token))
+
+if __name__ == "__main__":
+    random.seed(42)
+    documents = open("docs/names.txt").read().split()
+    random.shuffle(documents)
+    characters = sorted(set("".join(documents)))
+    lessons = [encode(document, characters) for document in documents]
+    model = learn(lessons[:1000])
+    print(f"loss on the other {len(lessons) - 1000} names: {loss_on(lessons[1000:], model):.3f}")
+    for _ in range(5):
+        print("".join(characters[t] for t in write(model, len(characters))))
