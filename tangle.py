@@ -30,8 +30,8 @@ something else on a line of a chunk is an error in all. After its file a root ma
 nothing here: ``` python {file=fast.py needs=numpy}, and so may an experiment after its name. Longer or indented fences,
 and those of tildes, are verbatim: nothing counts in them.
 
-The lines that an experiment takes out, and those around, stand together at exactly one place of all chunks and roots.
-A line @@ in it begins another place. What comes out of it has to be a program as well.
+The lines that an experiment takes out, and those around, stand together at exactly one place of the first program or,
+if it has none, of the others. A line @@ begins another place. What comes out of it has to be a program as well.
 
 All errors of fences and chunks are found in one go; if there are none, in each program the first that keeps Python
 from compiling it, or that Python warns of. They are printed as ESSAY:LINE: MESSAGE; then the exit status is 1, as
@@ -212,7 +212,7 @@ def tangle(text, experiment=None):
         raise TangleError(errors)
     if experiment is None:
         return programs
-    changed = experiment_on(fences, experiments_of(fences)[experiment])
+    changed = experiment_on(fences, experiments_of(fences)[experiment], users_of(fences))
     broken = {target: expand_root(target, changed) for target in programs}
     return {target: program for target, program in broken.items() if program != programs[target]}
 
@@ -371,11 +371,13 @@ def places_of(experiment):
     return places
 
 
-def experiment_on(fences, experiment):
+def experiment_on(fences, experiment, users):
     """Return the fences of an essay with an experiment made: what it changes is cut into fences that follow each other.
 
-    A new line comes from the line of the experiment that says it. Raises TangleError if the place is not clear.
+    `users` says which programs have which chunks: places in the first program go before others. A new line comes from
+    the line of the experiment that says it. Raises TangleError if the place is not clear.
     """
+    first = next(iter(users.values()))
     for place in places_of(experiment):
         line = place[0][2] if place else experiment.line
         if any(sign not in " -+" for sign, _, _ in place):
@@ -384,6 +386,7 @@ def experiment_on(fences, experiment):
         if not old or all(sign == " " for sign, _, _ in place):
             raise TangleError([(line, "an experiment has lines with - or +, and at least one that stands in a chunk")])
         found = [(i, start) for i, fence in enumerate(fences) for start in matches(fence, old)]
+        found = [(i, start) for i, start in found if users[fences[i].name] == first] or found
         if len(found) != 1:
             count = "at no place" if not found else f"at {len(found)} places"
             raise TangleError([(line, f"these lines stand together {count} in the chunks: there has to be one")])
@@ -427,7 +430,7 @@ def check_experiments(fences):
             errors.append((line, problem))
     for experiment in experiments_of(fences).values():
         try:
-            changed = experiment_on(fences, experiment)
+            changed = experiment_on(fences, experiment, users)
             errors += check_change(experiment, [fence for fence in changed if fence not in fences], changed, users)
         except TangleError as error:
             errors += error.errors

@@ -108,9 +108,12 @@ def test_what_is_wrong_with_an_experiment(experiment, message):
     assert any(error.startswith(message) for error in errors), errors
 
 
-def test_lines_that_stand_at_two_places_are_not_clear():
-    text = essay('-print(greet("one"))') + '\n``` python {file=c.py}\nprint(greet("one"))\n```\n'
-    assert errors_of(text) == ["these lines stand together at 2 places in the chunks: there has to be one"]
+def test_lines_that_stand_at_two_places_are_not_clear_unless_one_is_in_the_first_program():
+    again = "\n``` python {{file=c.py}}\n{}\n```\n"
+    first = essay('-print(greet("one"))') + again.format('print(greet("one"))')
+    assert [*tangle(first, "no-word")] == ["a.py", "b.py"]
+    other = essay("-other = 1") + again.format("other = 1\nother = 1")
+    assert errors_of(other) == ["these lines stand together at 2 places in the chunks: there has to be one"]
 
 
 def test_a_name_is_given_once():

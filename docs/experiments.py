@@ -1,0 +1,153 @@
+#!/usr/bin/env python3
+"""Measure the experiments of the essay: the losses of broken programs, for docs/experiments.json.
+
+usage: python docs/experiments.py [NAME …]    measure what is missing or stale, or only these
+       python docs/experiments.py --list      print what was measured
+
+It takes a C compiler (cc), and for each experiment and each core half a minute or more. Ctrl-C loses only what is not
+finished. What is measured, and how, is said in docs/laboratory.
+"""
+
+import argparse
+import datetime
+import functools
+import multiprocessing
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "docs"), str(ROOT)]
+
+from laboratory import machine, measure, record  # noqa: E402
+
+import tangle  # noqa: E402
+
+ESSAY, NAMES, RECORD = ROOT / "microgpt.md", ROOT / "docs" / "names.txt", ROOT / "docs" / "experiments.json"
+
+
+def main():
+    """The command line: return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("--list", action="store_true")
+    options = parser.parse_args()
+    text = tangle.decode(ESSAY.read_bytes())
+    try:
+        tangle.tangle(text)  # says what is wrong with the essay
+        jobs, found = record.jobs(text), record.read(RECORD)
+        if options.list:
+            return print_list(jobs, found)
+        if unknown := {*options.names} - {name for _, name in jobs}:
+            parser.error(f"there is no {', '.join(sorted(unknown))}, but {', '.join(name for _, name in jobs)}")
+        machine.library()
+        return measure_all(chosen(jobs, found, options.names), jobs, found)
+    except tangle.TangleError as error:
+        print(*(f"{ESSAY.name}:{line}: {message}" for line, message in error.errors), sep="\n", file=sys.stderr)
+    except machine.NoCompiler as error:
+        print(f"experiments.py: {error}", file=sys.stderr)
+    return 1
+
+
+def chosen(jobs, found, names):
+    """Return [(kind, name)] of what is to be measured: these, or all that are missing or stale; the longest first."""
+    keys = keys_of(jobs)
+    todo = [job for job in jobs if job[1] in names]
+    if not names:
+        todo = [job for job in jobs if found[job[0]].get(job[1], {}).get("key") != keys[job]]
+    return sorted(todo, key=lambda job: -(found[job[0]].get(job[1], {}).get("milliseconds") or 1e9))
+
+
+def keys_of(jobs):
+    """Return {(kind, name): key} of what is to be measured."""
+    names_sum = record.sum_of(NAMES)
+    return {job: record.key_of(lines, names_sum, steps) for job, (_, lines, steps) in jobs.items()}
+
+
+def measure_all(todo, jobs, found):
+    """Measure some jobs on all cores, write the record after each, and return the exit status."""
+    keys, failures, start = keys_of(jobs), [], time.monotonic()
+    tidy(found, jobs)
+    work = functools.partial(measured, jobs=jobs)
+    with multiprocessing.get_context("fork").Pool(min(len(os.sched_getaffinity(0)), len(todo)) or 1) as pool:
+        try:
+            for number, (job, entry, error) in enumerate(pool.imap_unordered(work, todo), 1):
+                left = (time.monotonic() - start) / number * (len(todo) - number)
+                if error:
+                    failures.append(f"{job[1]}: {error}")
+                else:
+                    found[job[0]][job[1]] = entry | {"key": keys[job], "program": jobs[job][0]}
+                    save(found)
+                print(f"{number:3d}/{len(todo)}  {left:5.0f} s left  {line_of(job, found) if not error else job[1]}")
+        except KeyboardInterrupt:
+            pool.terminate()
+            print("interrupted: what is finished is recorded", file=sys.stderr)
+            return 130
+    if not todo:
+        save(found)
+    print(*failures, sep="\n" if failures else "", end="\n" if failures else "", file=sys.stderr)
+    return bool(failures)
+
+
+def measured(job, jobs):
+    """Return (job, its entry or None, what went wrong or None)."""
+    target, lines, steps = jobs[job]
+    try:
+        return job, measure.measure(lines, ESSAY, NAMES, steps), None
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001, RUF100 - also SystemExit: a worker must not end
+        return job, None, f"{target}: {type(error).__name__}: {error}"
+
+
+def tidy(found, jobs):
+    """Remove the entries of experiments and programs that are gone."""
+    for kind in ("programs", "experiments"):
+        found[kind] = {name: entry for name, entry in found[kind].items() if (kind, name) in jobs}
+
+
+def save(found):
+    """Write the record."""
+    found |= {"date": datetime.datetime.now(tz=datetime.timezone.utc).date().isoformat(), "machine": processor(),
+              "python": platform.python_version()}  # fmt: skip
+    tangle.put(RECORD, record.text_of(found).encode())
+
+
+def processor():
+    """Return how many cores of which processor this is."""
+    names = Path("/proc/cpuinfo")
+    lines = names.read_text(encoding="utf-8").splitlines() if names.exists() else []
+    name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+    return f"{os.cpu_count()} cores {name or platform.processor() or platform.machine()}"
+
+
+def line_of(job, found):
+    """Return the line that tells what was measured."""
+    kind, name = job
+    entry = found[kind].get(name)
+    if entry is None:
+        return f"{name:30} not measured"
+    mean, deviation = record.summary(entry["unseen"])
+    text = f"{name:30} {mean:.4f} ± {deviation:.4f}" if mean == mean else f"{name:30} no loss"
+    base = found["programs"].get(entry.get("program"))
+    if kind == "experiments" and base:
+        mean, deviation, count = record.change(entry, base)
+        text += f"  change {mean:+.4f} ± {deviation:.4f} ({count} seeds)" if count else ""
+    if entry["raised"]:
+        text += f"  raises {entry['raised']['error']} ({entry['raised']['seeds']} seeds)"
+    return text + ("  by Python alone" if entry["how"] == "python" and entry["parameters"] else "")
+
+
+def print_list(jobs, found):
+    """Print what was measured, and what is stale; return the exit status."""
+    keys = keys_of(jobs)
+    for job in jobs:
+        is_stale = found[job[0]].get(job[1], {}).get("key") not in (None, keys[job])
+        print(line_of(job, found) + ("  stale" if is_stale else ""))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,170 @@
+/* The machine: it runs the code of a trace. Each instruction has five words: operation, destination, a, b, c.
+
+   Everything is computed as Python does it: in doubles, one operation after the other, and by the same library. Where
+   Python would raise, or a guard fails, the machine stops and says at which instruction: then Python has a look.
+   The operations are numbered in trace.py, which puts their names before this file. */
+
+#include <math.h>
+#include <stdint.h>
+
+typedef struct { int32_t op, d, a, b, c; } instruction;
+typedef double many __attribute__((vector_size(64), aligned(8))); /* one number for each of eight documents */
+enum { LANES = 8 };
+
+/* Return whether Python computes x to the power of y, and the library's result is what it gives. */
+static int power(double x, double y, double *result)
+{
+    if (x == 0 && y < 0)
+        return 0;
+    if (x < 0 && isfinite(x) && isfinite(y) && y != floor(y))
+        return 0;
+    *result = pow(x, y);
+    return !(isinf(*result) && isfinite(x) && isfinite(y));
+}
+
+/* Return whether Python computes a function of x, and put the result there. */
+static int function(int32_t op, double x, double *result)
+{
+    switch (op) {
+    case EXP: *result = exp(x); return !(isinf(*result) && isfinite(x));
+    case LOG: *result = x > 0 ? log(x) : x; return x > 0 || isnan(x);
+    case SQRT: *result = sqrt(x); return !(x < 0);
+    case TANH: *result = tanh(x); return 1;
+    case SIN: *result = sin(x); return !isinf(x);
+    case COS: *result = cos(x); return !isinf(x);
+    case ABS: *result = fabs(x); return 1;
+    }
+    return 0;
+}
+
+/* Return what an operation that cannot fail makes of two numbers. */
+static double choice(int32_t op, double a, double b)
+{
+    switch (op) {
+    case MAX: return b > a ? b : a;
+    case MIN: return b < a ? b : a;
+    case LT: return a < b;
+    case LE: return a <= b;
+    case GT: return a > b;
+    case GE: return a >= b;
+    case EQ: return a == b;
+    case NE: return a != b;
+    }
+    return 0;
+}
+
+/* Run some code on a memory; return how many instructions were run: fewer than there are where it stops. */
+int64_t run(const instruction *code, int64_t count, double *m, const int32_t *tokens)
+{
+    for (int64_t n = 0; n < count; n++) {
+        const instruction i = code[n];
+        switch (i.op) {
+        case MULADD: m[i.d] = m[i.c] + m[i.a] * m[i.b]; break;
+        case MUL: m[i.d] = m[i.a] * m[i.b]; break;
+        case ADD: m[i.d] = m[i.a] + m[i.b]; break;
+        case SUB: m[i.d] = m[i.a] - m[i.b]; break;
+        case NEG: m[i.d] = -m[i.a]; break;
+        case MOV: m[i.d] = m[i.a]; break;
+        case LOAD: m[i.d] = m[i.a + (int64_t)tokens[i.b] * i.c]; break;
+        case STORE: m[i.a + (int64_t)tokens[i.b] * i.c] = m[i.d]; break;
+        case DIV:
+            if (m[i.b] == 0)
+                return n;
+            m[i.d] = m[i.a] / m[i.b];
+            break;
+        case POW:
+            if (!power(m[i.a], m[i.b], &m[i.d]))
+                return n;
+            break;
+        case GUARD:
+            if ((m[i.a] != 0) != i.b)
+                return n;
+            break;
+        case MAX: case MIN: case LT: case LE: case GT: case GE: case EQ: case NE:
+            m[i.d] = choice(i.op, m[i.a], m[i.b]);
+            break;
+        default:
+            if (!function(i.op, m[i.a], &m[i.d]))
+                return n;
+        }
+    }
+    return count;
+}
+
+/* The same for eight lessons at once; `tokens` are those of the first, then those of the second, … */
+static int64_t run_many(const instruction *code, int64_t count, many *m, const int32_t *tokens, int64_t length)
+{
+    for (int64_t n = 0; n < count; n++) {
+        const instruction i = code[n];
+        switch (i.op) {
+        case MULADD: m[i.d] = m[i.c] + m[i.a] * m[i.b]; break;
+        case MUL: m[i.d] = m[i.a] * m[i.b]; break;
+        case ADD: m[i.d] = m[i.a] + m[i.b]; break;
+        case SUB: m[i.d] = m[i.a] - m[i.b]; break;
+        case NEG: m[i.d] = -m[i.a]; break;
+        case MOV: m[i.d] = m[i.a]; break;
+        case LOAD:
+            for (int l = 0; l < LANES; l++)
+                m[i.d][l] = m[i.a + (int64_t)tokens[l * length + i.b] * i.c][l];
+            break;
+        case STORE:
+            for (int l = 0; l < LANES; l++)
+                m[i.a + (int64_t)tokens[l * length + i.b] * i.c][l] = m[i.d][l];
+            break;
+        case DIV:
+            for (int l = 0; l < LANES; l++)
+                if (m[i.b][l] == 0)
+                    return n;
+            m[i.d] = m[i.a] / m[i.b];
+            break;
+        case GUARD:
+            for (int l = 0; l < LANES; l++)
+                if ((m[i.a][l] != 0) != i.b)
+                    return n;
+            break;
+        case POW:
+            for (int l = 0; l < LANES; l++) {
+                double result;
+                if (!power(m[i.a][l], m[i.b][l], &result))
+                    return n;
+                m[i.d][l] = result;
+            }
+            break;
+        case MAX: case MIN: case LT: case LE: case GT: case GE: case EQ: case NE:
+            for (int l = 0; l < LANES; l++)
+                m[i.d][l] = choice(i.op, m[i.a][l], m[i.b][l]);
+            break;
+        default:
+            for (int l = 0; l < LANES; l++) {
+                double result;
+                if (!function(i.op, m[i.a][l], &result))
+                    return n;
+                m[i.d][l] = result;
+            }
+        }
+    }
+    return count;
+}
+
+/* Give each of the eight lanes the numbers of a memory. */
+void spread(const double *from, double *to, int64_t count)
+{
+    for (int64_t n = 0; n < count; n++)
+        for (int l = 0; l < LANES; l++)
+            to[n * LANES + l] = from[n];
+}
+
+/* Run some code for many lessons of one length, a multiple of eight; put what is in cell `result` into `results`, and
+   into `done` whether the machine came to the end. */
+void run_all(const instruction *code, int64_t count, double *memory, const int32_t *tokens, int64_t lessons,
+             int64_t length, int64_t result, double *results, int8_t *done)
+{
+    many *m = (many *)memory;
+    for (int64_t first = 0; first < lessons; first += LANES) {
+        int complete = run_many(code, count, m, tokens + first * length, length) == count;
+        for (int l = 0; l < LANES; l++) {
+            results[first + l] = m[result][l];
+            done[first + l] = (int8_t)complete;
+        }
+    }
+}

@@ -1,0 +1,110 @@
+"""The record of the experiments, docs/experiments.json: what was measured, and whether it is still valid.
+
+Nothing here runs a program, so the weaver can ask at each weave.
+"""
+
+import ast
+import hashlib
+import json
+import math
+
+from weaver.reach import Parts
+
+import tangle
+
+SEEDS = [*range(42, 52)]
+MEASURED = {"encode", "read", "new_model", "train", "loss_of", "sample", "FLAGS", "gpt", "softmax", "parameters_of",
+            "backward", "adam", "learn", "guess"}  # fmt: skip
+
+
+def read(path):
+    """Return the record in a file, an empty one if there is no file."""
+    empty = {"programs": {}, "experiments": {}}
+    return empty | (json.loads(path.read_text(encoding="utf-8")) if path.exists() else {})
+
+
+def text_of(record):
+    """Return the text of a record, as it is written."""
+    return json.dumps(record, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def sum_of(path):
+    """Return the sum of the names that programs learn from."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def without_remarks(tree):
+    """Return the tree of a program without docstrings, and without the meanings of its flags."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+        is_flags = isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["FLAGS"]
+        if is_flags and isinstance(node.value, ast.List | ast.Tuple):
+            for row in node.value.elts:
+                if isinstance(row, ast.Tuple):
+                    row.elts = row.elts[:2]
+    return tree
+
+
+def key_of(lines, names_sum, steps=None):
+    """Return the key of what is measured of a program: the parts of it that count, the seeds, and the names."""
+    parts = Parts(without_remarks(ast.parse(tangle.render(lines))))
+    reached = parts.reached(MEASURED)
+    material = [parts.source[name] for name in sorted(reached, key=str)] + [str(SEEDS), names_sum, str(steps)]
+    return hashlib.sha256("\0".join(material).encode()).hexdigest()
+
+
+def is_measured(lines):
+    """Return whether a program is one that can be measured: it has a model that learns."""
+    tree = ast.parse(tangle.render(lines))
+    names = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    return names >= {"new_model", "train", "loss_of"} or names >= {"learn", "guess"}
+
+
+def programs_of(fences):
+    """Return {target: lines} of the programs of an essay that may be measured."""
+    targets = [target for target in tangle.roots_of(fences) if target == "microgpt.py" or target.startswith("stages/")]
+    return {target: tangle.expand_root(target, fences) for target in targets}
+
+
+def jobs(text):
+    """Return {(kind, name): (target, lines, steps)} of all that an essay wants measured; kind is as in the record.
+
+    The essay has to be right: tangle() tells whether it is, but asking it for each experiment takes minutes.
+    """
+    fences, _ = tangle.parse(text)
+    users = tangle.users_of(fences)
+    programs = {target: lines for target, lines in programs_of(fences).items() if is_measured(lines)}
+    found = {("programs", target): (target, lines, None) for target, lines in programs.items()}
+    for name, fence in tangle.experiments_of(fences).items():
+        broken = programs_of(tangle.experiment_on(fences, fence, users))
+        changed = [target for target in programs if broken[target] != programs[target]]
+        for target in sorted(changed, key=lambda target: target != "microgpt.py")[:1]:
+            steps = fence.options.get("steps")
+            found["experiments", name] = (target, broken[target], int(steps) if steps else None)
+    return found
+
+
+def stale(essay_text, record, names_path):
+    """Return the names of experiments and programs that are missing in a record, or no longer valid there."""
+    names_sum = sum_of(names_path)
+    return [name for (kind, name), (_, lines, steps) in jobs(essay_text).items()
+            if record[kind].get(name, {}).get("key") != key_of(lines, names_sum, steps)]  # fmt: skip
+
+
+def summary(values):
+    """Return (mean, standard deviation) of numbers; those that are None do not count."""
+    values = [value for value in values if value is not None]
+    if not values:
+        return math.nan, math.nan
+    mean = math.fsum(values) / len(values)
+    squares = math.fsum((value - mean) ** 2 for value in values)
+    return mean, math.sqrt(squares / (len(values) - 1)) if len(values) > 1 else math.nan
+
+
+def change(entry, base):
+    """Return (mean, standard deviation, how many) of the paired differences in loss between two entries."""
+    before = dict(zip(base["seeds"], base["unseen"], strict=True))
+    pairs = [(after, before.get(seed)) for seed, after in zip(entry["seeds"], entry["unseen"], strict=True)]
+    differences = [after - loss for after, loss in pairs if after is not None and loss is not None]
+    return *summary(differences), len(differences)

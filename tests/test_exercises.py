@@ -1,0 +1,534 @@
+"""The solutions of the exercises: each of them does what it is for."""
+
+import json
+import math
+import random
+import re
+import signal
+import sys
+
+import pytest
+from programs import BUILD, CONTRACTS, ROOT, flags, load, run
+
+EXERCISES = sorted(target for target in CONTRACTS if target.startswith("exercises/"))
+NAMES = (ROOT / "docs" / "names.txt").read_text(encoding="utf-8").split()
+
+
+def small_model(module, n_layer=2, factor=8):
+    """Return a model of 5 tokens and 8 positions, its parameters large enough for every part to matter."""
+    random.seed(1)
+    model = module.new_model(5, 4, n_layer, 8)
+    for p in module.parameters_of(model):
+        p.data = p.data * factor + 0.1
+    module.tape.clear()
+    return model
+
+
+def gradients(module, model, tokens):
+    """Return the gradient of every parameter."""
+    for p in module.parameters_of(model):
+        p.grad = 0.0
+    module.backward(module.loss_of(model, tokens, 2))
+    return [p.grad for p in module.parameters_of(model)]
+
+
+def check_gradients(module):
+    """Hold some gradients against finite differences: every second of the tables, every ninth of the layers."""
+    model, tokens, h = small_model(module), [4, 0, 1, 1, 2, 4], 1e-5
+    exact = gradients(module, model, tokens)
+
+    def loss_with(p, data):
+        p.data, before = data, p.data
+        loss = module.loss_of(model, tokens, 2).data
+        p.data = before
+        module.tape.clear()
+        return loss
+
+    tables = len(module.parameters_of(model[:1]))
+    some = [i for i in range(len(exact)) if i % (2 if i < tables else 9) == 0]
+    tried = [module.parameters_of(model)[i] for i in some]
+    estimates = [(loss_with(p, p.data + h) - loss_with(p, p.data - h)) / (2 * h) for p in tried]
+    assert [exact[i] for i in some] == pytest.approx(estimates, rel=1e-5, abs=1e-8)
+    assert sum(g != 0 for g in exact) > 0.7 * len(exact)
+
+
+def vector(module, *numbers):
+    """Return a vector of Values."""
+    return [module.value(float(number)) for number in numbers]
+
+
+def data(values):
+    """Return the numbers of Values."""
+    return [v.data for v in values]
+
+
+@pytest.mark.parametrize("target", EXERCISES)
+def test_each_takes_the_flags_of_microgpt(target, tmp_path):
+    extra = ["--file", tmp_path / "kept.json"] if target.endswith("keep.py") else []
+    arguments = ["--num_steps=5", "--samples=2", "--n_embd=8", "--n_head=2", "--n_layer=2", "--seed=3"]
+    done = run(ROOT / "docs" / "places.txt", *arguments, *extra, program=BUILD / target, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "step    5 /    5 | loss " in done.stdout
+    assert done.stdout.count("\nsample ") == 2
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# keep.py
+
+
+@pytest.fixture
+def kept(tmp_path, monkeypatch, capsys):
+    """Return a function that calls keep.py's main with arguments and returns (exit status, stdout, stderr)."""
+    module, path = load("exercises/keep.py"), tmp_path / "kept.json"
+
+    def call(*arguments):
+        short = ["--num_steps=8", "--n_embd=8", "--n_head=2", "--block_size=8", "--samples=3", "--file"]
+        monkeypatch.setattr(sys, "argv", ["keep.py", str(ROOT / "docs" / "names.txt"), *short, str(path), *arguments])
+        module.tape.clear()
+        try:
+            status = module.main()
+        except SystemExit as stop:
+            status = stop.code
+        return status, *capsys.readouterr()
+
+    call.module, call.path = module, path
+    return call
+
+
+def test_a_saved_model_goes_on_as_the_one_that_was_trained(kept):
+    first, second = kept("--beginning", "mar"), kept("--beginning", "mar")
+    assert first[0] == second[0] == 0
+    assert "step    8 /    8" in first[1]
+    assert second[1].startswith(f"loaded {kept.path}: ")
+    assert "step" not in second[1]
+    heading, text = "\n--- after mar ---\n", second[1]
+    assert first[1].partition(heading)[2] == text.partition(heading)[2] != ""
+    likeliest, samples = text.partition(heading)[2].splitlines()[:5], text.splitlines()[-3:]
+    assert [line.split("%")[1].strip() for line in likeliest] != sorted(likeliest)
+    assert all(line.split(": ")[1].startswith("mar") and len(line.split(": ")[1]) <= 8 for line in samples)
+    assert [path.name for path in kept.path.parent.iterdir()] == ["kept.json"]  # no .new is left
+
+
+def test_a_loaded_model_has_the_same_losses_and_sizes(kept):
+    module, path = kept.module, str(kept.path)
+    random.seed(5)
+    model, sizes = module.new_model(4, 6, 2, 7), flags(n_embd=6, n_head=3, n_layer=2, block_size=7)
+    module.save(path, model, ["a", "b", "é"], sizes)
+    others = flags(n_embd=1, n_head=1, n_layer=1, block_size=1)
+    again, characters = module.load(path, others)
+    assert characters == ["a", "b", "é"]
+    assert vars(others) == vars(sizes)
+    assert [list(part) for part in again] == [list(part) for part in model]
+    assert data(module.parameters_of(again)) == data(module.parameters_of(model))
+    losses = [module.loss_of(m, [3, 0, 1, 2, 2, 3], 3).data for m in (model, again)]
+    assert losses[0] == losses[1]
+
+
+def test_the_sizes_of_the_file_count_and_not_those_of_the_flags(kept):
+    kept()
+    status, _, err = kept("--n_embd", "64", "--n_layer", "3", "--block_size", "5", "--beginning", "marian")
+    assert (status, err) == (0, "")  # six characters fit into 8
+
+
+def damages(text):
+    """Yield files that are no models, made from one that is."""
+    kept = json.loads(text)
+    yield from ("", "null", "[]", "{}", "17", "[" * 100_000, text[:1000], text[:-1], text + "x", "\0\xff")
+    yield from (json.dumps({**kept, "parameters": wrong}) for wrong in (None, {}, "x" * 9, kept["parameters"][:-1]))
+    for wrong in (math.nan, math.inf, 10**400, "0.1", None, [0.1]):
+        yield json.dumps({**kept, "parameters": [wrong, *kept["parameters"][1:]]})
+    yield from (json.dumps({**kept, "characters": wrong}) for wrong in (None, 26, [*range(26)], kept["characters"][1:]))
+    for name in kept["sizes"]:
+        for wrong in (0, -1, 3, 10**9, 8.5, "8", None, [8]):
+            yield json.dumps({**kept, "sizes": {**kept["sizes"], name: wrong}})
+    yield json.dumps({**kept, "sizes": []})
+
+
+def test_a_damaged_or_foreign_file_is_refused_and_kept(kept):
+    kept()
+    for damage in damages(kept.path.read_text(encoding="utf-8")):
+        kept.path.write_bytes(damage.encode("latin-1"))
+        status, out, _ = kept()
+        assert status == f"microgpt: {kept.path} holds no model: delete it, or name another --file", damage[:200]
+        assert out == ""
+        assert kept.path.read_bytes() == damage.encode("latin-1")
+    kept.path.unlink()
+    kept.path.mkdir()
+    assert kept()[0].startswith("microgpt: ")
+
+
+@pytest.mark.parametrize("trained", [False, True])
+def test_a_beginning_that_cannot_be_continued_is_refused_before_the_training(kept, trained):
+    if trained:
+        kept()
+    status, out, _ = kept("--beginning", "mär!")
+    assert status == "microgpt: --beginning has characters that the model has never seen: !ä"
+    status, out, _ = kept("--beginning", "marianne")
+    assert status == "microgpt: --beginning must be shorter than 8 characters, the model's block_size"
+    assert "step" not in out
+    assert kept("--beginning", "mariann")[0] == 0
+    assert kept("--beginning", "")[0] == 0
+
+
+def test_a_refusal_is_one_line_and_an_exit_status(tmp_path):
+    (tmp_path / "kept.json").write_text("{}", encoding="utf-8")
+    program, arguments = BUILD / "exercises/keep.py", [ROOT / "docs" / "names.txt", "--file", "kept.json"]
+    done = run(*arguments, program=program, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "microgpt: kept.json holds no model: delete it, or name another --file\n"
+
+
+def test_where_saving_fails_the_old_file_stays(kept, monkeypatch):
+    kept.path.write_text("old", encoding="utf-8")
+    model = small_model(kept.module)
+    sizes = flags(n_embd=4, n_layer=2)
+
+    def fail(*_):
+        raise OSError("full")
+
+    monkeypatch.setattr(kept.module.pathlib.Path, "replace", fail)
+    with pytest.raises(OSError, match="full"):
+        kept.module.save(str(kept.path), model, list("abcd"), sizes)
+    assert kept.path.read_text(encoding="utf-8") == "old"
+
+
+def test_a_training_that_was_stopped_is_not_kept(kept, monkeypatch):
+    def stopped(*_):
+        yield 3.0
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(kept.module, "train", stopped)
+    status, out, _ = kept()
+    assert status == 128 + signal.SIGINT
+    assert "\nsample  3: mar" in out
+    assert not kept.path.exists()
+
+
+def test_going_on_from_nothing_is_sampling():
+    keep, microgpt = load("exercises/keep.py"), load("microgpt.py")
+    for count in range(10):
+        texts = []
+        for module, write in ((keep, lambda m: keep.go_on(m, [4], flags())), (microgpt, None)):
+            model = small_model(module)
+            random.seed(count)
+            texts.append(list(write(model) if write else microgpt.sample(model, 4, flags())))
+        assert texts[0] == texts[1]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# top_k.py, weight_tying.py, clipping.py, batches.py
+
+
+def test_with_one_side_the_die_is_no_die():
+    module = load("exercises/top_k.py")
+    model = small_model(module)
+    texts = {tuple(module.sample(model, 4, flags(top_k=1, temperature=2.0))) for _ in range(20)}
+    assert len(texts) == 1
+
+
+def test_nothing_is_drawn_but_the_likeliest():
+    module = load("exercises/top_k.py")
+    model, drawn = small_model(module), set()
+    for _ in range(50):
+        caches, token = [[], []], 4
+        for following in module.sample(model, 4, flags(top_k=2, temperature=5.0)):
+            logits = data(module.gpt(model, token, caches, 2))
+            module.tape.clear()
+            assert sorted(logits, reverse=True).index(logits[following]) < 2
+            drawn.add(following)
+            token = following
+    assert len(drawn) > 1
+
+
+def test_as_many_sides_as_tokens_are_all_of_them():
+    module, microgpt = load("exercises/top_k.py"), load("microgpt.py")
+    model = small_model(module)
+    seen = {t for _ in range(60) for t in module.sample(model, 4, flags(top_k=99, temperature=9.0))}
+    assert seen == {0, 1, 2, 3}
+    assert module.FLAGS[:-1] == microgpt.FLAGS
+
+
+def test_a_tied_model_has_one_table_of_tokens():
+    module = load("exercises/weight_tying.py")
+    assert len(module.parameters_of(module.new_model(27, 16, 1, 16))) == 4192 - 27 * 16
+
+
+def test_the_gradients_of_a_shared_table_come_from_both_ends():
+    check_gradients(load("exercises/weight_tying.py"))
+
+
+def test_gradients_are_clipped_to_a_norm_and_keep_their_direction():
+    module = load("exercises/clipping.py")
+    parameters = vector(module, *[0] * 50)
+    random.seed(2)
+    for size in (1e-3, 0.1, 10.0, 1e200):
+        before = [random.gauss(0, size) for _ in parameters]
+        for p, g in zip(parameters, before):
+            p.grad = g
+        module.clip(parameters)
+        after = [p.grad for p in parameters]
+        assert math.hypot(*after) == pytest.approx(min(1, math.hypot(*before)))
+        factor = after[0] / before[0]
+        assert after == pytest.approx([g * factor for g in before])
+        assert (after == before) == (size <= 0.1)
+
+
+@pytest.mark.parametrize("name", ["clipping", "batches"])
+def test_adam_gets_what_the_exercise_says(name):
+    module = load(f"exercises/{name}.py")
+    model, documents = small_model(module), [[4, 0, 1, 4], [4, 3, 4], [4, 2, 2, 4], [4, 4]]
+    single, given = [gradients(module, model, tokens) for tokens in documents], []
+
+    def adam(parameters, means, squares, step, rate):
+        given.append((step, rate, [p.grad for p in parameters]))
+        for p in parameters:
+            p.grad = 0.0
+
+    module.adam = adam
+    adam(module.parameters_of(model), 0, 0, 0, 0)
+    given.clear()
+    losses = list(module.train(model, documents, flags(num_steps=4, batch_size=2)))
+    assert len(losses) == 4
+    if name == "clipping":
+        assert [step for step, _, _ in given] == [1, 2, 3, 4]
+        assert all(math.hypot(*gradient) <= 1 + 1e-9 for _, _, gradient in given)
+        assert any(math.hypot(*gradient) > 1 for gradient in single)
+    else:
+        assert [step for step, _, _ in given] == [1, 2]
+        for (_, _, gradient), pair in zip(given, (single[:2], single[2:])):
+            assert gradient == pytest.approx([sum(both) / 2 for both in zip(*pair)], rel=1e-9, abs=1e-12)
+
+
+def test_batches_of_one_change_nothing():
+    short = ["--num_steps", 8, "--samples", 2]
+    done = run(*short, "--batch_size", 1, program=BUILD / "exercises/batches.py")
+    assert done.stdout == run(*short).stdout != ""
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# gpt2.py and rotary.py
+
+
+def torch_of(*vectors):
+    """Return the module torch and these vectors as its tensors; skip without it."""
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    return torch, *(torch.tensor(data(vector), dtype=torch.float64, requires_grad=True) for vector in vectors)
+
+
+def test_gelu_agrees_with_pytorch():
+    module = load("exercises/gpt2.py")
+    x = vector(module, -40, -3, -1, -0.5, 0, 0.1, 1, 2.5, 30)
+    torch, theirs = torch_of(x)
+    ours = [module.gelu(a) for a in x]
+    out = torch.nn.functional.gelu(theirs)
+    out.sum().backward()
+    module.backward(module.total(ours))
+    assert data(ours) == pytest.approx(out.tolist(), rel=1e-9, abs=1e-15)
+    assert [a.grad for a in x] == pytest.approx(theirs.grad.tolist(), rel=1e-9, abs=1e-15)
+    near = torch.linspace(-6, 6, 10_001, dtype=torch.float64)
+    gelu = torch.nn.functional.gelu
+    assert (gelu(near) - gelu(near, approximate="tanh")).abs().max() < 0.0005  # GPT-2's own form
+
+
+def test_layernorm_agrees_with_pytorch():
+    module = load("exercises/gpt2.py")
+    random.seed(4)
+    x, gains, biases, weights = (vector(module, *(random.gauss(1, 2) for _ in range(7))) for _ in range(4))
+    torch, *theirs = torch_of(x, gains, biases, weights)
+    ours = module.layernorm(x, gains, biases)
+    out = torch.nn.functional.layer_norm(theirs[0], [7], theirs[1], theirs[2], eps=1e-5)
+    (out @ theirs[3]).backward()
+    module.backward(module.dot(ours, weights))
+    assert data(ours) == pytest.approx(out.tolist())
+    for mine, tensor in zip((x, gains, biases, weights), theirs):
+        assert [a.grad for a in mine] == pytest.approx(tensor.grad.tolist(), abs=1e-12)
+
+
+def test_the_parts_of_gpt2():
+    module = load("exercises/gpt2.py")
+    random.seed(1)
+    model = module.new_model(27, 16, 2, 16)
+    layer = 4 * 16 * 17 + 64 * 17 + 16 * 65 + 2 * 32
+    assert len(module.parameters_of(model)) == 27 * 16 + 16 * 16 + 32 + 2 * layer
+    assert {p.data for part in model for name in part if name.startswith("norm") for p in part[name][0]} == {1.0}
+    assert {p.data for part in model for name in part if name.startswith("norm") for p in part[name][1]} == {0.0}
+    assert {row[-1].data for part in model[1:] for name in ("wq", "wo", "fc1", "fc2") for row in part[name]} == {0.0}
+    assert all(p.data != 0.0 for name in ("wte", "wpe") for row in model[0][name] for p in row)
+
+
+def test_gpt2_agrees_with_pytorch():
+    """The loss and all gradients, in float64, against GPT-2 written with whole arrays and a causal mask."""
+    module = load("exercises/gpt2.py")
+    torch, tokens = *torch_of(), [4, 0, 1, 1, 2, 4]
+    functional, model = torch.nn.functional, small_model(module, factor=4)
+    exact = gradients(module, model, tokens)
+    tables, *layers = parts = [
+        {name: torch.tensor([*map(data, rows)], dtype=torch.float64, requires_grad=True) for name, rows in part.items()}
+        for part in model
+    ]
+
+    def norm(x, weights):
+        return functional.layer_norm(x, [x.shape[-1]], weights[0], weights[1], eps=1e-5)
+
+    def linear(x, weights):
+        return functional.linear(x, weights[:, :-1], weights[:, -1])
+
+    given = torch.tensor(tokens[:-1])
+    x = tables["wte"][given] + tables["wpe"][: len(given)]
+    for layer in layers:
+        h = norm(x, layer["norm1"])
+        heads = [linear(h, layer[name]).view(len(given), 2, -1).transpose(0, 1) for name in ("wq", "wk", "wv")]
+        found = functional.scaled_dot_product_attention(*heads, is_causal=True)
+        x = x + linear(found.transpose(0, 1).reshape(len(given), -1), layer["wo"])
+        x = x + linear(functional.gelu(linear(norm(x, layer["norm2"]), layer["fc1"])), layer["fc2"])
+    functional.cross_entropy(norm(x, tables["norm"]) @ tables["wte"].T, torch.tensor(tokens[1:])).backward()
+    theirs = [g for part in parts for matrix in part.values() for g in matrix.grad.flatten().tolist()]
+    assert exact == pytest.approx(theirs, rel=1e-7, abs=1e-10)
+
+
+def test_gradients_go_through_the_rotation():
+    check_gradients(load("exercises/rotary.py"))
+
+
+@pytest.mark.parametrize("size", [1, 2, 4, 5, 6])
+def test_scores_depend_only_on_the_distance(size):
+    module = load("exercises/rotary.py")
+    random.seed(6)
+    query, key = (vector(module, *(random.gauss(0, 1) for _ in range(size))) for _ in range(2))
+
+    def score(here, there):
+        return module.dot(module.rotate(query, here), module.rotate(key, there)).data
+
+    assert score(0, 0) == pytest.approx(module.dot(query, key).data)
+    for distance in (0, 1, 5):
+        assert [score(place + distance, place) for place in range(12)] == pytest.approx([score(distance, 0)] * 12)
+    if size > 1:
+        assert score(3, 0) != pytest.approx(score(0, 0))
+        assert score(3, 0) != pytest.approx(score(0, 3))
+
+
+def test_rotation_is_that_of_complex_numbers():
+    module = load("exercises/rotary.py")
+    turned = data(module.rotate(vector(module, 1, 2, 3, 4), 5))
+    for i, angle in ((0, 5.0), (2, 5.0 / 100)):  # 10000 to the power of 2/4 is 100
+        expected = complex(i + 1, i + 2) * complex(math.cos(angle), math.sin(angle))
+        assert turned[i : i + 2] == pytest.approx([expected.real, expected.imag])
+
+
+def test_only_queries_and_keys_are_turned():
+    module = load("exercises/rotary.py")
+    assert len(module.parameters_of(module.new_model(27, 16, 1, 16))) == 4192 - 16 * 16
+    model, seen, attend = small_model(module, n_layer=1), [], module.attend
+    module.attend = lambda *given: seen.append(given) or attend(*given)
+    caches = [[]]
+    for _ in range(3):
+        module.gpt(model, 1, caches, 2)
+    for place, (query, keys, values) in enumerate(seen[::2]):  # of the first head: one token in three places
+        assert data(query) == pytest.approx(data(module.rotate(seen[0][0], place)))
+        assert [len(keys), len(values)] == [place + 1, place + 1]
+        for earlier, (key, content) in enumerate(zip(keys, values)):
+            assert data(key) == pytest.approx(data(module.rotate(seen[0][1][0], earlier)))
+            assert data(content) == data(seen[0][2][0])
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# bpe.py, reward.py, plain_numbers.py
+
+
+def test_merges_by_hand():
+    module = load("exercises/bpe.py")
+    # pairs: ab 3 times, aa 2 times; then a + ab 2 times; then nothing is left of aab, and ab is one piece
+    assert module.learn_pieces(["aab", "aab", "ab"], 1) == ["a", "b", "ab"]
+    pieces = module.learn_pieces(["aab", "aab", "ab"], 9)
+    assert pieces == ["a", "b", "ab", "aab"]
+    assert module.encode("aab", pieces) == [4, 3, 4]
+    assert module.encode("abbaab", pieces) == [4, 2, 1, 3, 4]
+    assert module.join(list("aaa"), "aa") == ["aa", "a"]
+    assert module.learn_pieces(["ba", "ab"], 1) == ["a", "b", "ab"]  # both once: the first in the alphabet
+    assert module.encode("", pieces) == [4, 4]
+
+
+def test_decoding_undoes_encoding_for_all_names():
+    module = load("exercises/bpe.py")
+    pieces, names = module.learn_pieces(NAMES[:4000], 30), set(NAMES)
+    assert len(set(pieces)) == len(pieces) == 56
+    tokens = {name: module.encode(name, pieces) for name in names}
+    assert all(module.decode(tokens[name], pieces) == name for name in names)
+    assert all(tokens[name][0] == tokens[name][-1] == 56 for name in names)
+    shorter = sum(map(len, tokens.values())) / sum(len(name) + 2 for name in names)
+    assert 0.6 < shorter < 0.9
+    assert {token for name in names for token in tokens[name]} == set(range(57))
+
+
+def test_rewards_raise_the_share_of_what_is_rewarded():
+    module = load("exercises/reward.py")
+    random.seed(8)
+    names = [name for name in random.sample(NAMES, 400) if len(name) < 6]
+    characters = sorted(set("".join(names)))
+    model, bos = module.new_model(len(characters) + 1, 8, 1, 8), len(characters)
+    settings = flags(num_steps=40, learning_rate=0.05, temperature=1.0, rewards=60)
+    for _ in module.train(model, [module.encode(name, characters) for name in names], settings):
+        pass
+
+    def judge(tokens):
+        return float(tokens[-1:] == [characters.index("a")])
+
+    def share():
+        return sum(judge(list(module.sample(model, bos, settings))) for _ in range(50)) / 50
+
+    before = share()
+    rewards = list(module.reinforce(model, bos, judge, settings))
+    after = share()
+    assert len(rewards) == 60
+    assert set(rewards) <= {0.0, 1.0}
+    assert after > before + 0.4
+
+
+def test_values_and_numbers_mix():
+    module = load("exercises/plain_numbers.py")
+    assert CONTRACTS["exercises/plain_numbers.py"] == {"prints": "microgpt.py"}
+
+    def formula(x, y):
+        return sum([x * 2, 2 * x, x + 1, 1 + x, x - y, x - 1, 1 - x, x / y, x / 3, 3 / x, -x, sum([x, y])]) * x
+
+    x, y, h = module.value(1.5), module.value(-0.7), 1e-6
+    result = formula(x, y)
+    assert result.data == pytest.approx(formula(1.5, -0.7))
+    module.backward(result)
+    assert x.grad == pytest.approx((formula(1.5 + h, -0.7) - formula(1.5 - h, -0.7)) / (2 * h))
+    assert y.grad == pytest.approx((formula(1.5, -0.7 + h) - formula(1.5, -0.7 - h)) / (2 * h))
+
+
+def test_what_values_cannot_do_without_that():
+    module = load("microgpt.py")
+    x, y = module.value(2.0), module.value(3.0)
+    for wrong, error in (
+        (lambda: x * 2, "'int' object has no attribute 'data'"),
+        (lambda: 2 * x, r"unsupported operand type\(s\) for \*: 'int' and 'Value'"),
+        (lambda: x - y, "unsupported operand type\\(s\\) for -: 'Value' and 'Value'"),
+        (lambda: x / y, "unsupported operand type\\(s\\) for /: 'Value' and 'Value'"),
+        (lambda: -x, "bad operand type for unary -: 'Value'"),
+        (lambda: sum([x, y]), r"unsupported operand type\(s\) for \+: 'int' and 'Value'"),
+    ):
+        with pytest.raises((TypeError, AttributeError), match=error):
+            wrong()
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Texts to train on
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "longest", "line"),
+    [
+        ("places", 641, 20, "[a-z]+([ -][a-z]+)*"),
+        ("identifiers", 841, 27, "[a-z][a-z0-9]*(_[a-z0-9]+)*"),
+        ("proverbs", 200, 40, "[a-z']+(,? [a-z']+)*"),
+    ],
+)
+def test_texts(name, count, longest, line):
+    lines = (ROOT / "docs" / f"{name}.txt").read_text(encoding="ascii").splitlines()
+    assert len(lines) == count
+    assert max(map(len, lines)) == longest
+    assert lines == sorted(set(lines))
+    assert all(re.fullmatch(line, text) for text in lines)

@@ -1,0 +1,188 @@
+"""The laboratory: the machine computes what Python computes, bit for bit, also for broken programs."""
+
+import itertools
+import random
+import shutil
+import types
+from types import SimpleNamespace
+
+import pytest
+from laboratory import machine, record
+from programs import BUILD, ROOT
+
+compiler = pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler on this machine")
+SOURCE = (BUILD / "microgpt.py").read_text(encoding="utf-8")
+ZERO = "        p.grad = 0.0\n"
+BROKEN = {
+    "nothing": [],
+    "= for +=": [("a.grad += da * result.grad", "a.grad = da * result.grad")],
+    "no bypass": [('x = add(linear(hidden, layer["fc2"]), x)', 'x = linear(hidden, layer["fc2"])')],
+    "weights tied": [('return linear(x, tables["lm_head"])', 'return linear(x, tables["wte"])')],
+    "original order": [("= tape.pop()", "= tape.pop(0)")],
+    "gradients kept": [(ZERO, "")],
+}
+
+
+def module_of(*changes):
+    """Return a fresh module of the program with some changes."""
+    source = SOURCE
+    for old, new in changes:
+        assert source.count(old) == 1, old
+        source = source.replace(old, new)
+    module = types.ModuleType("program")
+    exec(compile(source, "program", "exec"), vars(module))  # noqa: S102
+    return module
+
+
+NAMES = ["ada", "bob", "abe", "dad", "eva", "add", "bea", "abed"]
+
+
+def trial(*changes, layers=1):
+    """Return (module, lessons, flags, a function that makes a new model) of a small model."""
+    module = module_of(*changes)
+    characters = sorted({*"".join(NAMES)})
+    flags = SimpleNamespace(n_head=2, block_size=8, num_steps=20, learning_rate=0.01, temperature=0.5)
+    lessons = [module.encode(name, characters) for name in NAMES]
+
+    def new_model():
+        random.seed(42)
+        return module.new_model(len(characters) + 1, 4, layers, flags.block_size)
+
+    return module, lessons, flags, new_model
+
+
+def state_of(module, model):
+    """Return all parameters and gradients, exactly; a zero may have another sign."""
+    return [(repr(p.data + 0.0), repr(p.grad + 0.0)) for p in module.parameters_of(model)]
+
+
+def check(changes, layers=1):
+    """Train in Python and on the machine; compare losses, parameters and gradients."""
+    module, lessons, flags, new_model = trial(*changes, layers=layers)
+    model = new_model()
+    expected = [*map(repr, module.train(model, lessons, flags))]
+    module2, lessons, flags, new_model = trial(*changes, layers=layers)
+    lab = machine.Machine(module2, lessons)
+    model2 = new_model()
+    assert [*map(repr, lab.train(model2, lessons, flags))] == expected
+    assert state_of(module2, model2) == state_of(module, model)
+    assert lab.slow == 0
+
+
+@compiler
+@pytest.mark.parametrize("name", BROKEN)
+def test_the_machine_computes_what_python_does(name):
+    check(BROKEN[name])
+
+
+@compiler
+def test_two_layers():
+    check([], layers=2)
+
+
+@compiler
+def test_gradients_after_backward():
+    module, lessons, flags, new_model = trial()
+    model = new_model()
+    module.tape.clear()
+    module.backward(module.loss_of(model, lessons[3], flags.n_head))
+    module2, _, _, new_model = trial()
+    lab = machine.Machine(module2, lessons)
+    model2 = new_model()
+    lab.start(model2)
+    lab.backward(lab.loss_of(model2, lessons[3], flags.n_head))
+    assert state_of(module2, model2) == state_of(module, model)
+
+
+@compiler
+def test_the_first_losses_of_the_program_itself():
+    losses = []
+    for on_machine in (False, True):
+        module = module_of()
+        flags = SimpleNamespace(**{name: default for name, default, _ in module.FLAGS})
+        documents = [name for name in module.read(ROOT / "docs" / "names.txt")[:3000] if len(name) in (5, 6)]
+        random.seed(42)
+        random.shuffle(documents)
+        characters = [chr(number) for number in range(ord("a"), ord("z") + 1)]
+        lessons = [module.encode(document, characters) for document in documents[:100]]
+        lab = machine.Machine(module, lessons) if on_machine else module
+        model = module.new_model(len(characters) + 1, flags.n_embd, flags.n_layer, flags.block_size)
+        losses.append([*map(repr, itertools.islice(lab.train(model, lessons, flags), 20))])
+    assert losses[0] == losses[1]
+
+
+@compiler
+def test_the_loss_on_many_documents():
+    module, lessons, flags, new_model = trial()
+    lab = machine.Machine(module, lessons)
+    model = new_model()
+    list(lab.train(model, lessons, flags))
+    total, count = lab.loss_on(lessons)
+    expected = sum(module.loss_of(model, lesson, flags.n_head).data * (len(lesson) - 1) for lesson in lessons)
+    assert count == sum(len(lesson) - 1 for lesson in lessons)
+    assert total == pytest.approx(expected, rel=1e-14)
+
+
+@compiler
+def test_what_a_program_raises_the_machine_raises_too():
+    raised = []
+    for on_machine in (False, True):
+        module, lessons, flags, new_model = trial()
+        flags.learning_rate = 1000.0
+        lab = machine.Machine(module, lessons) if on_machine else module
+        losses = []
+        with pytest.raises(OverflowError) as caught:
+            for loss in lab.train(new_model(), lessons, flags):
+                losses.append(repr(loss))
+        raised.append((losses, str(caught.value)))
+    assert raised[0] == raised[1]
+
+
+@compiler
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("        logs.append(probability.log())", "        logs.append(probability.log() * value(random.random()))"),
+        ("    while tape:", "    for result, a, da, b, db in []:"),
+        ("caches, logs = [[] for _ in model[1:]], []", "caches, logs = [[] for _ in model[1:]], [][tokens[0] :]"),
+    ],
+)
+def test_what_cannot_be_traced_is_refused(change):
+    module, lessons, flags, new_model = trial(change) if "while" not in change[0] else trial(
+        ("    while tape:\n        result, a, da, b, db = tape.pop()\n",
+         "    for result, a, da, b, db in reversed(tape):\n"))  # fmt: skip
+    lab = machine.Machine(module, lessons)
+    with pytest.raises(machine.Untraceable):
+        list(lab.train(new_model(), lessons, flags))
+
+
+def lines_of(source):
+    """Return the lines of a program as the tangler has them."""
+    return [SimpleNamespace(text=line) for line in source.split("\n")]
+
+
+def test_keys_depend_on_what_is_measured_and_on_nothing_else():
+    key = record.key_of(lines_of(SOURCE), "names")
+    for old, new, is_same in [
+        ("# stands in for an input", "# stands for an input", True),
+        ("training steps, one document each", "steps", True),
+        ("Return the loss: how much", "Return how much", True),
+        ("    while tape:\n", "    while tape[:]:\n", False),
+        ('("learning_rate", 0.01', '("learning_rate", 0.1', False),
+    ]:
+        assert old in SOURCE
+        assert (record.key_of(lines_of(SOURCE.replace(old, new)), "names") == key) == is_same, old
+    assert record.key_of(lines_of(SOURCE), "other names") != key
+    assert record.key_of(lines_of(SOURCE), "names", 30) != key
+
+
+def test_changes_are_paired():
+    base = {"seeds": [1, 2, 3], "unseen": [1.0, 2.0, 3.0]}
+    mean, deviation, count = record.change({"seeds": [3, 2, 1], "unseen": [3.5, None, 1.5]}, base)
+    assert (mean, deviation, count) == (0.5, 0.0, 2)
+
+
+def test_a_record_that_is_not_there_is_empty_and_a_text_of_it_is_sorted(tmp_path):
+    found = record.read(tmp_path / "no.json")
+    assert found == {"programs": {}, "experiments": {}}
+    assert record.text_of(found) == '{\n "experiments": {},\n "programs": {}\n}\n'
