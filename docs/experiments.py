@@ -10,10 +10,10 @@ finished. What is measured, and how, is said in docs/laboratory.
 
 import argparse
 import datetime
-import functools
 import multiprocessing
 import os
 import platform
+import signal
 import sys
 import time
 from pathlib import Path
@@ -70,17 +70,20 @@ def measure_all(todo, jobs, found):
     """Measure some jobs on all cores, write the record after each, and return the exit status."""
     keys, failures, start = keys_of(jobs), [], time.monotonic()
     tidy(found, jobs)
-    work = functools.partial(measured, jobs=jobs)
-    with multiprocessing.get_context("fork").Pool(min(len(os.sched_getaffinity(0)), len(todo)) or 1) as pool:
+    work = [(job, *jobs[job]) for job in todo]
+    with multiprocessing.get_context("fork").Pool(min(os.cpu_count() or 1, len(todo)) or 1, ignore_interrupts) as pool:
         try:
-            for number, (job, entry, error) in enumerate(pool.imap_unordered(work, todo), 1):
+            for number, (job, entry, error) in enumerate(pool.imap_unordered(measured, work), 1):
                 left = (time.monotonic() - start) / number * (len(todo) - number)
                 if error:
                     failures.append(f"{job[1]}: {error}")
                 else:
                     found[job[0]][job[1]] = entry | {"key": keys[job], "program": jobs[job][0]}
                     save(found)
-                print(f"{number:3d}/{len(todo)}  {left:5.0f} s left  {line_of(job, found) if not error else job[1]}")
+                print(
+                    f"{number:3d}/{len(todo)}  {left:5.0f} s left  {line_of(job, found) if not error else job[1]}",
+                    flush=True,
+                )
         except KeyboardInterrupt:
             pool.terminate()
             print("interrupted: what is finished is recorded", file=sys.stderr)
@@ -91,13 +94,16 @@ def measure_all(todo, jobs, found):
     return bool(failures)
 
 
-def measured(job, jobs):
+def ignore_interrupts():
+    """Let Ctrl-C be the affair of the process that waits for this one."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def measured(work):
     """Return (job, its entry or None, what went wrong or None)."""
-    target, lines, steps = jobs[job]
+    job, target, lines, steps = work
     try:
         return job, measure.measure(lines, ESSAY, NAMES, steps), None
-    except KeyboardInterrupt:
-        raise
     except BaseException as error:  # noqa: BLE001, RUF100 - also SystemExit: a worker must not end
         return job, None, f"{target}: {type(error).__name__}: {error}"
 

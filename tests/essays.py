@@ -62,8 +62,8 @@ def demonstration(name, code, options=""):
 
 
 def project(folder, text=SMALL):
-    """Make a project of an essay: a folder with what the weaver needs. Return the folder."""
-    shutil.copytree(ROOT / "docs", folder / "docs", ignore=shutil.ignore_patterns("__pycache__"))
+    """Make a project of an essay: a folder with what the weaver needs, without any record. Return the folder."""
+    shutil.copytree(ROOT / "docs", folder / "docs", ignore=shutil.ignore_patterns("__pycache__", "experiments.json"))
     for name in ("tangle.py", "mkdocs.yml"):
         shutil.copy(ROOT / name, folder)
     (folder / "microgpt.md").write_text(text, encoding="utf-8")

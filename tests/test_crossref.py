@@ -78,6 +78,24 @@ def test_a_character_that_no_page_can_show_is_an_error_with_its_line(odd):
     assert errors_of(SMALL.replace("whole", f"wh{odd}ole")) == [(3, f"{ascii(odd)[1:-1]} is no character of a text")]
 
 
+@pytest.mark.parametrize(
+    ("heading", "folds"),
+    [
+        ("## Solution: one", True),
+        ("### Solution", True),
+        ("#### Solution *b*", True),
+        ("# Solution: a page", False),
+        ("##### Solution", False),
+        ("## Solutions", False),
+        ("## A Solution", False),
+    ],
+)
+def test_a_heading_that_begins_with_solution_folds(heading, folds):
+    essay = Essay(f"{SMALL}\n{heading}\n\nText.\n")
+    assert essay.headings[-1].folds == folds
+    assert essay.level_at(len(essay.lines)) == (2 if folds else essay.headings[-1].level)
+
+
 # Names of pages and places
 
 

@@ -156,6 +156,16 @@ def test_what_cannot_be_traced_is_refused(change):
         list(lab.train(new_model(), lessons, flags))
 
 
+@compiler
+def test_what_is_raised_only_while_tracing_is_not_the_program_s():
+    change = ("    caches, logs = [[]", "    assert type(model[0]['wte']) is list\n    caches, logs = [[]")
+    module, lessons, flags, new_model = trial(change)
+    expected = [*map(repr, module.train(new_model(), lessons, flags))]
+    lab = machine.Machine(module, lessons)
+    assert [*map(repr, lab.train(new_model(), lessons, flags))] == expected
+    assert lab.slow == flags.num_steps
+
+
 def lines_of(source):
     """Return the lines of a program as the tangler has them."""
     return [SimpleNamespace(text=line) for line in source.split("\n")]

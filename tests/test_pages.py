@@ -13,10 +13,12 @@ from urllib.parse import unquote, urljoin, urlparse
 
 import pytest
 from essays import SMALL, project, weave, with_prose
-from programs import BUILD, ESSAY
-from weaver import pages
+from programs import BUILD, ESSAY, ROOT
+from weaver import duration, pages
 from weaver.essay import Essay, WeaveError
+from weaver.experiments import RECORD
 from weaver.pages import offered
+from weaver.prose import Reading
 from weaver.results import Result
 from weaver.site import SiteError, build_site, write_settings
 from weaver.weave import Weave
@@ -127,6 +129,44 @@ def test_a_figure_needs_an_alternative_text_and_has_to_be_one():
     )
     assert (line, message) == (31, "the figure of twice is not well-formed SVG")
     assert pages.check(essay, {"twice": Result("", [])}) == pages.check(essay, {}) == []
+
+
+def test_a_link_in_a_figure_that_leads_nowhere_is_an_error_with_the_line_of_its_fence():
+    essay = Essay(SMALL.replace('"twice"', '"twice", alt="x"'))
+    svg = SVG.replace("</svg>", '<a href="#nowhere"/><a href="#chunk-other"/></svg>')
+    ((line, message),) = pages.check(essay, {"twice": Result("", [svg])})
+    assert (line, message.split(":")[0]) == (31, "#nowhere in the figure of twice leads nowhere on the site")
+
+
+# How long it takes
+
+LONG = f"# One\n\n{'word ' * 460}\n\n``` c {{file=x.c}}\n{'int x;' + chr(10) * 2}```\n"
+SOLVED = f"# Two\n\n{'word ' * 600}\n\n## Solution\n\n{'word ' * 999}\n\n```text\n{'x' + chr(10)}```\n\n## After\n"
+TRIED = f"``` diff {{#try-it}}\n-int x;\n+int y;\n```\n\n> {'word ' * 999}\n"
+
+
+def times_of(text):
+    """Return the texts of the lines that say how long the pages take."""
+    essay = Essay(text)
+    found = duration.times(essay, Reading(essay)).values()
+    return [re.fullmatch('<p class="reading-time">(.*)</p>', html)[1] for html in found]
+
+
+def test_each_page_says_how_long_it_takes_and_the_first_one_the_whole():
+    assert times_of(LONG) == ["about 2 minutes"]
+    assert times_of(LONG + SOLVED) == ["about 2 minutes; the whole: about 5 minutes", "about 3 minutes, and 1 solution"]
+    assert times_of(LONG + "# Two\n") == ["about 2 minutes; the whole: about 2 minutes", "about 1 minute"]
+    assert times_of(LONG + TRIED + TRIED.replace("try-it", "again") + "## Solution\n") == [
+        "about 2 minutes, and 2 experiments and 1 solution"
+    ]
+    code = "int x;\n" * 24
+    assert times_of(f"# One\n\n``` c {{file=x.c}}\n{code}```\n") == ["about 2 minutes"]
+
+
+def test_the_time_stands_below_the_title(tmp_path):
+    woven(project(tmp_path), SMALL)
+    page = (tmp_path / "build" / "pages" / "two" / "index.md").read_text(encoding="utf-8")
+    assert page.startswith('# Two { #two }\n\n<div>\n<p class="reading-time">about 1 minute</p>\n</div>\n\n## Deeper')
 
 
 # Nothing foreign is touched
@@ -550,6 +590,8 @@ def test_a_new_page_and_a_new_program_need_no_edit_elsewhere(tmp_path, site):  #
     """The essay, and a chapter and a root more; what its demonstrations printed is in the cache."""
     root = project(tmp_path, ESSAY.read_text(encoding="utf-8") + NEWS)
     shutil.copytree(BUILD / "cache", root / "build" / "cache")
+    if (ROOT / RECORD).exists():
+        shutil.copy(ROOT / RECORD, root / RECORD)
     done = weave(root, "--pages")
     assert (done.returncode, done.stderr) == (0, "")
     assert {"a-new-chapter/index.md", "programs/new-py/index.md", "files/new.py"} <= {*listed(root)}

@@ -390,3 +390,59 @@ def test_no_mixture_of_prose_loses_a_fence_or_shows_a_mark(pieces):
             assert essay.lines[number.line - 1][number.column :].startswith(
                 f"{number.text}<!-- = {number.expression} -->"
             )
+
+
+# Terms and solutions
+
+GLOSSARY = """\
+the *gradient*
+:   What ⟨a part⟩ has. See [it](#term-the-gradient) and [later](#term-loss).
+
+gradient
+: One.
+
+## Another part
+
+Loss
+:   A number.
+
+loss
+:   [The same][x].
+
+[x]: https://x.y
+"""
+
+
+def test_terms_have_ids_and_can_be_led_to_from_anywhere():
+    reading = Reading(Essay(f"{with_prose(GLOSSARY)}\n# Two\n\n[It](#term-gradient), [x](#term-loss-2).\n"))
+    assert reading.errors == []
+    first = "".join(part.html for part in reading.pages[""] if not isinstance(part, Heading))
+    assert re.findall('<dt id="([^"]*)">', first) == ["term-the-gradient", "term-gradient", "term-loss", "term-loss-2"]
+    assert re.findall('<a data-peek="" href="(@/#term[^"]*)">', first) == ["@/#term-the-gradient", "@/#term-loss"]
+    second = reading.pages["two/"][1].html
+    assert re.findall('<a data-peek="" href="([^"]*)">', second) == ["@/#term-gradient", "@/#term-loss-2"]
+    assert {"term-gradient", "chunk-a-part", "one"} <= {*reading.anchors}
+
+
+def test_no_term_has_the_id_of_a_heading():
+    reading = Reading(Essay(with_prose("## Term loss\n\nloss\n: A number. [It](#term-loss-2).")))
+    assert reading.errors == []
+    assert '<dt id="term-loss-2">' in reading.pages[""][-1].html
+
+
+def test_a_term_that_is_not_there_is_an_error_with_its_line():
+    _, reading = read("loss\n: A number.\n\n[There](#term-gradient).")
+    ((line, message),) = reading.errors
+    assert (line, message.split()[0]) == (15, "#term-gradient")
+
+
+def test_a_solution_is_folded_up_to_the_next_heading():
+    reading = Reading(Essay(with_prose("## Solution: *one*\n\nHidden.\n\n```text\nx\n```\n\n- a\n\n## After\n\nText.")))
+    assert reading.errors == []
+    title, _, fold, after, prose = reading.pages[""]
+    head = '<details class="solution" id="solution-one"><summary>Solution: <em>one</em></summary>\n'
+    assert fold.html.startswith(head)
+    assert fold.html.endswith("</ul>\n</details>")
+    assert len(SLOT.findall(fold.html)) == 1
+    assert (title.text, after.text, prose.html) == ("One", "After", "<p>Text.</p>")
+    assert reading.anchors["solution-one"].path == ""

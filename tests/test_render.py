@@ -6,7 +6,7 @@ import re
 import pytest
 from essays import SMALL, demonstration, with_prose
 from weaver.essay import Essay
-from weaver.render import NOT_YET, Renderer, figure, is_svg
+from weaver.render import NOT_YET, Renderer, figure, is_svg, loose_links
 from weaver.results import Result
 
 pytest.importorskip("pygments", reason="the weaver needs Pygments")
@@ -28,7 +28,8 @@ def renderer():
 
 
 def shown(renderer, name):
-    """Return the HTML of the fences of a chunk, a root or a demonstration."""
+    """Return the HTML of the fences of a chunk, a root or a demonstration, as on a page of their own."""
+    renderer.begin_page()
     return "\n".join(str(renderer.fence(fence)) for fence in renderer.essay.fences if fence.name == name)
 
 
@@ -146,13 +147,28 @@ def test_captions_alternative_texts_and_outputs_are_text():
 
 def test_a_figure_gets_ids_of_its_own_and_the_colour_of_the_text():
     inside = '<metadata>now</metadata><path id="a" style="stroke: #000000; clip-path: url(#c)"/><use xlink:href="#a"/>'
-    shown = figure(SVG.format('width="1pt" height="2pt" viewBox="0"', inside), "loss_1_", "a curve & more")
+    shown = figure(SVG.format('width="1pt" height="2pt" viewBox="0"', inside), "loss_1_", "a curve & more", {})
     assert 'id="loss_1_a"' in shown
     assert 'href="#loss_1_a"' in shown
     assert "stroke: currentColor; clip-path: url(#loss_1_c)" in shown
     assert 'role="img"' in shown
     assert 'aria-label="a curve &amp; more"' in shown
     assert not re.search("metadata|width|height", shown)
+
+
+def test_links_in_a_figure_lead_to_the_right_page_and_have_a_name():
+    inside = '<a xlink:href="#chunk-a" target="_blank"><text>x</text></a><a xlink:href="#chunk-a"><path/></a>'
+    inside += '<a xlink:href="https://x.y"><text>y</text></a><path id="a"/><use xlink:href="#a"/>'
+    page = Essay(SMALL).pages[1]
+    shown = figure(SVG.format("", inside), "loss_1_", "alt", {"chunk-a": page})
+    assert re.findall("<a .*?>", shown) == [
+        '<a href="@/two/#chunk-a" data-peek="">',
+        '<a href="@/two/#chunk-a" data-peek="" aria-label="chunk a">',
+        '<a href="https://x.y">',
+    ]
+    assert 'role="group"' in shown and 'href="#loss_1_a"' in shown
+    loose = SVG.format("", '<a href="#b"/><a xlink:href="x.html"/><a xlink:href="#chunk-a"/><a href="mailto:a@b.c"/>')
+    assert loose_links(loose, {"chunk-a": page}) == ["#b", "x.html"]
 
 
 @pytest.mark.parametrize(
@@ -171,7 +187,7 @@ def test_a_figure_gets_ids_of_its_own_and_the_colour_of_the_text():
 def test_odd_figures_are_shown(inside):
     svg = '<?xml version="1.0" encoding="utf-8"?>\n<!DOCTYPE svg>\n' + SVG.format("", inside.replace("{{", "{"))
     assert is_svg(svg)
-    markup = str(figure(svg, "a_1_", "x"))
+    markup = str(figure(svg, "a_1_", "x", {}))
     assert markup.startswith("<svg")
     assert "\n\n" not in markup and "<b>" not in markup
     assert "https://x.y/#z" in markup or "https" not in inside

@@ -57,21 +57,32 @@ let shown = null;
 let timer = 0;
 
 async function target(link) {
-  const here = link.pathname === location.pathname;
-  if (!here && !pages.has(link.pathname)) {
-    pages.set(link.pathname, fetch(link.pathname).then((response) => response.text())
+  const { pathname, hash } = new URL(link.getAttribute("href"), document.baseURI);  // a link in a figure has no such
+  const here = pathname === location.pathname;
+  if (!here && !pages.has(pathname)) {
+    pages.set(pathname, fetch(pathname).then((response) => response.text())
       .then((text) => new DOMParser().parseFromString(text, "text/html")));
   }
-  return (here ? document : await pages.get(link.pathname)).getElementById(decodeURIComponent(link.hash.slice(1)));
+  return (here ? document : await pages.get(pathname)).getElementById(decodeURIComponent(hash.slice(1)));
+}
+
+// What a preview shows of an element: a copy of it, of a term with what it means, of an experiment without its result.
+function copyOf(element) {
+  if (!element?.matches("dt")) return element?.cloneNode(true);
+  const list = document.createElement("dl");
+  list.append(element.cloneNode(true));
+  for (let next = element.nextElementSibling; next && (next.matches("dd") || !list.querySelector("dd"));
+    next = next.nextElementSibling) list.append(next.cloneNode(true));
+  return list;
 }
 
 async function show(link) {
   shown = link;
-  const chunk = (await target(link))?.cloneNode(true);
+  const chunk = copyOf(await target(link));
   if (!chunk || shown !== link) return;
   chunk.removeAttribute("id");
-  for (const element of chunk.querySelectorAll("[id]")) element.removeAttribute("id");
-  for (const element of chunk.querySelectorAll("button, .chunk-tools, .chunk-foot, .unfolded")) element.remove();
+  for (const element of chunk.querySelectorAll("[id]:not(svg *)")) element.removeAttribute("id");
+  for (const element of chunk.querySelectorAll("button, .chunk-tools, .chunk-foot, .unfolded, .headerlink, details")) element.remove();
   for (const element of chunk.querySelectorAll("a")) element.replaceWith(...element.childNodes);
   for (const element of chunk.querySelectorAll(".chunk-name")) {
     const title = document.createElement("div");
@@ -137,5 +148,36 @@ document.addEventListener("click", (event) => {
   if (button) (button.classList.contains("unfold") ? unfold : copy)(button);
 });
 
+// What is folded away opens for a link that leads into it, and for printing.
+
+function reveal(hash) {
+  let element = document.getElementById(decodeURIComponent(hash.slice(1)));
+  const folds = [];
+  for (; element; element = element.parentElement) {
+    if (element.matches("details") && !element.open) folds.push(element);
+  }
+  for (const fold of folds) fold.open = true;
+  return folds.length > 0;
+}
+
+function revealPlace() {
+  if (reveal(location.hash)) document.getElementById(decodeURIComponent(location.hash.slice(1))).scrollIntoView();
+}
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest?.("a[href]");
+  const url = link && new URL(link.getAttribute("href"), document.baseURI);
+  if (url && url.pathname === location.pathname) reveal(url.hash);  // before the browser goes there
+});
+addEventListener("hashchange", revealPlace);
+
+let opened = [];
+addEventListener("beforeprint", () => {
+  opened = [...document.querySelectorAll(":is(.experiment details, details.solution):not([open])")];
+  for (const fold of opened) fold.open = true;
+});
+addEventListener("afterprint", () => { for (const fold of opened) fold.open = false; });
+
 document.body.append(preview);
 setUp();
+revealPlace();

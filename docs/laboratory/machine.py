@@ -209,7 +209,7 @@ class Machine:
         self.rest = rest
         trace = self.loss_trace(len(tokens), rest)
         self.turn += 1
-        if self.memory.run(trace.forward, tokens):
+        if trace and self.memory.run(trace.forward, tokens):
             return LossValue(self.memory.cells[trace.forward.result], trace, tokens, rest, self.turn)
         self.slow += 1
         return self.originals["loss_of"](model, tokens, *rest)
@@ -244,9 +244,9 @@ class Machine:
         if key not in self.steps:
             if len(self.steps) == TRACES:
                 raise Untraceable("the steps of training are all different")
-            self.steps[key] = self.trace_step(arguments)
+            self.steps[key] = traced(lambda: self.trace_step(arguments))
         self.memory.cells[self.scalars : self.scalars + len(scalars)] = scalars
-        if not self.memory.run(self.steps[key]):
+        if not self.steps[key] or not self.memory.run(self.steps[key]):
             self.slow += 1
             self.step_in_python(arguments)
 
@@ -294,13 +294,17 @@ class Machine:
         return Model(self.kind, self.model, self.values, self.numbers)
 
     def loss_trace(self, length, rest):
-        """Return the trace of the loss of lessons of a length."""
+        """Return the trace of the loss of lessons of a length; None if the program raises while it is traced.
+
+        Then Python has to do it: only what a program raises by itself is what it raises.
+        """
         key = length, repr(rest)
         if key not in self.losses:
             if len(self.losses) == TRACES:
                 raise Untraceable("the losses are computed in too many ways")
-            self.losses[key] = self.new_loss_trace(length, rest)
-            self.verify(self.losses[key], length, rest)
+            self.losses[key] = traced(lambda: self.new_loss_trace(length, rest))
+            if self.losses[key]:
+                self.verify(self.losses[key], length, rest)
         return self.losses[key]
 
     def new_loss_trace(self, length, rest):
@@ -361,7 +365,7 @@ class Machine:
                     value = self.originals["loss_of"](self.model, lesson, *rest)
                     loss = value.data
                     self.originals["backward"](value)
-                except ArithmeticError:
+                except Exception:  # noqa: BLE001, RUF100
                     break  # the same will be raised in training
                 finally:
                     self.clear_tapes()
@@ -416,6 +420,8 @@ class Machine:
 
     def losses_of(self, trace, lessons, rest):
         """Return the surprise in each of some lessons of one length."""
+        if trace is None:
+            return [self.loss_by_program(lesson, rest) * (len(lesson) - 1) for lesson in lessons]
         code = trace.alone
         length, missing = len(lessons[0]), -len(lessons) % LANES
         count = len(lessons) + missing
@@ -436,12 +442,26 @@ class Machine:
         """Return the surprise in a lesson whose group stopped the machine; raise what the program raises."""
         if self.memory.run(trace.alone, lesson):
             return self.memory.cells[trace.alone.result]
+        loss = self.loss_by_program(lesson, rest)
+        return math.inf if trace.factor == 1 else loss  # a probability of 0, and the program does not mind
+
+    def loss_by_program(self, lesson, rest):
+        """Return the loss of a lesson as the program itself computes it."""
         self.slow += 1
         try:
-            loss = self.originals["loss_of"](self.model, lesson, *rest).data
-            return math.inf if trace.factor == 1 else loss  # a probability of 0, and the program does not mind
+            return self.originals["loss_of"](self.model, lesson, *rest).data
         finally:
             self.clear_tapes()
+
+
+def traced(function):
+    """Return the trace that a function returns, None where the program raises in it."""
+    try:
+        return function()
+    except Untraceable:
+        raise
+    except Exception:  # noqa: BLE001, RUF100
+        return None
 
 
 def surprise_of(trace, count):

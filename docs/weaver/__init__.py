@@ -3,6 +3,8 @@
 essay      the essay, cross-referenced: pages, places of chunks, what each program defines and uses
 prose      its Markdown, read by Python-Markdown: links, and the numbers that have to be right
 numbers    are those numbers right, and how are they written
+duration   how long it takes to read
+experiments  what experiments change, and what their record says of them
 results    what demonstrations printed and drew, and when that is still valid
 reach      which part of a program they can reach
 kernel     demonstrations are run, by Pweave; prelude is what they find there

@@ -11,6 +11,7 @@ import tangle
 HEADING = re.compile(r"(#{1,6}) +(.*?)(?: +#+)? *")
 COMMENT = re.compile(r"(?<!`)<!--.*?-->", re.S)
 ODD = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f\ufdd0-\ufdef\ufffe\uffff]")  # no page can show these
+NAMED = ("demonstration", "experiment")  # fences whose id on the page is made of their name alone
 LONGEST = 150  # bytes of a name: the path of a file has to hold several
 
 
@@ -46,6 +47,11 @@ class Heading(NamedTuple):
     text: str
     id: str
 
+    @property
+    def folds(self):
+        """Whether the page shows it, and what follows it up to the next heading, as a solution that is folded away."""
+        return 2 <= self.level <= 4 and bool(re.match(r"Solution\b", self.text))
+
 
 class Page(NamedTuple):
     """A page of the site: a heading of the first level and what follows it, the lines `start` to `end` of the essay."""
@@ -56,7 +62,9 @@ class Page(NamedTuple):
 
 
 class Place(NamedTuple):
-    """A root, or a fence of a chunk, on the site: its page, its id there, its number among the fences of its name."""
+    """A root, a fence of a chunk or an experiment on the site: its page, its id there, its number among the fences of
+    its name.
+    """
 
     fence: tangle.Fence
     page: Page
@@ -188,10 +196,10 @@ class Essay:
         self.fences, _ = tangle.parse(text)
         self.chunks, self.roots = tangle.chunks_of(self.fences), tangle.roots_of(self.fences)
         self.check_text()
-        ids = Names(*(f"demonstration-{fence.name}" for fence in self.fences if fence.kind == "demonstration"))
-        self.headings = self.find_headings(ids)
+        self.ids = Names(*(f"{fence.kind}-{fence.name}" for fence in self.fences if fence.kind in NAMED))
+        self.headings = self.find_headings(self.ids)
         self.pages = self.find_pages(Names(*reserved))
-        self.places = self.find_places(ids)
+        self.places = self.find_places(self.ids)
 
     @cached_property
     def inside(self):
@@ -245,9 +253,13 @@ class Essay:
         """Return the page on which a line of the essay stands."""
         return [page for page in self.pages if page.start <= line][-1]
 
+    def end_of(self, heading):
+        """Return the last line before the next heading."""
+        return next((other.line - 1 for other in self.headings if other.line > heading.line), len(self.lines))
+
     def level_at(self, line):
-        """Return the level of the last heading above a line."""
-        return [heading.level for heading in self.headings if heading.line <= line][-1]
+        """Return the level of the last heading above a line; a solution that folds has none."""
+        return [heading.level for heading in self.headings if heading.line <= line and not heading.folds][-1]
 
     def first_place(self, name):
         """Return the place of the first fence of a chunk."""
@@ -264,9 +276,17 @@ class Essay:
 
     @cached_property
     def anchors(self):
-        """{id: page} of all headings and places."""
+        """{id: page} of all headings, places, demonstrations and experiments."""
         anchors = {heading.id: self.page_of(heading.line) for heading in self.headings}
-        return anchors | {place.id: place.page for place in self.places.values()}
+        anchors |= {place.id: place.page for place in self.places.values()}
+        named = [fence for fence in self.fences if fence.kind in NAMED]
+        return anchors | {f"{fence.kind}-{fence.name}": self.page_of(fence.line) for fence in named}
+
+    @cached_property
+    def experiments(self):
+        """{name: Place} of all experiments, in their order."""
+        found = tangle.experiments_of(self.fences)
+        return {name: Place(fence, self.page_of(fence.line), f"experiment-{name}", 1) for name, fence in found.items()}
 
     @cached_property
     def users(self):

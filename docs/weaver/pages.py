@@ -9,12 +9,14 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 import tangle
+from weaver import duration, experiments
 from weaver.essay import Heading, Names
 from weaver.prose import SLOT
-from weaver.render import Renderer, is_svg
+from weaver.render import Renderer, is_svg, loose_links
 
 WRITTEN = {"tools/": "tools.md"}  # pages that are not in the essay: their paths, and their files in docs/
-RESERVED = ("programs", "tools", "indexes", "everything", "assets", "files", "search", "sitemap", "index", "404")
+RESERVED = ("programs", "tools", "experiments", "indexes", "everything", "assets", "files", "search", "sitemap",
+            "index", "404")  # fmt: skip
 LISTED = ".pages.json"  # what the last weave wrote: nothing else is ever removed
 NAMES = "The classes, functions, methods and global names of all programs."
 ADDRESS = re.compile(r'href="@/([^"#]*)(#[^"]*)?"')
@@ -30,29 +32,40 @@ class Sheet(NamedTuple):
     text: str
 
 
-def sheets(essay, reading, results, data, docs):
+def sheets(essay, reading, results, data, docs, laboratory):
     """Return all pages of the site, in the order of the navigation; `data` are the files offered with the programs."""
     paths = {target: f"programs/{name}/" for target, name in program_names(essay).items()}
-    renderer = Renderer(essay, results, paths)
-    found = [essay_sheet(path, filled(parts, renderer)) for path, parts in reading.pages.items()]
+    known = {"anchors": reading.anchors, "laboratory": laboratory}
+    renderer = Renderer(essay, results, paths, **known)
+    times = duration.times(essay, reading)
+    found = [essay_sheet(path, filled(parts, renderer), times[path]) for path, parts in reading.pages.items()]
     for program in essay.programs.values():
         listing = renderer.program(program, [offered(program.target), *map(file_of, data)])
         found.append(program_sheet(paths[program.target], escape(program.name), listing))
     found += [written(docs / file, path) for path, file in WRITTEN.items()]
+    found += [all_experiments(renderer)] if essay.experiments else []
     found.append(indexes(renderer))
-    found.append(everything(reading, Renderer(essay, results, paths, deeper=1)))
+    found.append(everything(reading, Renderer(essay, results, paths, deeper=1, **known)))
     return found, renderer.unfolded()
 
 
-def essay_sheet(path, parts):
-    """Return a page of the essay."""
-    return Sheet(title_of(parts[0].text), path, "Essay", relative(markdown_of(parts), path))
+def essay_sheet(path, parts, time):
+    """Return a page of the essay, with a line below its title that says how long it takes to read."""
+    title, *others = parts
+    text = f"{markdown_of([title])}\n{raw(time)}\n\n{markdown_of(others)}"
+    return Sheet(title_of(title.text), path, "Essay", relative(text, path))
 
 
 def program_sheet(path, title, listing):
     """Return the page of a program."""
     text = relative(f"# {plain(title)}\n\n{raw(listing)}", path)
     return Sheet(title, path, "Programs", hidden(text, "[toc]"))
+
+
+def all_experiments(renderer):
+    """Return the page with a table of all experiments."""
+    text = f"# Experiments\n\n{raw(experiments.table(renderer))}"
+    return Sheet("Experiments", "experiments/", "Reference", hidden(relative(text, "experiments/")))
 
 
 def indexes(renderer):
@@ -102,6 +115,7 @@ def title_of(html):
 def filled(parts, renderer):
     """Return the parts of a page: its Headings, and all else as HTML, that of its fences in it."""
     fences = {fence.line: fence for fence in renderer.essay.fences}
+    renderer.begin_page()
 
     def shown(match):
         return renderer.fence(fences[int(match[1])])
@@ -155,8 +169,8 @@ def together(text, paths, here):
     return relative(ADDRESS.sub(lambda m: f'href="{m[2]}"' if m[1] in paths and m[2] else m[0], text), here)
 
 
-def check(essay, results):
-    """Return (line, message) for figures without an alternative text, or that are no SVG."""
+def check(essay, results, anchors=None):
+    """Return (line, message) for figures without an alternative text, that are no SVG, or with links to nowhere."""
     errors = []
     for fence in essay.fences:
         figures = results[fence.name].figures if fence.kind == "demonstration" and fence.name in results else []
@@ -164,6 +178,10 @@ def check(essay, results):
             errors.append((fence.line, f'the figure of {fence.name} has no alternative text: add alt="…" to its fence'))
         if not all(map(is_svg, figures)):
             errors.append((fence.line, f"the figure of {fence.name} is not well-formed SVG"))
+            continue
+        for target in [target for svg in figures for target in loose_links(svg, anchors or essay.anchors)]:
+            where = f"{target} in the figure of {fence.name} leads nowhere on the site"
+            errors.append((fence.line, f"{where}: a link is https://… or a #heading"))
     return errors
 
 

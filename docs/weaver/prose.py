@@ -6,9 +6,14 @@ two characters that no text has; a mark that arrives in prose is shown as what i
 in an attribute, in a comment or in a block of HTML becomes again what it was: nothing is looked at there.
 
 Headings are those that the essay has found, and no others: not lines that are underlined, or that stand in a list.
+
+A quotation directly after an experiment explains it. It is read by itself, since it is shown where the experiment has
+its fold. The terms of definition lists get ids. They are known before the first link is looked at, as all text is read
+three times: for the addresses that [names] of links stand for, for the terms, and for what is shown.
 """
 
 import re
+from collections import ChainMap
 from html import escape, unescape
 from html.parser import HTMLParser
 from typing import NamedTuple
@@ -19,6 +24,8 @@ from markdown.inlinepatterns import InlineProcessor
 from markdown.postprocessors import Postprocessor
 from markdown.treeprocessors import Treeprocessor
 from markdown.util import ETX, STX
+
+from weaver.essay import HEADING, Names
 
 NUMBER = re.compile(
     r"(?P<text>(?:(?<![\w)\].,])[-−])?(?<![0-9.])(?<!0[xXoObB])(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]+)?(?:[eE][-−+]?[0-9]+)?)"
@@ -31,6 +38,8 @@ BEGIN, END = "\ufdd0", "\ufdd1"  # Unicode keeps these for use inside of a progr
 MARK = re.compile(f"{BEGIN}(\\d+){END}")
 SLOT = re.compile(f"<div>{BEGIN}fence (\\d+){END}</div>")
 MENTION = re.compile(r"(\w+)(\(\))?")
+SHOWN = re.compile("@/[^#]*#(chunk|program|experiment|demonstration|term)-")  # what a link to it shows in a preview
+QUOTED = re.compile(" {0,3}>")
 EXTENSIONS = ("tables", "def_list", "sane_lists")
 EMPTY = ("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr")
 
@@ -51,7 +60,10 @@ class Prose(NamedTuple):
 
 
 class Reading:
-    """What the prose of an essay says: `pages` is {path: [Heading or Prose, …]}, `numbers` a list, `errors` as well."""
+    """What the prose of an essay says: `pages` is {path: [Heading or Prose, …]}, `numbers` a list, `errors` as well.
+
+    `explanations` is {line of the fence of an experiment: HTML}, `anchors` {id: page} of all that a link may lead to.
+    """
 
     def __init__(self, essay):
         self.essay, self.numbers, self.errors = essay, [], []
@@ -62,34 +74,49 @@ class Reading:
         self.markdown.inlinePatterns.register(Marks(MARK.pattern, self.markdown), "marks", 85)  # after code and HTML
         self.markdown.treeprocessors.register(Links(self), "links", 15)  # after all inline patterns
         self.markdown.postprocessors.register(Unmarked(self), "unmarked", 35)  # before HTML comes back
-        everywhere = self.references_in(1, len(essay.lines))  # [names]: of links may stand on another page
-        own = [self.references_in(page.start, page.end) for page in essay.pages]
-        self.numbers, self.errors, self.pages = [], [], {}
-        for page, references in zip(essay.pages, own, strict=True):
-            self.markdown.references = everywhere | references
-            self.pages[page.path] = self.parts_of(page)
+        self.quoted = quotations(essay)
+        self.anchors, own, everywhere = {**essay.anchors}, {page: {} for page in essay.pages}, {}
+        self.read_pages(own, everywhere)  # [names]: of links may stand on another page
+        for references in own.values():
+            everywhere |= references
+        self.anchors |= self.read_pages(own, everywhere)
+        self.read_pages(own, everywhere)
 
-    def references_in(self, start, end):
-        """Return the addresses of links that stand in some lines: {name: (address, title)}."""
-        self.markdown.references = {}
-        self.convert(self.text_of(start, end), start)
-        return self.markdown.references
+    def read_pages(self, own, everywhere):
+        """Read all pages; return {id of a term: page}. Each page adds the addresses of its links to its `own` ones."""
+        self.numbers, self.errors, self.pages, self.explanations = [], [], {}, {}
+        terms, self.ids = {}, Names(*self.essay.ids.taken)
+        for page in self.essay.pages:
+            self.terms, self.markdown.references = [], ChainMap(own[page], everywhere)
+            self.pages[page.path] = self.parts_of(page)
+            terms |= dict.fromkeys(self.terms, page)
+        return terms
 
     def parts_of(self, page):
-        """Return what a page consists of: each heading, and the Prose up to the next."""
+        """Return what a page consists of: each heading, and the Prose up to the next; a solution is Prose as well."""
         headings = [heading for heading in self.essay.headings if page.start <= heading.line <= page.end]
         parts = []
-        for heading, following in zip(headings, [*headings[1:], None], strict=True):
-            end = following.line - 1 if following else page.end
-            parts += [heading._replace(text=self.inline(heading)), *self.read(heading.line + 1, end)]
+        for heading in headings:
+            title, prose = self.inline(heading), self.read(heading.line + 1, self.essay.end_of(heading))
+            if heading.folds:
+                inner = "".join(part.html for part in prose)
+                fold = f'<details class="solution" id="{heading.id}"><summary>{title}</summary>\n{inner}\n</details>'
+                parts.append(Prose(fold))
+            else:
+                parts += [heading._replace(text=title), *prose]
         return parts
 
     def text_of(self, start, end):
-        """Return the lines from `start` to `end`, what stands in fences and their ends as a line of its own each."""
-        lines = []
+        """Return the lines from `start` to `end`, what stands in fences and their ends as a line of its own each.
+
+        Quotations that explain an experiment are left out.
+        """
+        lines, quoted = [], {number for numbers in self.quoted.values() for number in numbers}
         for number in range(start, end + 1):
             fence = self.essay.inside.get(number)
-            if fence is None:
+            if number in quoted:
+                lines.append("")
+            elif fence is None:
                 lines.append(self.essay.lines[number - 1])
             else:
                 lines.append(f"<div>{BEGIN}fence {fence.line}{END}</div>" if number == fence.line else "")
@@ -97,6 +124,10 @@ class Reading:
 
     def read(self, start, end):
         """Return the lines from `start` to `end` as a list of at most one Prose."""
+        for line in [line for line in self.quoted if start <= line <= end]:
+            numbers = self.quoted[line]
+            html = self.convert([self.essay.lines[number - 1] for number in numbers], numbers[0])
+            self.explanations[line] = html.removeprefix("<blockquote>").removesuffix("</blockquote>").strip()
         lines = self.text_of(start, end)
         if not any(line.strip() for line in lines):
             return []
@@ -158,10 +189,10 @@ class Reading:
     def address_of(self, target):
         """Return the address that a link in the prose leads to: a #heading may stand on another page."""
         name = target.removeprefix("#")
-        if name != target and name in self.essay.anchors:
-            return f"@/{self.essay.anchors[name].path}{target}"
+        if name != target and name in self.anchors:
+            return f"@/{self.anchors[name].path}{target}"
         readable = re.sub(f"{STX}amp{ETX}", "&", target)  # Markdown writes the addresses of mails in entities
-        if not re.match("https?://|mailto:", unescape(readable)):
+        if not is_foreign(unescape(readable)):
             line = self.first + self.text.partition(target)[0].count("\n")
             self.errors.append((line, f"{target} leads nowhere on the site: a link is https://… or a #heading"))
         return target
@@ -172,6 +203,27 @@ class Reading:
         element.set("data-peek", "")
         element.text = text
         return element
+
+
+def quotations(essay):
+    """Return {line of the fence of an experiment: numbers of the lines of the quotation directly after it}."""
+    found = {}
+    for experiment in essay.experiments.values():
+        lines, blank = [], True
+        for number in range(experiment.fence.end + 1, len(essay.lines) + 1):
+            text = essay.lines[number - 1]
+            if number in essay.inside or HEADING.fullmatch(text) or (text.strip() and blank and not QUOTED.match(text)):
+                break  # a line without > belongs to it only if it goes on with a paragraph
+            blank = not text.strip()
+            lines += [] if blank else range(lines[-1] + 1 if lines else number, number + 1)
+        if lines:
+            found[experiment.fence.line] = lines
+    return found
+
+
+def is_foreign(target):
+    """Return whether an address leads out of the site."""
+    return bool(re.match("https?://|mailto:", target))
 
 
 def address(place):
@@ -243,8 +295,13 @@ class Links(Treeprocessor):
         """Change what is below an element; with `is_text` false no links are made."""
         for element in [*parent]:
             inner = is_text and element.tag not in ("a", "pre")
+            if element.tag == "dt":
+                self.reading.terms.append(self.reading.ids.new("".join(element.itertext()), "term-"))
+                element.set("id", self.reading.terms[-1])
             for name in {"href", "src"} & {*element.attrib}:
                 element.set(name, self.reading.address_of(element.get(name)))
+                if SHOWN.match(element.get(name)):
+                    element.set("data-peek", "")
             if element.tag == "mark" and "index" in element.attrib:
                 shown = self.reading.shown(int(element.get("index")), is_text)
                 replace(parent, element, shown)

@@ -16,11 +16,13 @@ from pygments.token import STANDARD_TYPES
 from pygments.util import ClassNotFound
 
 import tangle
-from weaver.prose import address
+from weaver import experiments
+from weaver.prose import address, is_foreign
 
 STYLES = {kind: name for kind, name in STANDARD_TYPES.items() if name}
 TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
 SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
+REFERRING = ("root", "definition", "experiment")  # fences that may have references
 NOT_YET = "(has not run yet)"
 
 for prefix, name in (("", SVG), ("xlink", XLINK)):
@@ -42,8 +44,8 @@ def tokens(fence):
         lexer = get_lexer_by_name(fence.language or "text", stripnl=False, ensurenl=False)
     except ClassNotFound:
         lexer = TextLexer(stripnl=False, ensurenl=False)
-    is_chunk = fence.kind in ("root", "definition")
-    code = "\n".join("" if is_chunk and tangle.REFERENCE.fullmatch(line) else line for line in fence.code)
+    refers = fence.kind in REFERRING
+    code = "\n".join("" if refers and tangle.REFERENCE.fullmatch(line) else line for line in fence.code)
     line, column = fence.line + 1, 0
     for kind, text in lexer.get_tokens(code):
         while kind not in STYLES and kind.parent:
@@ -71,15 +73,28 @@ class Renderer:
     """Turns fences of an essay into HTML.
 
     `results` is {name of a demonstration: Result}, `paths` {target: path of the page of that program}. Headings are
-    `deeper` by so many levels than in the essay.
+    `deeper` by so many levels than in the essay. `anchors` is {id: page} of all that a link in a figure may lead to.
     """
 
-    def __init__(self, essay, results, paths, deeper=0):
+    def __init__(self, essay, results, paths, deeper=0, anchors=None, laboratory=None):
         self.essay, self.results, self.deeper = essay, results, deeper
+        self.anchors = essay.anchors if anchors is None else anchors
+        self.laboratory = laboratory or experiments.Laboratory()
+        self.begin_page()
         loader = jinja2.FileSystemLoader(TEMPLATES)
         self.templates = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
-        self.templates.globals |= {"address": address, "main": essay.main, "paths": paths}
+        self.templates.globals |= {"address": address, "main": essay.main, "paths": paths, "indent_of": indent_of}
         self.templates.globals["place_in"] = self.templates.get_template("macros.html").module.place_in
+
+    def begin_page(self):
+        """Forget which places the links of the last page lead to: the first link to each is a stop for the Tab key."""
+        self.seen = set()
+
+    def is_first(self, place):
+        """Return whether no link before leads to a place: later ones are passed by."""
+        known = place.id in self.seen
+        self.seen.add(place.id)
+        return not known
 
     def template(self, name, /, **values):
         """Return a template, filled in, as HTML that is safe in others."""
@@ -91,29 +106,30 @@ class Renderer:
             return self.demonstration(fence)
         if fence.kind in ("root", "definition"):
             return self.chunk(self.essay.places[fence.line])
+        if fence.kind == "experiment":
+            return experiments.box(self, fence)
         return self.template("illustration", code=self.code(fence))
 
     def code_lines(self, fence):
-        """Return [(text, HTML)] of the lines of a fence, with references and names of its program as links.
-
-        Only the first link to a place is a stop for the Tab key.
-        """
+        """Return [(text, HTML)] of the lines of a fence, with references and names of its program as links."""
         names = self.essay.names_in(fence) if fence.line in self.essay.places else {}
-        lines, seen = {fence.line + 1 + i: Markup("") for i in range(len(fence.code))}, set()
+        lines = {fence.line + 1 + i: Markup("") for i in range(len(fence.code))}
         for token in tokens(fence):
             place, html = names.get((token.line, token.column)), coloured(token)
-            lines[token.line] += html if place is None else peek(place, html, stop=place.id not in seen)
-            seen |= {place.id} if place else set()
-        for number, _, reference in tangle.numbered([fence]) if fence.kind in ("root", "definition") else ():
+            lines[token.line] += html if place is None else peek(place, html, stop=self.is_first(place))
+        for number, _, reference in tangle.numbered([fence]) if fence.kind in REFERRING else ():
             if reference:
-                lines[number] = self.reference(reference)
+                lines[number] = self.reference(reference, folds=fence.kind != "experiment")
         return list(zip(fence.code, lines.values(), strict=True))
 
-    def reference(self, reference):
-        """Return the HTML of a reference in code: a link, and a button that shows the chunk in its place."""
+    def reference(self, reference, folds=True):
+        """Return the HTML of a reference in code: a link, and perhaps a button that shows the chunk there."""
         place = self.essay.first_place(reference["name"])
         indent = reference["indent"]
-        shown = self.template("reference", name=reference["name"], columns=len(indent.expandtabs()), place=place)
+        if not folds:
+            return Markup("{}{}").format(indent, peek(place, f"⟨{place.title}⟩", stop=self.is_first(place)))
+        columns, stop = len(indent.expandtabs()), self.is_first(place)
+        shown = self.template("reference", name=reference["name"], columns=columns, place=place, stop=stop)
         return Markup("{}{}").format(indent, shown)
 
     def code(self, *fences):
@@ -125,6 +141,10 @@ class Renderer:
         first = next((i for i, (text, _) in enumerate(lines) if text.strip()), 0)
         shown = Markup('<span class="line" style="--indent: {}ch">{}\n</span>')
         return Markup("").join(shown.format(indent_of(text), html) for text, html in lines[first:])
+
+    def level_below(self, line):
+        """Return the level of a heading below the one that a line of the essay stands under."""
+        return min(self.essay.level_at(line) + 1 + self.deeper, 6)
 
     def chunk(self, place):
         """Return the HTML of a root or of one fence of a chunk."""
@@ -138,9 +158,9 @@ class Renderer:
         return self.template(
             "chunk",
             place=place,
-            level=min(self.essay.level_at(fence.line) + 1 + self.deeper, 6),
+            level=self.level_below(fence.line),
             arrows=arrows,
-            users=users,
+            users=[(user, self.is_first(user)) for user in users],
             uses=uses,
             source="\n".join(fence.code),
             code=self.code(fence),
@@ -152,7 +172,7 @@ class Renderer:
         text, drawn = (result.text, result.figures) if result else (NOT_YET, [])
         alt = fence.options.get("alt", "")
         place = f"demonstration-{fence.name}"
-        figures = [figure(svg, f"{place}_{i}_", alt) for i, svg in enumerate(drawn, 1)]
+        figures = [figure(svg, f"{place}_{i}_", alt, self.anchors) for i, svg in enumerate(drawn, 1)]
         return self.template(
             "demonstration",
             id=place,
@@ -171,10 +191,11 @@ class Renderer:
             html = coloured(token)
             place = self.essay.definition(name, [program]) if name else None
             shown[token.line - 1] += peek(place, html, stop=False) if place else html
-        lines, before = [], None
+        lines, before, tried = [], None, experiments.tried(self.essay)
         for html, line in zip(shown, program.lines, strict=False):
             place = self.essay.place_at(line.origin)
-            lines.append({"html": html, "place": place, "stop": place is not before, "indent": indent_of(line.text)})
+            values = {"place": place, "stop": place is not before, "indent": indent_of(line.text)}
+            lines.append({"html": html, "experiments": tried.get(line.origin, []), **values})
             before = place
         return self.template("listing", program=program, lines=lines, downloads=downloads)
 
@@ -205,7 +226,11 @@ class Renderer:
 
     def unfolded(self):
         """Return {name of a chunk: HTML of its code}, for the buttons that show it in place of a reference."""
-        return {name: str(self.code(*fences)) for name, fences in self.essay.chunks.items()}
+        found = {}
+        for name, fences in self.essay.chunks.items():
+            self.begin_page()
+            found[name] = str(self.code(*fences))
+        return found
 
 
 def indent_of(text):
@@ -219,8 +244,8 @@ def language_of(essay, program):
     return essay.roots[program.target].language
 
 
-def figure(svg, prefix, alt):
-    """Return a figure for the page: unique ids, black that follows the colour of the text, the alternative text.
+def figure(svg, prefix, alt, anchors):
+    """Return a figure for the page: unique ids, black that follows the colour of the text, the alternative text, links.
 
     No other id of the site has the _ that is in the prefix.
     """
@@ -229,7 +254,7 @@ def figure(svg, prefix, alt):
         root.remove(metadata)
     for name in ("width", "height"):
         root.attrib.pop(name, None)
-    root.attrib |= {"role": "img", "aria-label": alt}
+    root.attrib |= {"role": "group" if links_in(root) else "img", "aria-label": alt}  # an image has nothing in it
     for element in root.iter():
         for name, value in element.attrib.items():
             if name == "id":
@@ -239,8 +264,29 @@ def figure(svg, prefix, alt):
             elif name != "aria-label":
                 value = value.replace("url(#", f"url(#{prefix}")
                 element.set(name, re.sub(r"\b(fill|stroke): ?#000000", r"\1: currentColor", value))
+    for element, target in links_in(root):
+        anchor = target.removeprefix(f"#{prefix}")
+        for name in (f"{{{XLINK}}}href", "target"):  # matplotlib would open another window
+            element.attrib.pop(name, None)
+        element.set("href", f"@/{anchors[anchor].path}#{anchor}" if anchor != target else target)
+        if anchor != target:
+            element.set("data-peek", "")
+        if not "".join(element.itertext()).strip():
+            element.set("aria-label", anchor.replace("-", " "))
     text = ElementTree.tostring(root, encoding="unicode")
     return Markup(re.sub(r"\n\s*\n", "\n", text))  # noqa: S704
+
+
+def links_in(root):
+    """Return [(element, address)] of the links in a figure, as matplotlib makes them after set_url."""
+    found = [(element, element.get("href") or element.get(f"{{{XLINK}}}href")) for element in root.iter(f"{{{SVG}}}a")]
+    return [(element, target) for element, target in found if target]
+
+
+def loose_links(svg, anchors):
+    """Return the addresses in a figure that lead nowhere: a link is https://… or an anchor of the site."""
+    found = [target for _, target in links_in(ElementTree.fromstring(svg))]  # noqa: S314
+    return [target for target in found if not (is_foreign(target) or (target[:1] == "#" and target[1:] in anchors))]
 
 
 def is_svg(text):

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import tangle
-from weaver import numbers, pages, site
+from weaver import experiments, numbers, pages, site
 from weaver.essay import Essay, WeaveError
 from weaver.prose import Reading
 from weaver.results import Cache, DemonstrationError, Outcome, check_data, environment, imported, sessions_of, set_keys
@@ -22,6 +22,8 @@ class Weave:
         self.reading = Reading(self.essay)
         if self.reading.errors:
             raise WeaveError(self.reading.errors)
+        self.record = experiments.record_in(root)
+        self.stale = experiments.stale(self.essay, self.record, root)
         self.numbers = sorted(self.reading.numbers)
         sessions = sessions_of(self.essay, self.numbers)
         set_keys(self.essay, sessions, root, environment())
@@ -39,6 +41,11 @@ class Weave:
     def wrong(self):
         """The corrections that the numbers in the prose need, as far as is known."""
         return numbers.corrections(self.numbers, self.outcome.values(self.numbers))
+
+    @property
+    def complaints(self):
+        """What is wrong in the essay and yet leaves pages to be shown: numbers, and records of experiments."""
+        return numbers.complaints(self.wrong) + experiments.complaints(self.essay, self.stale)
 
     def run(self, report):
         """Run the demonstrations whose results are missing; raise DemonstrationError at an error."""
@@ -59,9 +66,10 @@ class Weave:
         Returns the Results that are shown. Raises WeaveError, and writes nothing, where a page would be wrong.
         """
         results = (old or {}) | self.outcome.demonstrations()
-        if errors := pages.check(self.essay, results):
+        if errors := pages.check(self.essay, results, self.reading.anchors):
             raise WeaveError(errors)
-        found, unfolded = pages.sheets(self.essay, self.reading, results, self.data, self.root / "docs")
+        laboratory = experiments.Laboratory(self.record, self.reading.explanations, self.stale)
+        found, unfolded = pages.sheets(self.essay, self.reading, results, self.data, self.root / "docs", laboratory)
         pages.write(self.build / "pages", pages.files(self.essay, found, unfolded, self.root / "docs", self.data))
         site.write_settings(self.build, found)
         return results
@@ -98,8 +106,8 @@ def weave(root, report, update=False, build=True):
         report(f"microgpt.md: {count} numbers put right")
         woven = Weave(root)
         woven.run(report)
-    if woven.wrong:
-        raise WeaveError(numbers.complaints(woven.wrong))
+    if wrong := woven.complaints:
+        raise WeaveError(wrong)
     with tangle.locked(root / "docs"):
         woven.write_pages()
         if build:

@@ -1,0 +1,55 @@
+"""How long it takes to read a page of the essay: what stands below its title."""
+
+import re
+
+from markupsafe import Markup
+
+from weaver.essay import COMMENT
+
+WORDS, LINES = 230, 12  # a minute: of prose, and of code that is read to be understood
+
+
+def times(essay, reading):
+    """Return {path: HTML of the line that says how long the page takes}; the first one says the whole as well."""
+    minutes = {page.path: minutes_of(essay, reading, page) for page in essay.pages}
+    found = {}
+    for page in essay.pages:
+        text = about(minutes[page.path]) + apart(essay, page)
+        if page is essay.pages[0] and len(essay.pages) > 1:
+            text += f"; the whole: {about(sum(minutes.values()))}"
+        found[page.path] = Markup('<p class="reading-time">{}</p>').format(text)
+    return found
+
+
+def about(minutes):
+    """Return a time in words."""
+    rounded = max(1, round(minutes))
+    return f"about {rounded} minute{'s' if rounded > 1 else ''}"
+
+
+def minutes_of(essay, reading, page):
+    """Return how many minutes a page takes: its prose and its code, without experiments and solutions."""
+    left_out = {line for lines in reading.quoted.values() for line in lines}
+    left_out |= {line for heading in folded(essay, page) for line in range(heading.line, essay.end_of(heading) + 1)}
+    prose, lines = [], 0
+    for number in range(page.start, page.end + 1):
+        fence, text = essay.inside.get(number), essay.lines[number - 1]
+        if fence is None and number not in left_out:
+            prose.append(text)
+        elif fence and number not in left_out and fence.line < number < fence.end and fence.kind != "experiment":
+            lines += bool(text.strip())
+    words = re.findall(r"\w+(?:['’.,-]\w+)*", COMMENT.sub("", "\n".join(prose)))
+    return len(words) / WORDS + lines / LINES
+
+
+def apart(essay, page):
+    """Return what is not counted, if there is any."""
+    count = sum(place.page is page for place in essay.experiments.values())
+    counts = [(count, "experiment"), (len(folded(essay, page)), "solution")]
+    found = [f"{count} {word}{'s' if count > 1 else ''}" for count, word in counts if count]
+    return f", and {' and '.join(found)}" if found else ""
+
+
+def folded(essay, page):
+    """Return the headings of the solutions on a page."""
+    return [heading for heading in essay.headings if heading.folds and page.start <= heading.line <= page.end]

@@ -1,0 +1,331 @@
+"""Experiments on the site: what they change, what their record says came of it, and whether that is still so.
+
+An experiment is shown as a diff. Below it stands what happens, folded away so that a reader can guess first: the words
+are made here from docs/experiments.json, and the reason is the quotation that follows the experiment in the essay.
+"""
+
+import ast
+import functools
+import itertools
+import re
+from typing import NamedTuple
+
+from laboratory import record as records
+from markupsafe import Markup
+
+import tangle
+
+RECORD, NAMES = "docs/experiments.json", "docs/names.txt"
+SLOWER = 1.3  # a step that takes so many times as long is worth a word; less may be the machine
+NOT_YET = "(has not been measured yet)"
+SIGNS = {"-": "removed", "+": "added", " ": "kept"}
+
+
+class Laboratory(NamedTuple):
+    """What there is to say about experiments: their record, {line of a fence: HTML of its explanation}, and the names
+    of those whose record is missing or stale.
+    """
+
+    record: dict = None
+    explanations: dict = {}  # noqa: RUF012 (nobody writes into it)
+    waiting: tuple = ()
+
+    def entry(self, name):
+        """Return what is recorded of an experiment, or None."""
+        return (self.record or {}).get("experiments", {}).get(name)
+
+    def base(self, entry):
+        """Return what is recorded of the program that an experiment changes, or None."""
+        return (self.record or {}).get("programs", {}).get(entry["program"])
+
+
+# What an experiment changes
+
+
+@functools.lru_cache(maxsize=1)
+def all_touched(essay):
+    """Return {name of an experiment: (lines of the essay that it takes out, lines that it puts something after)}."""
+    users = tangle.users_of(essay.fences)
+    return {name: touched(essay.fences, place.fence, users) for name, place in essay.experiments.items()}
+
+
+def touched(fences, experiment, users):
+    """Return (lines of the essay that an experiment takes out, lines that stay and that it puts something after)."""
+    gone, followed = [], []
+    before, after = lines_of(fences), lines_of(tangle.experiment_on(fences, experiment, users))
+    for name, old in before.items():
+        new = after[name]
+        gone += sorted({*old} - {*new})
+        for previous, line in itertools.pairwise([None, *new]):
+            if is_in(experiment, line) and not is_in(experiment, previous):
+                place = old.index(previous) + 1 if previous else 0
+                replaced = old[place : place + 1]
+                followed += [] if {*replaced} & {*gone} else [previous] if previous else replaced
+    return gone, followed
+
+
+def lines_of(fences):
+    """Return {(kind, name) of chunks and roots: the lines of the essay with their code}."""
+    found = {}
+    for fence in fences:
+        if fence.kind in ("root", "definition"):
+            found.setdefault((fence.kind, fence.name), []).extend(line for line, _, _ in tangle.numbered([fence]))
+    return found
+
+
+def is_in(fence, line):
+    """Return whether a line, or None, stands in a fence."""
+    return line is not None and fence.line < line < fence.end
+
+
+def places(essay, experiment):
+    """Return the places of the chunks and roots that an experiment changes, in their order."""
+    lines = itertools.chain(*all_touched(essay)[experiment.name])
+    return [essay.places[fence] for fence in sorted({essay.place_at(line).fence.line for line in lines})]
+
+
+def target_of(essay, experiment):
+    """Return the target of the first program that an experiment changes."""
+    first = [essay.programs_with(place.fence)[0] for place in places(essay, experiment)]
+    return min(first, key=[*essay.programs.values()].index).target
+
+
+def tried(essay):
+    """Return {line of the essay: places of the experiments that take it out or put something after it}."""
+    found = {}
+    for name, lines in all_touched(essay).items():
+        for line in itertools.chain(*lines):
+            found.setdefault(line, []).append(essay.experiments[name])
+    return found
+
+
+def lines_without(essay):
+    """Return [(line of the essay, text)] of the lines of the first program that no experiment takes out.
+
+    Only code counts, without the heads of functions and classes, and without the command line.
+    """
+    taken = {line for gone, _ in all_touched(essay).values() for line in gone}
+    silent, found = docstrings(essay.main.tree), {}
+    fences = [fence for name in contents(essay, "command-line") for fence in essay.chunks[name]]
+    outside = {line for lines in lines_of(fences).values() for line in lines}
+    for number, line in enumerate(essay.main.lines, 1):
+        is_code = line.text.strip() and not re.match(r"\s*(#|(async def|def|class)\b.*:$)", line.text.rstrip())
+        if is_code and number not in silent and line.origin not in taken | outside:
+            found[line.origin] = line.text
+    return [*found.items()]
+
+
+def contents(essay, name):
+    """Return the names of a chunk and of all that it contains, if there is that chunk."""
+    if name not in essay.chunks:
+        return []
+    inner = [match["name"] for _, _, match in tangle.numbered(essay.chunks[name]) if match]
+    return [name, *(other for reference in inner for other in contents(essay, reference))]
+
+
+def docstrings(tree):
+    """Return the lines of a program on which there is nothing but a docstring."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            text = node.body[0] if ast.get_docstring(node, clean=False) is not None else None
+            if text and (isinstance(node, ast.Module) or text.lineno > node.lineno):
+                found |= {*range(text.lineno, text.end_lineno + 1)}
+    return found
+
+
+# What it looks like
+
+
+def box(renderer, fence):
+    """Return the HTML of an experiment: what it changes, and, folded away, what happens."""
+    essay, laboratory = renderer.essay, renderer.laboratory
+    entry = laboratory.entry(fence.name)
+    known = findings(entry, laboratory.base(entry)) if entry and laboratory.base(entry) else []
+    return renderer.template(
+        "experiment",
+        place=essay.experiments[fence.name],
+        level=renderer.level_below(fence.line),
+        chunks=[(place, renderer.is_first(place)) for place in places(essay, fence)],
+        code=diff(renderer, fence),
+        findings=known or [NOT_YET] * (fence.name in laboratory.waiting),
+        explanation=Markup(laboratory.explanations.get(fence.line, "")),  # noqa: S704 (made by Reading)
+        command=f"python3 tangle.py --run {target_of(essay, fence)} --break {fence.name}",
+    )
+
+
+def diff(renderer, experiment):
+    """Return the HTML of the lines of an experiment, with their signs and with colours as in the chunk."""
+    language = places(renderer.essay, experiment)[0].fence.language
+    shown = []
+    for place in tangle.places_of(experiment):
+        code = experiment._replace(language=language, code=[text for _, text, _ in place])
+        lines = [html for _, html in renderer.code_lines(code)]
+        shown.append([(SIGNS[sign], sign, text, html) for (sign, text, _), html in zip(place, lines, strict=True)])
+    return renderer.template("diff", places=shown)
+
+
+def findings(entry, base):
+    """Return what a record says of an experiment, compared with its program, as sentences of HTML."""
+    found = [stop(entry), loss(entry, base), printed(entry, base), written(entry, base), pace(entry, base)]
+    return [sentence for sentence in found if sentence]
+
+
+def stop(entry):
+    """Say where it stops, if it does."""
+    raised, seeds = entry["raised"], len(entry["seeds"])
+    if not raised:
+        return ""
+    some = raised["seeds"] < seeds
+    begin = f"With {raised['seeds']} of {seeds} seeds it stops" if some else "It stops"
+    return Markup("{} {}: <code>{}</code>.").format(begin, moment(raised), raised["error"].removesuffix(": "))
+
+
+def moment(raised):
+    """Say when something was raised."""
+    if raised["step"] is None:
+        return "when it has learned, at a new name"
+    return f"at step {raised['step']}" if raised["step"] else "before the first step"
+
+
+def loss(entry, base):
+    """Say how it changes the loss on unseen names, if both have been measured in the same way."""
+    if not comparable(entry, base):
+        is_lost = not entry["raised"] and entry["unseen"] and None in entry["unseen"]
+        return "The loss on unseen names is no number any more." if is_lost else ""
+    mean, spread, count = records.change(entry, base)
+    after = records.summary(entry["unseen"])[0]
+    if is_nothing(mean, spread):
+        return f"The loss on unseen names stays {after:.3f}."
+    seeds = f" ± {spread:.4f} (mean and spread over {count} paired seeds)" if count > 1 else " (with one seed)"
+    return f"Loss on unseen names: {after:.3f} instead of {after - mean:.3f}, a change of {signed(mean)}{seeds}."
+
+
+def comparable(entry, base):
+    """Return whether an experiment and its program have losses after as many steps, on as many names."""
+    before = dict(zip(base["seeds"], base["names"], strict=True))
+    known = [count == before.get(seed) for seed, count, loss in
+             zip(entry["seeds"], entry["names"], entry["unseen"], strict=True) if loss is not None]  # fmt: skip
+    return entry["steps"] == base["steps"] and bool(known) and all(known)
+
+
+def is_nothing(mean, spread):
+    """Return whether a change is none, as far as four decimals show."""
+    return max(abs(mean), spread) < 0.00005
+
+
+def signed(number):
+    """Return a change with its sign, and four decimals."""
+    return f"{number:+.4f}".replace("-", "−")
+
+
+def printed(entry, base):
+    """Say which losses it prints."""
+    steps = [1, 2, 3, entry["steps"]]
+    mine, theirs = ([decimals(value) for value in of["printed"]] for of in (entry, base))
+    if not mine:
+        return ""
+    if entry["steps"] != base["steps"]:  # the last ones are not of the same step
+        theirs = theirs[:3]
+    elif mine == theirs:
+        return "It prints the same numbers."
+    said = f"It prints the losses {listed(mine)} at steps {listed(steps[: len(mine)])}"
+    if mine[: len(theirs)] == theirs[: len(mine)]:
+        return f"{said}, of which the first are the same."
+    return f"{said} instead of {listed(theirs[: len(mine)])}."
+
+
+def decimals(loss):
+    """Return a loss as programs print it; None is one that is no number."""
+    return "nan" if loss is None else f"{loss:.4f}"
+
+
+def written(entry, base):
+    """Say which names it writes."""
+    if not entry["samples"]:
+        return ""
+    if entry["samples"] == base["samples"]:
+        return "It writes the same names."
+    names = [Markup("<i>{}</i>").format(name) if name else "an empty one" for name in entry["samples"]]
+    return Markup("It writes the names {}.").format(Markup(listed(names)))  # noqa: S704
+
+
+def pace(entry, base):
+    """Say how long a step takes, if that differs."""
+    if not entry["milliseconds"] or not base["milliseconds"]:
+        return ""
+    times = entry["milliseconds"] / base["milliseconds"]
+    return f"A step takes {times:.2g} times as long." if times > SLOWER or times < 1 / SLOWER else ""
+
+
+def listed(words):
+    """Return words as a list in a sentence."""
+    *first, last = map(str, words)
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def table(renderer):
+    """Return the HTML of the table of all experiments."""
+    found = rows(renderer.essay, renderer.laboratory)
+    return renderer.template("experiments", rows=found, caption=caption(renderer.laboratory.record))
+
+
+def caption(record):
+    """Return how the experiments were measured, and the order of their table."""
+    if not record or not record["programs"]:
+        return "They have not been measured yet."
+    base = next(iter(record["programs"].values()))
+    seeds = f"{len(base['seeds'])} seeds" if len(base["seeds"]) > 1 else "one seed"
+    what = f"The change of the loss on {max(base['names']):,} unseen names, its mean and spread over {seeds}"
+    return f"{what} ({record['machine']}, Python {record['python']}, {record['date']}). The largest comes first."
+
+
+def rows(essay, laboratory):
+    """Return [(place of an experiment, places that it changes, what came of it)], the largest change of the loss first.
+
+    Then come those that stop, in the order of the essay, and those without a loss.
+    """
+    found = []
+    for place in essay.experiments.values():
+        entry = laboratory.entry(place.fence.name)
+        base = laboratory.base(entry) if entry else None
+        if base and comparable(entry, base):
+            mean, spread, count = records.change(entry, base)
+            text = "the same" if is_nothing(mean, spread) else signed(mean) + (f" ± {spread:.4f}" if count > 1 else "")
+            key = (0, -mean)
+        elif entry and entry["raised"]:
+            key, text = (1, 0), f"stops {moment(entry['raised'])}: {entry['raised']['error'].removesuffix(': ')}"
+        else:
+            key, text = (2, 0), "–"
+        found.append((key, (place, places(essay, place.fence), text)))
+    return [row for _, row in sorted(found, key=lambda pair: pair[0])]
+
+
+# Whether the record is still right
+
+
+def record_in(root):
+    """Return the record of a project, or None if it has none."""
+    file = root / RECORD
+    try:
+        return records.read(file) if file.is_file() else None
+    except ValueError as error:
+        raise OSError(f"{RECORD} cannot be read: {error}") from None
+
+
+def stale(essay, record, root):
+    """Return the names of the experiments and programs whose record is missing or stale."""
+    if record is None and not essay.experiments:
+        return []
+    return records.stale(essay.text, record or {"programs": {}, "experiments": {}}, root / NAMES)
+
+
+def complaints(essay, names):
+    """Return (line, message) for experiments and programs, by their names, whose record is missing or stale."""
+    errors = []
+    for name in names:
+        place = essay.experiments.get(name)
+        fence = place.fence if place else essay.roots[name]
+        what = f"the record of the {'experiment' if place else 'program'} {name} is missing or stale"
+        errors.append((fence.line, f"{what}: `python docs/experiments.py {name}` runs it"))
+    return errors

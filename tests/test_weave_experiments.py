@@ -1,0 +1,466 @@
+"""Experiments on the site: the box, the words made from the record, the listing, the table, and stale records."""
+
+import html
+import json
+import re
+from textwrap import dedent
+
+import pytest
+from essays import project, weave
+from weaver import experiments, pages
+from weaver.essay import Essay
+from weaver.experiments import Laboratory
+from weaver.prose import Reading
+from weaver.render import Renderer
+from weaver.site import build_site
+from weaver.weave import Weave
+
+pytest.importorskip("pygments", reason="the weaver needs Pygments")
+
+TEXT = dedent("""\
+    # One
+
+    Leave the [root](#experiment-no-root) out? A [gradient](#term-gradient)?
+
+    ``` python {file=microgpt.py}
+    <<start>>
+
+    <<attend>>
+
+    <<command-line>>
+    ```
+
+    ``` python {#start}
+    import math
+
+    def double(x): return 2 * x
+    ```
+
+    ``` diff {#no-root steps=30}
+         # a remark
+    -    size = math.sqrt(len(query))
+    +    size = 1 < 2
+    @@
+    +import os
+     import math
+    ```
+
+    > It is ⟨attend⟩ that gets 8<!-- = 8 --> too large.
+    > So *there*.
+    >
+    > - a
+
+    What if nothing were there?
+
+    ``` diff {#nothing}
+     def attend(query):
+    +    <<start>>
+    ```
+
+    > This is a quotation
+    of its own.
+
+    > No, it is the same one.
+
+    And this is not.
+
+    > A quotation.
+
+    # Two
+
+    ``` python {#attend}
+    def attend(query):
+        \"\"\"Return it.
+
+        At once.
+        \"\"\"
+        # a remark
+        size = math.sqrt(len(query))
+
+        return double(size)
+    ```
+
+    ``` python {#command-line}
+    print(attend([1]))
+    <<the-end>>
+    ```
+
+    ``` python {#the-end}
+    def learn(): return attend([1])
+
+    def guess(): return learn()
+    ```
+
+    gradient
+    :   The direction of the steepest way up, as `double` has it.
+
+    ## Solution: one *more*
+
+    It is hidden.
+
+    ``` python {file=hidden.py}
+    <<hidden>>
+    ```
+
+    ``` python {#hidden}
+    print("hidden")
+    ```
+
+    ## After it
+    """)
+
+ENTRY = {
+    "key": "x", "seeds": [42, 43], "unseen": [2.5, 2.6], "seen": [2.4, 2.5], "parameters": 9, "names": [90, 91],
+    "steps": 1000, "samples": ["karel", "anna"], "printed": [3.5, 3.4, 3.3, 2.5], "raised": None,
+    "milliseconds": 20.0, "how": "machine", "program": "microgpt.py",
+}  # fmt: skip
+STOPPED = {"step": 3, "error": "ValueError: <no>", "seeds": 2}
+
+
+def entry(**changes):
+    """Return what is recorded of an experiment, with changes."""
+    return ENTRY | changes
+
+
+def record_of(**entries):
+    """Return a record with some experiments, with _ for the hyphens in their names."""
+    found = {name.replace("_", "-"): value for name, value in entries.items()}
+    head = {"date": "2026-11-24", "machine": "a machine", "python": "3.11.2"}
+    return head | {"programs": {"microgpt.py": ENTRY}, "experiments": found}
+
+
+def box_of(name, record=None):
+    """Return the HTML of an experiment of TEXT."""
+    essay = Essay(TEXT)
+    reading = Reading(essay)
+    assert reading.errors == []
+    laboratory = Laboratory(record, reading.explanations, ["no-root"])
+    renderer = Renderer(essay, {}, {}, laboratory=laboratory)
+    return str(renderer.fence(essay.experiments[name].fence))
+
+
+def text_of(markup):
+    """Return the text that a reader sees."""
+    return html.unescape(re.sub("<[^>]*>", "", str(markup)))
+
+
+# What it changes
+
+
+def test_which_lines_an_experiment_takes_out_and_which_it_follows():
+    essay = Essay(TEXT)
+    lines = {name: [[essay.lines[n - 1] for n in found] for found in pair]
+             for name, pair in experiments.all_touched(essay).items()}  # fmt: skip
+    assert lines == {"no-root": [["    size = math.sqrt(len(query))"], ["import math"]],
+                     "nothing": [[], ["def attend(query):"]]}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("lines", "gone", "followed"),
+    [
+        ("-a = 1\n+a = 2", [7], []),
+        ("+a = 2\n-a = 1", [7], []),
+        ("+a = 2\n a = 1", [], [7]),
+        (" a = 1\n+a = 2", [], [7]),
+        (" c = 3\n+a = 2", [], [9]),
+        ("-a = 1\n-b = 2\n+d = 1\n c = 3\n+e = 1", [7, 8], [9]),
+        (" a = 1\n+d = 1\n b = 2\n-c = 3", [9], [7]),
+        ("-a = 1\n@@\n-c = 3", [7, 9], []),
+    ],
+)
+def test_a_line_is_marked_where_something_is_put_after_it_and_not_where_one_replaces_it(lines, gone, followed):
+    essay = Essay(f"# One\n``` python {{file=x.py}}\n<<a>>\n```\n\n``` python {{#a}}\na = 1\nb = 2\nc = 3\n```\n\n"
+                  f"``` diff {{#try-it}}\n{lines}\n```\n")  # fmt: skip
+    assert experiments.all_touched(essay) == {"try-it": (gone, followed)}
+
+
+def test_lines_that_no_experiment_takes_out():
+    """Without heads, docstrings, remarks, blank lines, and the command line with what it contains."""
+    found = [text for _, text in experiments.lines_without(Essay(TEXT))]
+    assert found == ["import math", "def double(x): return 2 * x", "    return double(size)"]
+    line, text = experiments.lines_without(Essay(TEXT))[-1]
+    assert TEXT.split("\n")[line - 1] == text
+
+
+# The box
+
+
+def test_the_box_shows_the_lines_with_their_signs_and_what_they_change():
+    box = box_of("no-root")
+    assert '<div class="experiment" id="experiment-no-root">' in box
+    assert '<h2 class="chunk-name" id="experiment-no-root_title">Experiment: no root</h2>' in box
+    assert text_of(re.search("changes (.*)", box)[1]) == "⟨start⟩, ⟨attend⟩"
+    kinds = re.findall('<span class="line (?:removed|added|kept|divided)', box)
+    assert [kind.split()[-1] for kind in kinds] == ["kept", "removed", "added", "divided", "added", "kept"]
+    assert text_of(re.search('(?s)<div class="code">(.*?)</div>', box)[1]).split("\n") == [
+        "      # a remark", "-     size = math.sqrt(len(query))", "+     size = 1 < 2", "…", "+ import os",
+        "  import math", "",
+    ]  # fmt: skip
+    assert '<a href="@/#chunk-start" data-peek>⟨start⟩</a>' in box_of("nothing")
+
+
+def test_what_happens_is_folded_away_and_says_how_to_run_it():
+    box = box_of("no-root")
+    head, fold = box.split("<details><summary>What happens?</summary>")
+    assert "to run it" not in head.lower()
+    assert "(has not been measured yet)" in fold
+    assert "<code>python3 tangle.py --run microgpt.py --break no-root</code>" in fold
+
+
+def test_the_quotation_directly_after_an_experiment_is_its_explanation():
+    reading = Reading(Essay(TEXT))
+    first, second = reading.explanations.values()
+    assert text_of(first).split("\n") == ["It is ⟨attend⟩ that gets 8 too large.", "So there.", "", "a", ""]
+    assert "blockquote" not in first
+    assert re.findall("<p>(?s:.*?)</p>", second) == ["<p>This is a quotation\nof its own.</p>",
+                                                     "<p>No, it is the same one.</p>"]  # fmt: skip
+    prose = "".join(part.html for part in reading.pages[""] if hasattr(part, "html"))
+    assert prose.count("<blockquote>") == 1
+    assert "gets" not in prose and "same one" not in prose
+    assert first in box_of("no-root")
+    (number,) = reading.numbers
+    line = TEXT.split("\n")[number.line - 1]
+    assert line[number.column :].startswith("8<!-- = 8 -->")
+
+
+def test_what_is_wrong_in_an_explanation_has_its_line():
+    reading = Reading(Essay(TEXT.replace("So *there*", "So ⟨there⟩")))
+    assert reading.errors == [(1 + TEXT.split("\n").index("> So *there*."), "there is no chunk ⟨there⟩")]
+
+
+def test_experiments_have_anchors_that_show_a_preview():
+    first = Reading(Essay(TEXT)).pages[""][1].html
+    assert '<a data-peek="" href="@/#experiment-no-root">root</a>' in first
+    ids = [heading.id for heading in Essay(f"{TEXT}\n## Experiment no root\n").headings]
+    assert ids[-1] == "experiment-no-root-2"
+
+
+# The record, in words
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, "The loss on unseen names stays 2.550. It prints the same numbers. It writes the same names."),
+        ({"unseen": [2.4, 2.55]}, "Loss on unseen names: 2.475 instead of 2.550, a change of −0.0750 ± 0.0354 (mean "
+                                  "and spread over 2 paired seeds). It prints"),
+        ({"unseen": [2.4, None]}, "Loss on unseen names: 2.400 instead of 2.500, a change of −0.1000 (with one seed)."),
+        ({"printed": [3.5, 3.4, 3.3, 9]}, "It prints the losses 3.5000, 3.4000, 3.3000 and 9.0000 at steps 1, 2, 3 and "
+                                          "1000 instead of 3.5000, 3.4000, 3.3000 and 2.5000."),
+        ({"samples": ["<b>", ""]}, "It writes the names <b> and an empty one."),
+        ({"milliseconds": 50.0}, "A step takes 2.5 times as long."),
+        ({"milliseconds": 5.0}, "A step takes 0.25 times as long."),
+        ({"raised": STOPPED, "unseen": [None, None], "printed": [1, 2], "samples": []},
+         "It stops at step 3: ValueError: <no>. It prints the losses 1.0000 and 2.0000 at steps 1 and 2 instead of "
+         "3.5000 and 3.4000."),
+        ({"raised": STOPPED | {"seeds": 1}}, "With 1 of 2 seeds it stops at step 3: ValueError: <no>. The loss"),
+        ({"raised": {"step": 0, "error": "AssertionError: ", "seeds": 2}, "unseen": [None, None], "printed": []},
+         "It stops before the first step: AssertionError."),
+        ({"raised": STOPPED | {"step": None}}, "It stops when it has learned, at a new name: ValueError"),
+        ({"unseen": [None, None], "printed": [3.5, None, None, None]},
+         "The loss on unseen names is no number any more. It prints the losses 3.5000, nan, nan and nan at steps"),
+        ({"names": [9, 9]}, "It prints the same numbers."),
+        ({"steps": 30, "seeds": [42], "names": [9], "unseen": [2.9], "printed": [3.5, 3.4, 3.3, 3], "samples": []},
+         "It prints the losses 3.5000, 3.4000, 3.3000 and 3.0000 at steps 1, 2, 3 and 30, of which the first "
+         "are the same."),
+    ],
+)  # fmt: skip
+def test_the_record_is_told_in_words(changes, said):
+    box = box_of("no-root", record_of(no_root=entry(**changes)))
+    found = re.search("</summary>\n<p>(.*)</p>", box)[1]
+    assert said in text_of(found)
+    assert "<b>" not in box and "<no>" not in box
+    assert ("times as long" in found) == ("milliseconds" in changes)
+    assert "± nan" not in found
+
+
+@pytest.mark.parametrize("record", [None, record_of(), record_of(no_root=ENTRY, nothing=ENTRY) | {"programs": {}}])
+def test_without_a_record_nothing_is_claimed(record):
+    assert "has not been measured yet" in box_of("no-root", record)
+    assert "measured" not in box_of("nothing", record)  # it is none that could be
+    assert "Loss" not in box_of("nothing", record)
+
+
+# The listing and the table
+
+
+def test_the_listing_leads_to_the_experiments_of_a_line():
+    essay = Essay(TEXT)
+    listing = str(Renderer(essay, {}, {}).program(essay.main, []))
+    marked = re.findall(r'id="L(\d+)"[^>]*>(?:(?!id="L).)*?<span class="experiments">(.*?)</span>', listing, re.S)
+    lines = {essay.main.lines[int(number) - 1].text.strip(): text_of(names) for number, names in marked}
+    assert lines == {"import math": "no root", "size = math.sqrt(len(query))": "no root",
+                     "def attend(query):": "nothing"}  # fmt: skip
+    assert '<a href="@/#experiment-no-root" tabindex="-1" data-peek' in listing
+    assert "experiments" not in str(Renderer(essay, {}, {}).program(essay.programs["hidden.py"], []))
+
+
+def test_the_table_begins_with_the_largest_change():
+    essay = Essay(TEXT)
+    record = record_of(no_root=entry(unseen=[2.5, 2.7]), nothing=entry(unseen=[3.1, 3.0]))
+
+    def table(record):
+        found = str(experiments.table(Renderer(essay, {}, {}, laboratory=Laboratory(record, {}))))
+        rows = [re.findall("<td>(.*?)</td>", row, re.S) for row in re.findall("<tr>(.*?)</tr>", found, re.S)]
+        return found, [[text_of(cell).strip() for cell in row] for row in rows if row]
+
+    shown, rows = table(record)
+    assert rows == [["nothing", "⟨attend⟩", "+0.5000 ± 0.1414"], ["no root", "⟨start⟩, ⟨attend⟩", "+0.0500 ± 0.0707"]]
+    caption = re.search("<caption>(.*)</caption>", shown)[1]
+    assert all(word in caption for word in ("91 unseen names", "2 seeds", "a machine", "Python 3.11.2", "2026-11-24"))
+    record["experiments"]["nothing"] = entry(unseen=[None, None], raised=STOPPED)
+    _, rows = table(record)
+    assert rows[1] == ["nothing", "⟨attend⟩", "stops at step 3: ValueError: <no>"]
+    assert [row[2] for row in table(None)[1]] == ["–", "–"]
+
+
+def test_the_page_of_experiments_is_there_if_there_are_any(tmp_path):
+    root = project(tmp_path, TEXT)
+    Weave(root).write_pages()
+    page = (root / "build" / "pages" / "experiments" / "index.md").read_text(encoding="utf-8")
+    assert 'href="../#experiment-no-root"' in page and 'href="../two/#chunk-attend"' in page
+    assert '{"Experiments": "experiments/index.md"}' in (root / "build" / "mkdocs.yml").read_text(encoding="utf-8")
+    (root / "microgpt.md").write_text(re.sub("(?s)``` diff.*?\n```\n", "", TEXT).replace("#experiment-no-root", "#one"))
+    Weave(root).write_pages()
+    assert not (root / "build" / "pages" / "experiments").exists()
+    assert Essay("# One\n\n# Experiments\n" + TEXT, pages.RESERVED).pages[1].path == "experiments-2/"
+
+
+# Stale records
+
+
+def test_a_missing_record_ends_the_weave_with_the_lines_of_the_experiments(tmp_path):
+    root = project(tmp_path, TEXT)
+    done = weave(root, "--pages")
+    lines = {name: place.fence.line for name, place in Essay(TEXT).experiments.items()}
+    form = "microgpt.md:{}: the record of the {} is missing or stale: `python docs/experiments.py {}` runs it"
+    expected = [form.format(5, "program microgpt.py", "microgpt.py")]
+    expected += [form.format(line, f"experiment {name}", name) for name, line in lines.items()]
+    assert (done.returncode, done.stderr.splitlines()[-3:]) == (1, expected)
+    assert not (root / "build" / "pages").exists()
+
+
+def test_a_stale_record_holds_nothing_back_in_the_preview(tmp_path):
+    root = project(tmp_path, TEXT)
+    wrong = Weave(root)
+    assert [*wrong.stale] == ["microgpt.py", "no-root", "nothing"]
+    record = record_of(no_root=ENTRY, nothing=ENTRY)
+    for (kind, name), (_, lines, steps) in experiments.records.jobs(TEXT).items():
+        key = experiments.records.key_of(lines, experiments.records.sum_of(root / experiments.NAMES), steps)
+        record[kind][name] = entry(key=key)
+    record["experiments"]["nothing"] = entry(key="of something else")
+    (root / "docs" / "experiments.json").write_text(json.dumps(record))
+    woven = Weave(root)
+    ((line, message),) = woven.complaints
+    assert (line, message.split(" is ")[0]) == (
+        woven.essay.experiments["nothing"].fence.line,
+        "the record of the experiment nothing",
+    )
+    woven.write_pages()  # as --serve does
+    page = (root / "build" / "pages" / "index.md").read_text(encoding="utf-8")
+    assert page.count("The loss on unseen names stays 2.550") == 2
+
+
+def test_a_record_that_cannot_be_read_is_told(tmp_path):
+    root = project(tmp_path, TEXT)
+    (root / "docs" / "experiments.json").write_text("{")
+    with pytest.raises(OSError, match=r"docs/experiments\.json cannot be read"):
+        Weave(root)
+
+
+# In a browser
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    """The folder of the site of TEXT, as an address."""
+    pytest.importorskip("mkdocs", reason="mkdocs is not installed")
+    root = project(tmp_path_factory.mktemp("experiments"), TEXT)
+    Weave(root).write_pages()
+    build_site(root / "build", root / "build" / "site")
+    return root / "build" / "site"
+
+
+@pytest.fixture
+def open_page(browser, address):
+    """Return a function that opens a page of the site, without any server: open_page(path, …) -> Playwright page."""
+    contexts, kinds = [], {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".json": "text/json"}
+
+    def answer(route):
+        path = route.request.url.partition("#")[0].removeprefix("http://site/")
+        file = address / (f"{path}index.html" if path == "" or path.endswith("/") else path)
+        found = file.is_file()
+        route.fulfill(status=200 if found else 404, body=file.read_bytes() if found else b"",
+                      content_type=kinds.get(file.suffix, "text/plain"))  # fmt: skip
+
+    def open_page(path, **options):
+        contexts.append(browser.new_context(**options))
+        contexts[-1].route("**/*", answer)
+        page = contexts[-1].new_page()
+        page.goto(f"http://site/{path}")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+@pytest.mark.slow
+def test_a_link_into_a_solution_opens_it(open_page):
+    page = open_page("two/")
+    fold = page.locator("details.solution")
+    assert not page.locator("#chunk-hidden").is_visible()
+    assert fold.locator("summary").inner_text() == "Solution: one more"
+    page.evaluate("""() => {
+      const link = document.createElement("a");
+      link.href = "#chunk-hidden";
+      link.textContent = "there";
+      document.querySelector("h1").append(link);
+    }""")
+    page.locator("h1 a", has_text="there").click()
+    assert page.locator("#chunk-hidden").is_visible()
+    assert open_page("two/#chunk-hidden").locator("#chunk-hidden").is_visible()
+    assert open_page("two/#solution-one-more").locator("#chunk-hidden").is_visible()
+
+
+@pytest.mark.slow
+def test_folds_are_open_on_paper_and_closed_again(open_page):
+    page = open_page("")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    opened = "[...document.querySelectorAll('.experiment details')].map(fold => fold.open)"
+    assert page.evaluate(opened) == [True, True]
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate(opened) == [False, False]
+
+
+@pytest.mark.slow
+def test_an_experiment_needs_no_javascript(open_page):
+    page = open_page("", java_script_enabled=False)
+    text = page.locator("#experiment-no-root details p").first
+    assert not text.is_visible()
+    page.locator("#experiment-no-root summary").click()
+    assert text.is_visible()
+
+
+@pytest.mark.slow
+def test_previews_of_a_term_and_of_an_experiment(open_page):
+    page = open_page("")
+    for text, shown, hidden in (
+        ("gradient", "The direction of the steepest way up", "nothing"),
+        ("root", "Experiment: no root", "What happens?"),
+    ):
+        page.locator("article p a", has_text=text).first.evaluate("link => link.focus({focusVisible: true})")
+        page.wait_for_function("text => document.querySelector('.preview').innerText.includes(text)", arg=shown)
+        assert hidden not in page.locator(".preview").inner_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1440, "light"), (1440, "dark")])
+def test_experiments_fit_and_are_accessible(open_page, width, scheme):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed").Axe()
+    for path in ("", "two/", "experiments/", "programs/microgpt-py/"):
+        page = open_page(path, viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion="reduce")
+        page.evaluate("for (const fold of document.querySelectorAll('details')) fold.open = true")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+        found = axe.run(page, options={"resultTypes": ["violations"]}).response["violations"]
+        assert [(rule["id"], [node["html"][:120] for node in rule["nodes"][:3]]) for rule in found] == [], path
