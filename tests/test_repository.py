@@ -40,7 +40,12 @@ def test_only_commands_say_where_the_root_is(files):
             found = re.findall(r"^sys\.path.*", path.read_text(encoding="utf-8"), re.M)
             if found:
                 lines[path.relative_to(ROOT).as_posix()] = len(found)
-    assert lines == {"docs/experiments.py": 1, "docs/weave.py": 1, "tests/tools/benchmark.py": 1, "tests/tools/watch.py": 1}
+    assert lines == {
+        "docs/experiments.py": 1,
+        "docs/weave.py": 1,
+        "tests/tools/benchmark.py": 1,
+        "tests/tools/watch.py": 1,
+    }
 
 
 def test_no_path_of_a_machine(files):

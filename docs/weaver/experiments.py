@@ -223,13 +223,18 @@ def printed(entry, base):
     """Say which losses it prints."""
     steps = [1, 2, 3, entry["steps"]]
     mine, theirs = ([decimals(value) for value in of["printed"]] for of in (entry, base))
+    if entry["raised"]:  # the last one is not of the last step
+        mine = mine[:3]
     if not mine:
         return ""
     if entry["steps"] != base["steps"]:  # the last ones are not of the same step
         theirs = theirs[:3]
     elif mine == theirs:
         return "It prints the same numbers."
-    said = f"It prints the losses {listed(mine)} at steps {listed(steps[: len(mine)])}"
+    if entry["raised"] and mine == theirs[: len(mine)]:
+        return "Before that it prints the same numbers."
+    losses, at = ("losses", "steps") if len(mine) > 1 else ("loss", "step")
+    said = f"It prints the {losses} {listed(mine)} at {at} {listed(steps[: len(mine)])}"
     if mine[: len(theirs)] == theirs[: len(mine)]:
         return f"{said}, of which the first are the same."
     return f"{said} instead of {listed(theirs[: len(mine)])}."
@@ -247,6 +252,8 @@ def written(entry, base):
     if entry["samples"] == base["samples"]:
         return "It writes the same names."
     names = [Markup("<i>{}</i>").format(name) if name else "an empty one" for name in entry["samples"]]
+    if len(names) > 1 and len({*names}) == 1:
+        return Markup("The names that it writes are all the same: {}.").format(names[0])
     return Markup("It writes the names {}.").format(Markup(listed(names)))  # noqa: S704
 
 
