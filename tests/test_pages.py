@@ -298,6 +298,15 @@ def test_what_editors_leave_is_not_published(tmp_path):
     assert (root / "build" / "pages" / "assets" / "image.png").read_bytes() == b"\x89PNG\xff"
 
 
+def test_the_record_of_experiments_is_nothing_that_a_program_needs(tmp_path):
+    root = project(tmp_path)
+    (root / RECORD).write_text('{"programs": {}, "experiments": {}}')
+    woven(root, SMALL.replace('name="twice"', f'name="twice", data="docs/names.txt, {RECORD}"'))
+    listing = (root / "build" / "pages" / "programs" / "small-py" / "index.md").read_text(encoding="utf-8")
+    assert 'href="../../files/names.txt" download' in listing
+    assert "experiments.json" not in listing
+
+
 def test_data_is_offered_with_the_program(tmp_path):
     root = project(tmp_path)
     woven(root, SMALL.replace('name="twice"', 'name="twice", data="docs/names.txt"'))

@@ -70,6 +70,13 @@ def test_further_programs_fold_into_and_more():
     assert "⟨p0.py⟩" not in chunk
 
 
+def test_a_foot_names_the_first_program_and_chunks_and_another_program_only_if_it_is_alone():
+    text = SMALL.replace("# Two", "``` python {file=p.py}\n<<more>>\n<<b>>\n<<a-part>>\n```\n\n# Two")
+    renderer = renderer_of(f"{text}\n``` python {{#more}}\n<<a-part>>\n```\n\n``` python {{#b}}\n```\n")
+    feet = [text_of(re.search("used in (.*)", shown(renderer, name))[1]) for name in ("a-part", "b")]
+    assert [foot.partition(" · ")[0] for foot in feet] == ["⟨small.py⟩, ⟨more⟩", "⟨p.py⟩"]
+
+
 def test_names_of_the_program_are_links_in_code(renderer):
     chunk = shown(renderer, "a-part")
     assert chunk.count('<a href="@/two/#chunk-a-part" data-peek><span class="n">double</span></a>') == 1

@@ -126,7 +126,7 @@ def test_a_preview_opens_on_hover_and_on_focus(tab):
     page.keyboard.press("Escape")
     assert page.locator(".preview").is_hidden()
     page = tab("the-model/")
-    link = page.locator('#chunk-attention .code a[href^="../values"]').first  # value() is on another one
+    link = page.locator('#chunk-attend .code a[href^="../values"]').first  # value() is on another one
     link.evaluate("link => link.focus({focusVisible: true})")
     page.wait_for_selector(".preview:not([hidden]) .chunk")
     assert "def value" in page.locator(".preview").inner_text()
@@ -180,7 +180,7 @@ COLUMNS = """element => {
 @pytest.mark.parametrize("width", [360, 1440])
 def test_a_reference_unfolds_in_place_and_folds_again(tab, way, width):
     page = tab("the-model/", width, has_touch=True)
-    button = page.locator("#chunk-gpt button.unfold")
+    button = page.locator("#chunk-layer-by-layer button.unfold")
 
     def press():
         if way == "mouse":
@@ -191,21 +191,21 @@ def test_a_reference_unfolds_in_place_and_folds_again(tab, way, width):
             button.focus()
             page.keyboard.press("Enter")
 
-    code = page.locator("#chunk-gpt .code")
+    code = page.locator("#chunk-layer-by-layer .code")
     before = code.evaluate(COLUMNS)
     press()
-    page.wait_for_selector("#chunk-gpt .unfolded")
+    page.wait_for_selector("#chunk-layer-by-layer .unfolded")
     assert button.get_attribute("aria-expanded") == "true"
     after = code.evaluate(COLUMNS)
     place = next(i for i, (_, text) in enumerate(after) if text.startswith("⟨mlp⟩"))
-    assert [column for column, _ in after[place : place + 3]] == [8, 8, 8]  # the reference, and both lines of the chunk
+    assert [column for column, _ in after[place : place + 3]] == [4, 4, 4]  # the reference, and both lines of the chunk
     assert after[place + 1][1].startswith("hidden = [h.relu()")
     assert after[: place + 1] + after[place + 3 :] == before
-    assert page.locator("#chunk-gpt .unfolded a[data-peek]").count() >= 3  # as in the chunk itself
+    assert page.locator("#chunk-layer-by-layer .unfolded a[data-peek]").count() >= 3  # as in the chunk itself
     colours = "element => new Set([...element.querySelectorAll('span')].map(e => getComputedStyle(e).color)).size"
-    assert page.locator("#chunk-gpt .unfolded").evaluate(colours) >= 3
+    assert page.locator("#chunk-layer-by-layer .unfolded").evaluate(colours) >= 3
     press()
-    assert page.locator("#chunk-gpt .unfolded").count() == 0
+    assert page.locator("#chunk-layer-by-layer .unfolded").count() == 0
     assert code.evaluate(COLUMNS) == before
 
 
@@ -229,7 +229,7 @@ def test_every_chunk_unfolds_to_the_program(tab, site):
 
 def test_copying_gives_the_code_of_the_essay(tab):
     page = tab("the-model/", permissions=["clipboard-read", "clipboard-write"])
-    page.locator("#chunk-gpt button.copy").click()
+    page.locator("#chunk-layer-by-layer button.copy").click()
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied in (ROOT / "microgpt.md").read_text(encoding="utf-8")
     assert "<<mlp>>" in copied
@@ -314,7 +314,7 @@ def test_underlines_leave_underscores_visible(tab):
 
 def test_links_work_without_javascript(tab, site):
     page = tab("the-model/", java_script_enabled=False)
-    page.locator("#chunk-gpt .code a.chunk-link").click()
+    page.locator("#chunk-layer-by-layer .code a.chunk-link").click()
     assert page.url == f"{site}the-model/#chunk-mlp"
     assert page.locator("button.unfold:visible, button.copy:visible").count() == 0
 

@@ -415,6 +415,8 @@ def test_a_link_into_a_solution_opens_it(open_page):
     fold = page.locator("details.solution")
     assert not page.locator("#chunk-hidden").is_visible()
     assert fold.locator("summary").inner_text() == "Solution: one more"
+    assert fold.locator("[id$=_code]").count() == 0  # the search would show it
+    assert page.locator("#chunk-attend_code").count() == 1
     page.evaluate("""() => {
       const link = document.createElement("a");
       link.href = "#chunk-hidden";

@@ -3,7 +3,7 @@
 "use strict";
 
 const root = new URL("..", document.currentScript.src);
-const chunks = fetch(new URL("assets/chunks.json", root)).then((response) => response.json());
+let chunks = null;  // their code, which is fetched when the first one is unfolded
 
 function setUp() {
   for (const button of document.querySelectorAll("button.copy, button.unfold")) button.hidden = false;
@@ -21,6 +21,7 @@ async function unfold(button) {
     if (line.nextElementSibling?.matches(".unfolded")) line.nextElementSibling.remove();
     return;
   }
+  chunks ??= fetch(new URL("assets/chunks.json", root)).then((response) => response.json());
   const html = (await chunks)[button.dataset.chunk];
   if (button.getAttribute("aria-expanded") !== "true" || line.nextElementSibling?.matches(".unfolded")) return;
   const code = document.createElement("span");

@@ -257,6 +257,10 @@ class Essay:
         """Return the last line before the next heading."""
         return next((other.line - 1 for other in self.headings if other.line > heading.line), len(self.lines))
 
+    def is_folded(self, line):
+        """Return whether a line belongs to a solution."""
+        return [heading for heading in self.headings if heading.line <= line][-1].folds
+
     def level_at(self, line):
         """Return the level of the last heading above a line; a solution that folds has none."""
         return [heading.level for heading in self.headings if heading.line <= line and not heading.folds][-1]

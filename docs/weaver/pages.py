@@ -39,8 +39,9 @@ def sheets(essay, reading, results, data, docs, laboratory):
     renderer = Renderer(essay, results, paths, **known)
     times = duration.times(essay, reading)
     found = [essay_sheet(path, filled(parts, renderer), times[path]) for path, parts in reading.pages.items()]
+    needed = [name for name in data if name != experiments.RECORD]  # that is about programs, and not for them
     for program in essay.programs.values():
-        listing = renderer.program(program, [offered(program.target), *map(file_of, data)])
+        listing = renderer.program(program, [offered(program.target), *map(file_of, needed)])
         found.append(program_sheet(paths[program.target], escape(program.name), listing))
     found += [written(docs / file, path) for path, file in WRITTEN.items()]
     found += [all_experiments(renderer)] if essay.experiments else []

@@ -152,13 +152,15 @@ class Renderer:
         neighbours = (("previous", "↑", place.number - 2), ("next", "↓", place.number))
         arrows = [(word, sign, siblings[i]) for word, sign, i in neighbours if 0 <= i < len(siblings)]
         users = self.essay.users[fence.name] if fence.kind == "definition" else []
-        roots = [user for user in users if user.fence.kind == "root"]  # others are among the programs
-        users = [*roots[:1], *(user for user in users if user not in roots)]
+        main = [user for user in users if user.fence is self.essay.roots[self.essay.main.target]]
+        chunks = [user for user in users if user.fence.kind == "definition"]
+        users = main + chunks or users[:1]  # other roots are among the programs
         uses = [(program, program.runs(fence)) for program in self.essay.programs_with(fence) if program.runs(fence)]
         return self.template(
             "chunk",
             place=place,
             level=self.level_below(fence.line),
+            found=not self.essay.is_folded(fence.line),
             arrows=arrows,
             users=[(user, self.is_first(user)) for user in users],
             uses=uses,
