@@ -1,10 +1,12 @@
 """What the tests share: the repository's places, the tangled programs and their contracts, and ways to run them."""
 
+import atexit
 import importlib.util
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,6 +20,13 @@ REFERENCE = ROOT.parent / "shared" / "reference"
 TEXT = tangle.decode(ESSAY.read_bytes())
 FENCES = tangle.parse(TEXT)[0]
 PROGRAMS = tangle.tangle(TEXT)
+if EXPERIMENT := os.environ.get("MICROGPT_BREAK"):  # for tests/tools/mutation.py: these programs are broken on purpose
+    PROGRAMS |= tangle.tangle(TEXT, EXPERIMENT)
+    BUILD = Path(tempfile.mkdtemp(prefix="microgpt-"))
+    atexit.register(shutil.rmtree, BUILD)
+    MICROGPT = BUILD / "microgpt.py"
+    for name, lines in PROGRAMS.items():
+        tangle.put(BUILD / name, tangle.render(lines).encode())
 # The contract of a program stands in the fence of its root: prints=OTHER (the same lines, with the same flags),
 # losses=OTHER and tolerance=NUMBER (the same losses, that near), needs=NAME,NAME (modules or commands).
 CONTRACTS = {target: root.options for target, root in tangle.roots_of(FENCES).items()}

@@ -1,0 +1,60 @@
+"""Run the tests of the program against each experiment of the essay: those that change what is computed must be caught.
+
+    .venv/bin/python tests/tools/mutation.py            # some minutes
+    .venv/bin/python tests/tools/mutation.py no-root    # only these
+
+What changes nothing, by the record in docs/experiments.json, cannot be caught and does not count. Prints each
+experiment with the test that caught it, then the score; the exit status is 1 if one that counts was not caught.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
+
+from laboratory import record  # noqa: E402
+
+import tangle  # noqa: E402
+
+TESTS = ("test_engine.py", "test_model.py", "test_contracts.py", "test_program.py")
+
+
+def changes_something(entry, base):
+    """Return whether an experiment changes what is computed, as far as was recorded."""
+    names = ("raised", "printed", "unseen", "samples")
+    return any(entry.get(name) != base.get(name) for name in names)
+
+
+def caught_by(name):
+    """Return the test that fails first for an experiment, or nothing."""
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-m", "not slow", "-p", "no:cacheprovider"]
+    command += [f"tests/{file}" for file in TESTS]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False,
+                          env={**os.environ, "MICROGPT_BREAK": name})  # fmt: skip
+    failed = re.search(r"^(?:FAILED|ERROR) (?:tests/)?(\S+)", done.stdout, re.M)
+    return failed[1] if failed else "" if done.returncode == 0 else "an error before any test"
+
+
+def main():
+    """The command line: return the exit status."""
+    fences, _ = tangle.parse(tangle.decode((ROOT / "microgpt.md").read_bytes()))
+    names = sys.argv[1:] or [*tangle.experiments_of(fences)]
+    found = record.read(ROOT / "docs" / "experiments.json")
+    base, missed, counted = found["programs"]["microgpt.py"], [], 0
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for name, test in zip(names, pool.map(caught_by, names), strict=True):
+            counts = changes_something(found["experiments"].get(name, {}), base)
+            counted += counts
+            missed += [name] if counts and not test else []
+            print(f"{name:24} {test or ('NOT CAUGHT' if counts else 'changes nothing')}", flush=True)
+    print(f"{counted - len(missed)} of {counted} experiments that change what is computed are caught")
+    return bool(missed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
