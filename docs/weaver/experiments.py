@@ -16,7 +16,7 @@ from markupsafe import Markup
 import tangle
 
 RECORD, NAMES = "docs/experiments.json", "docs/names.txt"
-SLOWER = 1.3  # a step that takes so many times as long is worth a word; less may be the machine
+SLOWER = 2.0  # a step that takes so many times as long is worth a word; less may be the machine
 NOT_YET = "(has not been measured yet)"
 SIGNS = {"-": "removed", "+": "added", " ": "kept"}
 
