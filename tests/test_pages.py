@@ -163,6 +163,14 @@ def test_each_page_says_how_long_it_takes_and_the_first_one_the_whole():
     assert times_of(f"# One\n\n``` c {{file=x.c}}\n{code}```\n") == ["about 2 minutes"]
 
 
+def test_code_that_nobody_reads_takes_no_time():
+    root = f"# One\n\n``` c {{file=x.c}}\n{'<<a>>' + chr(10)}```\n\n``` c {{#a}}\nint x;\n```\n"
+    figure = f'```python name="f"\n{"f()" + chr(10)}```\n'
+    assert times_of(root.replace("<<a>>\n", "<<a>>\n" * 36)) == ["about 1 minute"]  # references are not read
+    assert times_of(root + figure.replace("f()\n", "f()\n" * 36)) == ["about 3 minutes"]
+    assert times_of(root + figure.replace("f()\n", "f()\n" * 36).replace('"f"', '"f", alt="x"')) == ["about 1 minute"]
+
+
 def test_the_time_stands_below_the_title(tmp_path):
     woven(project(tmp_path), SMALL)
     page = (tmp_path / "build" / "pages" / "two" / "index.md").read_text(encoding="utf-8")

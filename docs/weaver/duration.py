@@ -4,6 +4,7 @@ import re
 
 from markupsafe import Markup
 
+import tangle
 from weaver.essay import COMMENT
 
 WORDS, LINES = 230, 12  # a minute: of prose, and of code that is read to be understood
@@ -36,10 +37,16 @@ def minutes_of(essay, reading, page):
         fence, text = essay.inside.get(number), essay.lines[number - 1]
         if fence is None and number not in left_out:
             prose.append(text)
-        elif fence and number not in left_out and fence.line < number < fence.end and fence.kind != "experiment":
-            lines += bool(text.strip())
+        elif fence and number not in left_out and fence.line < number < fence.end:
+            lines += is_read(fence, text)
     words = re.findall(r"\w+(?:['’.,-]\w+)*", COMMENT.sub("", "\n".join(prose)))
     return len(words) / WORDS + lines / LINES
+
+
+def is_read(fence, text):
+    """Return whether a line of a fence is code that one reads: no reference, and not folded like that of a figure."""
+    folded = fence.kind == "experiment" or (fence.kind == "demonstration" and "alt" in fence.options)
+    return not folded and bool(text.strip()) and not tangle.REFERENCE.fullmatch(text)
 
 
 def apart(essay, page):
