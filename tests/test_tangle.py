@@ -639,7 +639,6 @@ def naive(graph, name):
     return out
 
 
-@settings(deadline=None)
 @given(graph=chunk_graphs(), cut=st.integers(0, 3), data=st.data())
 def test_a_random_graph_of_chunks_expands_as_the_naive_way_does(graph, cut, data):
     pieces = []
@@ -698,7 +697,7 @@ PIECES = ["``` python {file=a.py}", "``` c {file=b/c}", "``` c {#x}", "``` pytho
           "``` {file=", "# T"]  # fmt: skip
 
 
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=500)
 @given(st.lists(st.sampled_from(PIECES) | st.text(max_size=8), max_size=30).map("\n".join))
 def test_a_random_essay_is_tangled_or_its_errors_have_lines(text):
     try:

@@ -31,7 +31,7 @@ def changes_something(entry, base):
 
 
 def caught_by(name):
-    """Return the test that fails first for an experiment, or nothing."""
+    """Return the test that fails first for an experiment, or nothing; without a name, for the programs as they are."""
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-m", "not slow", "-p", "no:cacheprovider"]
     command += [f"tests/{file}" for file in TESTS]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False,
@@ -46,6 +46,8 @@ def main():
     names = sys.argv[1:] or [*tangle.experiments_of(fences)]
     found = record.read(ROOT / "docs" / "experiments.json")
     base, missed, counted = found["programs"]["microgpt.py"], [], 0
+    if failed := caught_by(""):
+        sys.exit(f"mutation.py: {failed} fails without any experiment: mend that first")
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for name, test in zip(names, pool.map(caught_by, names), strict=True):
             counts = changes_something(found["experiments"].get(name, {}), base)
