@@ -1,6 +1,7 @@
 """What several files of tests share and what takes long: the woven essay, its site, and the browser."""
 
 import functools
+import http.client
 import http.server
 import importlib.util
 import os
@@ -8,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from urllib.parse import urlsplit
 
 import hypothesis
 import pytest
@@ -17,6 +19,7 @@ hypothesis.settings.register_profile("suite", deadline=None)  # a busy machine i
 hypothesis.settings.load_profile("suite")
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+WEAVES = all(map(importlib.util.find_spec, ("mkdocs", "pweave")))
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
              "--disable-component-update", "--disable-sync"]  # fmt: skip
 
@@ -33,47 +36,122 @@ def browser():
         browser.close()
 
 
-class QuietHandler(http.server.SimpleHTTPRequestHandler):
+class Weaving(http.server.ThreadingHTTPServer):
+    """Serves the site of the essay; it is woven once for all processes that test, which takes most of a minute.
+
+    It lives in the process that was started by hand: the others end one after the other. POST begins the weave, and GET
+    waits until it is done.
+    """
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), functools.partial(SiteHandler, directory=str(BUILD / "site")))
+        self.lock, self.process, self.errors = threading.Lock(), None, None
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    @property
+    def address(self):
+        """The address of the site, for which it is built."""
+        return f"http://127.0.0.1:{self.server_port}/"
+
+    def begin(self):
+        """Weave, if nobody has begun to."""
+        with self.lock:
+            self.process = self.process or subprocess.Popen(
+                [sys.executable, ROOT / "docs" / "weave.py"], stderr=subprocess.PIPE, text=True,
+                env={**os.environ, "SITE_URL": self.address},
+            )  # fmt: skip
+
+    def wait(self):
+        """Wait for the weave, and return what is wrong; nothing, if it is well."""
+        self.begin()
+        with self.lock:
+            if self.errors is None:
+                errors = self.process.communicate()[1]
+                self.errors = errors or "the weave has failed" if self.process.returncode else ""
+        return self.errors
+
+    def handle_error(self, *_):
+        """Say nothing of a browser that leaves while it loads."""
+
+    def end(self):
+        """Leave no weave behind."""
+        self.shutdown()
+        self.server_close()
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait()
+
+
+class SiteHandler(http.server.SimpleHTTPRequestHandler):
     """Serves files and says nothing."""
+
+    def do_POST(self):
+        self.server.begin()
+        self.send_response(204)
+        self.end_headers()
+
+    def do_GET(self):
+        if errors := self.server.wait():
+            self.send_response(503)
+            self.end_headers()
+            self.wfile.write(errors.encode())
+        else:
+            super().do_GET()
 
     def log_message(self, *arguments):
         pass
 
 
-class Weaving:
-    """The weave of the essay, for the address at which its site will be served: it takes most of a minute."""
+def ask(method, address):
+    """Send a request, without any proxy; return the status of the answer, and its text."""
+    connection = http.client.HTTPConnection(urlsplit(address).netloc)
+    connection.request(method, "/")
+    response = connection.getresponse()
+    return response.status, response.read().decode()
 
-    def __init__(self):
-        handler = functools.partial(QuietHandler, directory=str(BUILD / "site"))
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self.address = f"http://127.0.0.1:{self.server.server_port}/"
-        self.process = subprocess.Popen([sys.executable, ROOT / "docs" / "weave.py"], stderr=subprocess.PIPE, text=True,
-                                        env={**os.environ, "SITE_URL": self.address})  # fmt: skip
+
+def pytest_xdist_auto_num_workers(config):
+    """Use all cores (None: as many as there are); where files are named, one process, which starts sooner."""
+    return 0 if any(".py" in name for name in config.option.file_or_dir) else None
+
+
+def pytest_configure(config):
+    """Serve the site in the first process; xdist's others are told where."""
+    config.weaving = None if hasattr(config, "workerinput") else Weaving()
+    config.site = config.weaving.address if config.weaving else config.workerinput["site"]
+
+
+def pytest_configure_node(node):
+    """Tell a process of xdist where the site is."""
+    node.workerinput["site"] = node.config.site
 
 
 def pytest_collection_finish(session):
-    """Begin to weave where a test will need the site: until then others run on the other core."""
+    """Begin to weave where a test will need the site: until then others run."""
     wanted = any("site" in getattr(item, "fixturenames", ()) for item in session.items)
-    if wanted and all(map(importlib.util.find_spec, ("mkdocs", "pweave"))) and not session.config.option.collectonly:
-        session.config.weaving = Weaving()
+    session.config.weaves = wanted and WEAVES and not session.config.option.collectonly
+    if session.config.weaves:
+        ask("POST", session.config.site)
 
 
-def pytest_sessionfinish(session):
-    """Leave no weave behind."""
-    weaving = getattr(session.config, "weaving", None)
-    if weaving and weaving.process.poll() is None:
-        weaving.process.terminate()
-        weaving.process.wait()
+def pytest_unconfigure(config):
+    """End the server."""
+    if weaving := getattr(config, "weaving", None):
+        weaving.end()
 
 
 @pytest.fixture(scope="session")
 def site(pytestconfig):
-    """Weave the essay, build the site and serve it at the address that it was built for; return that address."""
-    weaving = getattr(pytestconfig, "weaving", None)
-    if weaving is None:
+    """Wait until the essay is woven and its site built; return the address where it is served."""
+    if not WEAVES:
         pytest.skip("mkdocs or Pweave is not installed")
-    _, errors = weaving.process.communicate()
-    assert weaving.process.returncode == 0, errors
-    threading.Thread(target=weaving.server.serve_forever, daemon=True).start()
-    yield weaving.address
-    weaving.server.shutdown()
+    status, text = ask("GET", pytestconfig.site)
+    assert status == 200, text
+    return pytestconfig.site
+
+
+@pytest.fixture(scope="session")
+def results(request):
+    """Wait for the weave, if there is one: then build/cache holds the results of all demonstrations."""
+    if request.config.weaves:
+        request.getfixturevalue("site")

@@ -111,6 +111,14 @@ def test_everything_is_one_level_deeper_and_leads_to_itself(tmp_path):
     assert "exclude: true" in text
 
 
+def test_the_search_shows_a_glossary_below_the_pages_that_explain(tmp_path):
+    woven(project(tmp_path), SMALL + "\n# Words\n\ndouble\n: Twice as much.\n")
+    texts = {path: (tmp_path / "build" / "pages" / path / "index.md").read_text(encoding="utf-8")
+             for path in ("", "two", "words")}  # fmt: skip
+    assert texts["words"].startswith("---\nsearch:\n  boost: 0.2\n---\n# Words")
+    assert not any("boost" in texts[path] for path in ("", "two"))
+
+
 def test_markdown_finds_nothing_to_read_in_html():
     text = "`~\n```\n~~~\n\tx\n  \n   \n\n    y"
     block = pages.raw(text)

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from programs import BUILD, ESSAY, ROOT, copy_of_the_project, run
 
+import tangle
+
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 TOOLS = (ROOT / "docs" / "tools.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```sh\n(.*?)^```", README + TOOLS, re.M | re.S)
@@ -41,7 +43,7 @@ BY_HAND = {".venv/bin/pip install --group torch"}  # .ci/run does it
 
 
 @pytest.fixture(scope="module")
-def copy(tmp_path_factory):
+def copy(tmp_path_factory, results):
     """A copy of the project, with the results that are known, and this virtual environment as its own."""
     if sys.prefix == sys.base_prefix:
         pytest.skip("the tests do not run in a virtual environment")
@@ -50,6 +52,16 @@ def copy(tmp_path_factory):
     if (BUILD / "cache").is_dir():
         shutil.copytree(BUILD / "cache", folder / "build" / "cache")
     return folder
+
+
+@pytest.fixture
+def port():
+    """Have port 8000 for a test alone: another may need it in another process of pytest-xdist."""
+    with tangle.locked(ROOT / "tests"):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", 8000)) == 0:
+                pytest.skip("something else is served on port 8000")
+        yield
 
 
 def start(command, folder, stdout=subprocess.PIPE):
@@ -97,12 +109,10 @@ def test_a_command_does_what_it_is_there_for(copy, command):
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is sent differently there")
 @pytest.mark.parametrize("command", ENDLESS)
-def test_a_command_that_goes_on_until_ctrl_c(copy, command):
+def test_a_command_that_goes_on_until_ctrl_c(copy, command, request):
     if "weave" in command:
         pytest.importorskip("pweave", reason="Pweave is not installed")
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", 8000)) == 0:
-                pytest.skip("something else is served on port 8000")
+        request.getfixturevalue("port")
     log, end = copy / "log", time.monotonic() + 240
     with log.open("wb") as output:
         process = start(command, copy, stdout=output)

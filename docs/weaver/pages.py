@@ -37,8 +37,10 @@ def sheets(essay, reading, results, data, docs, laboratory):
     paths = {target: f"programs/{name}/" for target, name in program_names(essay).items()}
     known = {"anchors": reading.anchors, "laboratory": laboratory}
     renderer = Renderer(essay, results, paths, **known)
-    times = duration.times(essay, reading)
-    found = [essay_sheet(path, filled(parts, renderer), times[path]) for path, parts in reading.pages.items()]
+    times, found = duration.times(essay, reading), []
+    for path, parts in reading.pages.items():
+        sheet = essay_sheet(path, filled(parts, renderer), times[path])
+        found.append(sheet._replace(text=lowered(sheet.text)) if path in reading.glossaries else sheet)
     needed = [name for name in data if name != experiments.RECORD]  # that is about programs, and not for them
     for program in essay.programs.values():
         listing = renderer.program(program, [offered(program.target), *map(file_of, needed)])
@@ -152,6 +154,11 @@ def reference_to(match):
 def hidden(text, parts="[]"):
     """Return a page that the search does not find: what it says stands elsewhere; it hides some parts of a page."""
     return f"---\nsearch:\n  exclude: true\nhide: {parts}\n---\n{text}"
+
+
+def lowered(text):
+    """Return a page that the search shows below others: it says in a line what these explain."""
+    return f"---\nsearch:\n  boost: 0.2\n---\n{text}"
 
 
 def relative(text, here):

@@ -62,7 +62,8 @@ class Prose(NamedTuple):
 class Reading:
     """What the prose of an essay says: `pages` is {path: [Heading or Prose, …]}, `numbers` a list, `errors` as well.
 
-    `explanations` is {line of the fence of an experiment: HTML}, `anchors` {id: page} of all that a link may lead to.
+    `explanations` is {line of the fence of an experiment: HTML}, `anchors` {id: page} of all that a link may lead to,
+    `glossaries` {path of a page on which terms are defined}.
     """
 
     def __init__(self, essay):
@@ -79,7 +80,9 @@ class Reading:
         self.read_pages(own, everywhere)  # [names]: of links may stand on another page
         for references in own.values():
             everywhere |= references
-        self.anchors |= self.read_pages(own, everywhere)
+        terms = self.read_pages(own, everywhere)
+        self.anchors |= terms
+        self.glossaries = {page.path for page in terms.values()}
         self.read_pages(own, everywhere)
 
     def read_pages(self, own, everywhere):

@@ -32,7 +32,7 @@ def changes_something(entry, base):
 
 def caught_by(name):
     """Return the test that fails first for an experiment, or nothing; without a name, for the programs as they are."""
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-m", "not slow", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-m", "not slow", "-n", "0", "-p", "no:cacheprovider"]
     command += [f"tests/{file}" for file in TESTS]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False,
                           env={**os.environ, "MICROGPT_BREAK": name})  # fmt: skip

@@ -21,7 +21,7 @@ from weaver.weave import complaints  # noqa: E402
 
 import tangle  # noqa: E402
 
-TESTS = [sys.executable, "-m", "pytest", "-q", "--ff", "--maxfail=3", "-m", "not slow"]
+TESTS = [sys.executable, "-m", "pytest", "-q", "--ff", "--maxfail=3", "-m", "not slow", "-n", "0"]
 
 
 def stop(process):
