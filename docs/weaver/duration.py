@@ -52,11 +52,12 @@ def is_read(fence, text):
 def apart(essay, page):
     """Return what is not counted, if there is any."""
     count = sum(place.page is page for place in essay.experiments.values())
-    counts = [(count, "experiment"), (len(folded(essay, page)), "solution")]
+    solutions = [heading for heading in folded(essay, page) if heading.text.startswith("Solution")]
+    counts = [(count, "experiment"), (len(solutions), "solution")]
     found = [f"{count} {word}{'s' if count > 1 else ''}" for count, word in counts if count]
     return f", and {' and '.join(found)}" if found else ""
 
 
 def folded(essay, page):
-    """Return the headings of the solutions on a page."""
+    """Return the headings of the solutions and listings on a page."""
     return [heading for heading in essay.headings if heading.folds and page.start <= heading.line <= page.end]

@@ -49,8 +49,8 @@ class Heading(NamedTuple):
 
     @property
     def folds(self):
-        """Whether the page shows it, and what follows it up to the next heading, as a solution that is folded away."""
-        return 2 <= self.level <= 4 and bool(re.match(r"Solution\b", self.text))
+        """Whether the page shows it, and what follows up to the next heading, folded away: it begins with “Solution” or “Listing”."""
+        return 2 <= self.level <= 4 and bool(re.match(r"(Solution|Listing)\b", self.text))
 
 
 class Page(NamedTuple):

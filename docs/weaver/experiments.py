@@ -16,7 +16,6 @@ from markupsafe import Markup
 import tangle
 
 RECORD, NAMES = "docs/experiments.json", "docs/names.txt"
-SLOWER = 2.0  # a step that takes so many times as long is worth a word; less may be the machine
 NOT_YET = "(has not been measured yet)"
 SIGNS = {"-": "removed", "+": "added", " ": "kept"}
 
@@ -167,7 +166,7 @@ def diff(renderer, experiment):
 
 def findings(entry, base):
     """Return what a record says of an experiment, compared with its program, as sentences of HTML."""
-    found = [stop(entry), loss(entry, base), printed(entry, base), written(entry, base), pace(entry, base)]
+    found = [stop(entry), loss(entry, base), printed(entry, base), written(entry, base)]
     return [sentence for sentence in found if sentence]
 
 
@@ -178,7 +177,8 @@ def stop(entry):
         return ""
     some = raised["seeds"] < seeds
     begin = f"With {raised['seeds']} of {seeds} seeds it stops" if some else "It stops"
-    return Markup("{} {}: <code>{}</code>.").format(begin, moment(raised), raised["error"].removesuffix(": "))
+    whose = " (with the first seed)" if raised["seeds"] > 1 and (raised["step"] or 0) > 1 else ""
+    return Markup("{} {}{}: <code>{}</code>.").format(begin, moment(raised), whose, raised["error"].removesuffix(": "))
 
 
 def moment(raised):
@@ -197,16 +197,22 @@ def loss(entry, base):
     after = records.summary(entry["unseen"])[0]
     if is_nothing(mean, spread):
         return f"The loss on unseen names stays {after:.3f}."
+    if spread > max(1, abs(mean)):  # a few trainings went far astray, and a mean says little
+        lost = [number for number in entry["unseen"] if number is not None]
+        return f"Loss on unseen names: from {min(lost):.2f} to {max(lost):.2f} instead of {after - mean:.3f}."
     seeds = f" ± {spread:.4f} (mean and spread over {count} paired seeds)" if count > 1 else " (with one seed)"
     return f"Loss on unseen names: {after:.3f} instead of {after - mean:.3f}, a change of {signed(mean)}{seeds}."
 
 
 def comparable(entry, base):
-    """Return whether an experiment and its program have losses after as many steps, on as many names."""
+    """Return whether an experiment and its program have losses after as many steps, on as many names.
+
+    Who trains for longer has seen more of the names, and fewer are left.
+    """
     before = dict(zip(base["seeds"], base["names"], strict=True))
     known = [count == before.get(seed) for seed, count, loss in
              zip(entry["seeds"], entry["names"], entry["unseen"], strict=True) if loss is not None]  # fmt: skip
-    return entry["steps"] == base["steps"] and bool(known) and all(known)
+    return bool(known) and (entry["steps"] > base["steps"] or (entry["steps"] == base["steps"] and all(known)))
 
 
 def is_nothing(mean, spread):
@@ -255,14 +261,6 @@ def written(entry, base):
     if len(names) > 1 and len({*names}) == 1:
         return Markup("The names that it writes are all the same: {}.").format(names[0])
     return Markup("It writes the names {}.").format(Markup(listed(names)))  # noqa: S704
-
-
-def pace(entry, base):
-    """Say how long a step takes, if that differs."""
-    if not entry["milliseconds"] or not base["milliseconds"]:
-        return ""
-    times = entry["milliseconds"] / base["milliseconds"]
-    return f"A step takes {times:.2g} times as long." if times > SLOWER or times < 1 / SLOWER else ""
 
 
 def listed(words):
