@@ -65,7 +65,6 @@ def test_reproduces_the_published_run():
     assert hashlib.sha256(done.stdout.encode()).hexdigest() == PUBLISHED
 
 
-
 # Size
 
 

@@ -661,14 +661,16 @@ def test_entangled_makes_the_same_programs(tmp_path):
     if not entangled.exists():
         pytest.skip("entangled-cli is not installed")
     shutil.copy(ESSAY, tmp_path)
-    (tmp_path / "entangled.toml").write_text(dedent(r"""
+    (tmp_path / "entangled.toml").write_text(
+        dedent(r"""
         version = "2.0"
         watch_list = ["microgpt.md"]
         annotation = "naked"
         [markers]
         open = '^(?P<indent>\s*)``` python\s+{(?P<properties>[^{}]*)}\s*$'
         close = '^(?P<indent>\s*)```\s*$'
-        """))
+        """)
+    )
     subprocess.run([entangled, "tangle"], cwd=tmp_path, check=True, capture_output=True)
     ours = {Path(target) for target in tangle(ESSAY.read_text(encoding="utf-8"))}
     assert ours == {path.relative_to(tmp_path) for path in tmp_path.rglob("*.py")}

@@ -49,7 +49,7 @@ class Heading(NamedTuple):
 
     @property
     def folds(self):
-        """Whether the page shows it, and what follows up to the next heading, folded away: it begins with “Solution” or “Listing”."""
+        """Whether the page shows it, and what follows up to the next heading, folded away: a solution or a listing."""
         return 2 <= self.level <= 4 and bool(re.match(r"(Solution|Listing)\b", self.text))
 
 
