@@ -28,7 +28,8 @@ if EXPERIMENT := os.environ.get("MICROGPT_BREAK"):  # for tests/tools/mutation.p
     for name, lines in PROGRAMS.items():
         tangle.put(BUILD / name, tangle.render(lines).encode())
 # The contract of a program stands in the fence of its root: prints=OTHER (the same lines, with the same flags),
-# losses=OTHER and tolerance=NUMBER (the same losses, that near), needs=NAME,NAME (modules or commands).
+# losses=OTHER and tolerance=NUMBER (the same losses, that near), needs=NAME,NAME (modules or commands), and for C
+# cflags=-O3,-march=native (what the compiler is told).
 CONTRACTS = {target: root.options for target, root in tangle.roots_of(FENCES).items()}
 PYTHON = [target for target in PROGRAMS if target.endswith(".py")]
 
@@ -44,7 +45,8 @@ def command(target, folder):
     path = BUILD / target
     if path.suffix == ".c":
         compiled = Path(folder, f"{path.stem}.out")
-        subprocess.run(["cc", "-O2", "-Wall", "-Wextra", "-o", compiled, path, "-lm"], check=True)
+        flags = CONTRACTS[target].get("cflags", "-O2").split(",")
+        subprocess.run(["cc", *flags, "-Wall", "-Wextra", "-Werror", "-o", compiled, path, "-lm"], check=True)
         return [compiled]
     return {".py": [sys.executable, path], ".js": ["node", path]}[path.suffix]
 
