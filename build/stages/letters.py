@@ -16,23 +16,22 @@ def learn(lessons):
             counts[token] += 1
     return counts
 
-def guess(model, token):
+def guess(model, tokens):
     """Return the share of each token, whatever came before."""
     total = sum(model)
     return [count / total for count in model]
 
 def loss_on(lessons, model):
     """Return the mean surprise at a token of some lessons."""
-    surprises = [-math.log(guess(model, token)[target])
-                 for tokens in lessons for token, target in zip(tokens, tokens[1:])]
+    surprises = [-math.log(guess(model, tokens[:i])[tokens[i]]) for tokens in lessons for i in range(1, len(tokens))]
     return sum(surprises) / len(surprises)
 
 def write(model, bos):
-    """Yield the tokens of a new name, each drawn by the probabilities that the model gives."""
-    [token] = random.choices(range(bos + 1), guess(model, bos))
-    while token != bos:
-        yield token
-        [token] = random.choices(range(bos + 1), guess(model, token))
+    """Return the tokens of a new name, each drawn by the probabilities that the model gives."""
+    tokens = [bos]
+    while tokens == [bos] or tokens[-1] != bos:
+        tokens += random.choices(range(bos + 1), guess(model, tokens))
+    return tokens[1:-1]
 
 if __name__ == "__main__":
     random.seed(42)

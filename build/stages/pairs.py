@@ -17,23 +17,22 @@ def learn(lessons):
             counts[token][target] += 1
     return counts
 
-def guess(model, token):
-    """Return the share of each token among those that came after this one."""
-    total = sum(model[token])
-    return [count / total for count in model[token]]
+def guess(model, tokens):
+    """Return the share of each token among those that came after the last of these."""
+    row = model[tokens[-1]]
+    return [count / sum(row) for count in row]
 
 def loss_on(lessons, model):
     """Return the mean surprise at a token of some lessons."""
-    surprises = [-math.log(guess(model, token)[target])
-                 for tokens in lessons for token, target in zip(tokens, tokens[1:])]
+    surprises = [-math.log(guess(model, tokens[:i])[tokens[i]]) for tokens in lessons for i in range(1, len(tokens))]
     return sum(surprises) / len(surprises)
 
 def write(model, bos):
-    """Yield the tokens of a new name, each drawn by the probabilities that the model gives."""
-    [token] = random.choices(range(bos + 1), guess(model, bos))
-    while token != bos:
-        yield token
-        [token] = random.choices(range(bos + 1), guess(model, token))
+    """Return the tokens of a new name, each drawn by the probabilities that the model gives."""
+    tokens = [bos]
+    while tokens == [bos] or tokens[-1] != bos:
+        tokens += random.choices(range(bos + 1), guess(model, tokens))
+    return tokens[1:-1]
 
 if __name__ == "__main__":
     random.seed(42)

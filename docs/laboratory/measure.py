@@ -1,5 +1,6 @@
 """What is measured of a program: how well it learns, on names that it has not seen, with several seeds."""
 
+import functools
 import gc
 import inspect
 import math
@@ -273,18 +274,18 @@ def measure_counting(module, names, seeds):
         if seed == seeds[0]:
             entry |= {"samples": [drawn(module, model, bos, trial) for _ in range(SAMPLES)],
                       "steps": len(lessons), "milliseconds": milliseconds}  # fmt: skip
-        guesses = {token: module.guess(model, token) for token in range(bos + 1)}
-        unseen = surprise(guesses, map(trial.lesson, trial.unseen))
-        note(entry, mean(unseen), mean(surprise(guesses, lessons)), len(trial.unseen), None)
+        guess = functools.cache(functools.partial(module.guess, model))
+        unseen = surprise(guess, map(trial.lesson, trial.unseen))
+        note(entry, mean(unseen), mean(surprise(guess, lessons)), len(trial.unseen), None)
     return entry
 
 
-def surprise(guesses, lessons):
+def surprise(guess, lessons):
     """Return (the sum of the surprises, how many tokens) of lessons."""
     total = count = 0
     for lesson in lessons:
-        for token, target in zip(lesson, lesson[1:]):  # noqa: B905, RUF007
-            probability = guesses[token][target]
+        for i in range(1, len(lesson)):
+            probability = guess(tuple(lesson[:i]))[lesson[i]]
             total -= math.log(probability) if probability else -math.inf
             count += 1
     return total, count
@@ -292,10 +293,9 @@ def surprise(guesses, lessons):
 
 def drawn(module, model, bos, trial):
     """Return a name that a program that counts writes."""
-    name, token = "", bos
-    while len(name) < trial.flags.block_size:
-        [token] = random.choices(range(bos + 1), module.guess(model, token))  # noqa: S311
-        if token == bos:
+    tokens = [bos]
+    while len(tokens) <= trial.flags.block_size:
+        tokens += random.choices(range(bos + 1), module.guess(model, tokens))  # noqa: S311
+        if tokens[-1] == bos:
             break
-        name += trial.characters[token]
-    return name
+    return "".join(trial.characters[token] for token in tokens[1:] if token != bos)

@@ -1,0 +1,49 @@
+"""Stage 4: count the pairs, place by place."""
+# Tangled from the essay microgpt.md, which explains every line. Change the essay, not this file.
+
+import argparse, functools, gc, math, os, random, sys, time
+
+def encode(document, characters):
+    """Return the tokens of a document: a number for each character, and on both sides BOS, the number after theirs."""
+    bos = len(characters)
+    return [bos, *map(characters.index, document), bos]
+
+def learn(lessons):
+    """Return two tables: how often each token came after another, and how often at each place."""
+    size = lessons[0][0] + 1
+    pairs, places = [[1] * size for _ in range(size)], {}
+    for tokens in lessons:
+        for place, (token, target) in enumerate(zip(tokens, tokens[1:])):
+            pairs[token][target] += 1
+            places.setdefault((place, token), [0] * size)[target] += 1
+    return pairs, places
+
+def guess(model, tokens):
+    """Return the share of each token after the last of these at its place, and ten times that at any place."""
+    pairs, places = model
+    row = pairs[tokens[-1]]
+    here = places.get((len(tokens) - 1, tokens[-1]), [0] * len(row))
+    return [(count + 10 * pair / sum(row)) / (sum(here) + 10) for count, pair in zip(here, row)]
+
+def loss_on(lessons, model):
+    """Return the mean surprise at a token of some lessons."""
+    surprises = [-math.log(guess(model, tokens[:i])[tokens[i]]) for tokens in lessons for i in range(1, len(tokens))]
+    return sum(surprises) / len(surprises)
+
+def write(model, bos):
+    """Return the tokens of a new name, each drawn by the probabilities that the model gives."""
+    tokens = [bos]
+    while tokens == [bos] or tokens[-1] != bos:
+        tokens += random.choices(range(bos + 1), guess(model, tokens))
+    return tokens[1:-1]
+
+if __name__ == "__main__":
+    random.seed(42)
+    documents = open("docs/names.txt").read().split()
+    random.shuffle(documents)
+    characters = sorted(set("".join(documents)))
+    lessons = [encode(document, characters) for document in documents]
+    model = learn(lessons[:1000])
+    print(f"loss on the other {len(lessons) - 1000} names: {loss_on(lessons[1000:], model):.3f}")
+    for _ in range(5):
+        print("".join(characters[t] for t in write(model, len(characters))))
