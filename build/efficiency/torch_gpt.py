@@ -1,0 +1,341 @@
+"""The GPT of microgpt.py with PyTorch: of any size, in batches, on CPUs or GPUs, kept in a file to go on from."""
+# Tangled from the essay microgpt.md, which explains every line. Change the essay, not this file.
+
+import contextlib, datetime, hashlib, io, pathlib, signal, torch
+import torch.distributed as dist
+from torch import nn
+import argparse, functools, gc, math, os, random, sys, time
+
+def encode(document, characters):
+    """Return the tokens of a document: a number for each character, and on both sides BOS, the number after theirs."""
+    bos = len(characters)
+    return [bos, *map(characters.index, document), bos]
+
+F = nn.functional
+
+def rmsnorm(x): return F.rms_norm(x, x.shape[-1:], eps=1e-5)
+def linear(rows, columns): return nn.Linear(columns, rows, bias=False)
+
+class Attention(nn.Module):
+    """What each token finds when its heads look back over the tokens so far."""
+    def __init__(self, n_embd, n_head):
+        super().__init__()
+        self.n_head = n_head
+        self.wq, self.wk, self.wv, self.wo = (linear(n_embd, n_embd) for _ in range(4))
+
+    def forward(self, x):
+        heads = [w(x).unflatten(-1, (self.n_head, -1)).transpose(1, 2) for w in (self.wq, self.wk, self.wv)]
+        found = F.scaled_dot_product_attention(*heads, is_causal=True)
+        return self.wo(found.transpose(1, 2).flatten(2))
+
+class Layer(nn.Module):
+    """Attention, then the MLP."""
+    def __init__(self, n_embd, n_head):
+        super().__init__()
+        self.attention = Attention(n_embd, n_head)
+        self.fc1, self.fc2 = linear(4 * n_embd, n_embd), linear(n_embd, 4 * n_embd)
+
+    def forward(self, x):
+        x = x + self.attention(rmsnorm(x))
+        return x + self.fc2(F.relu(self.fc1(rmsnorm(x))))
+
+class GPT(nn.Module):
+    """From tokens, a row for each document, to the logits of the next ones."""
+    def __init__(self, vocab_size, flags):
+        super().__init__()
+        n_embd = flags.n_embd
+        self.wte, self.wpe = nn.Embedding(vocab_size, n_embd), nn.Embedding(flags.block_size, n_embd)
+        self.lm_head = linear(vocab_size, n_embd)
+        self.layers = nn.ModuleList(Layer(n_embd, flags.n_head) for _ in range(flags.n_layer))
+
+    def forward(self, tokens):
+        x = rmsnorm(self.wte(tokens) + self.wpe.weight[: tokens.shape[1]])
+        for layer in self.layers:
+            x = layer(x)
+        return self.lm_head(x)
+
+def batch_of(documents, characters, size):
+    """Return the tokens of some documents, a row for each, and the tokens that follow; -1 where there is none."""
+    lessons = [torch.tensor(encode(document[:size], characters)[: size + 1]) for document in documents]
+    rows = nn.utils.rnn.pad_sequence(lessons, batch_first=True, padding_value=-1)
+    return rows[:, :-1].clamp(min=0), rows[:, 1:]
+
+def losses_of(model, inputs, targets):
+    """Return the loss of each document: how much its next token surprises the model, on average."""
+    surprises = F.cross_entropy(model(inputs).transpose(1, 2), targets, ignore_index=-1, reduction="none")
+    return surprises.sum(1) / (targets >= 0).sum(1)
+
+def loss_without_learning(model, documents, characters, setting):
+    """Return the mean loss of documents that the model does not learn from."""
+    losses = []
+    for start in range(0, len(documents), 64):
+        batch = batch_of(documents[start : start + 64], characters, setting.size)
+        with torch.no_grad(), setting.precision():
+            losses += losses_of(model, *(rows.to(setting.device) for rows in batch)).tolist()
+    return sum(losses) / len(losses)
+
+def new_model(vocab_size, flags):
+    """Return an untrained model, with the numbers that microgpt.py would begin with."""
+    count = (2 * vocab_size + flags.block_size + 12 * flags.n_embd * flags.n_layer) * flags.n_embd
+    if count * 32 > os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"):  # with gradients and Adam's two means
+        raise MemoryError
+    model = GPT(vocab_size, flags).to(torch.float64 if flags.dtype == "float64" else torch.float32)
+    for p in model.parameters():
+        numbers = [random.gauss(0, 0.08) for _ in range(p.numel())]
+        p.data = torch.tensor(numbers, dtype=p.dtype).view(p.shape)
+    return model
+
+def learn(model, optimizer, documents, characters, setting, rate):
+    """Make one step with this process's share of a batch, and return the loss of the share."""
+    inputs, targets = (rows.to(setting.device) for rows in batch_of(documents, characters, setting.size))
+    with setting.precision():
+        loss = losses_of(model, inputs, targets).mean()
+    optimizer.zero_grad()
+    loss.backward()
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    optimizer.step()
+    return loss.detach()
+
+def batches(documents, flags, step):
+    """Yield this process's share of each batch from a step on; the text begins anew where it ends."""
+    share, rank = flags.batch_size // processes(), int(os.environ.get("RANK", 0))
+    for number in range(step, flags.num_steps):
+        first = number * flags.batch_size + rank * share
+        yield number, [documents[i % len(documents)] for i in range(first, first + share)]
+
+KEPT = ["n_embd", "n_head", "n_layer", "block_size", "batch_size", "seed", "dtype"]  # flags that may not change
+
+def about(flags, documents):
+    """Return what a checkpoint has to agree with: the flags, and a sum of the text."""
+    text = hashlib.sha256("\n".join(sorted(documents)).encode()).hexdigest()
+    return {"program": "torch_gpt", "text": text, **{name: getattr(flags, name) for name in KEPT}}
+
+def save(path, **kept):
+    """Write tensors and numbers into a file, with a sum of the whole; whoever opens it finds the old or the new one."""
+    file = io.BytesIO()
+    torch.save(kept, file)
+    new = pathlib.Path(f"{path}.new")
+    new.write_bytes(file.getvalue() + hashlib.sha256(file.getvalue()).digest())
+    new.replace(path)
+
+def load(path, expected, device):
+    """Return what was saved; end the program with a line where it is damaged, or belongs to another run."""
+    data = pathlib.Path(path).read_bytes()
+    if hashlib.sha256(data[:-32]).digest() != data[-32:]:
+        sys.exit(f"microgpt: {path} is damaged, or no checkpoint: delete it, or name another --checkpoint")
+    kept = torch.load(io.BytesIO(data[:-32]), map_location=device, weights_only=True)
+    others = [name for name, value in expected.items() if kept["about"].get(name) != value]
+    if others:
+        sys.exit(f"microgpt: {path} is of another run, with another {others[0]}: name another --checkpoint")
+    return kept
+
+def sample(model, tokens, flags, device):
+    """Yield tokens that continue those given, of which the first is BOS, each drawn by chance."""
+    bos, tokens = tokens[0], list(tokens)
+    while len(tokens) <= flags.block_size:
+        with torch.no_grad():
+            logits = model(torch.tensor([tokens], device=device))[0, -1]
+        probabilities = F.softmax(logits.double() / flags.temperature, dim=0).tolist()
+        [token] = random.choices(range(bos + 1), probabilities)
+        if token == bos:
+            return
+        tokens.append(token)
+        yield token
+
+FLAGS = [  # name, default, meaning
+    ("n_embd", 16, "numbers that stand for a token; a multiple of n_head"),
+    ("n_head", 4, "attention heads in each layer"),
+    ("n_layer", 1, "layers"),
+    ("block_size", 16, "tokens that the model can look back on"),
+    ("num_steps", 1000, "training steps, one document each"),
+    ("learning_rate", 0.01, "size of the first step; it falls to 0"),
+    ("temperature", 0.5, "lower is safer, higher is wilder"),
+    ("samples", 20, "documents to invent"),
+    ("seed", 42, "start of the random numbers"),
+]
+
+def read(path):
+    """Return the documents of a text file: its lines, without blanks around them and without the empty ones."""
+    with open(path, encoding="utf-8-sig") as file:
+        return [line.strip() for line in file if line.strip()]
+
+class Parser(argparse.ArgumentParser):
+    """Ends the program with a single line where a command makes no sense."""
+    def error(self, message): self.exit(2, f"microgpt: {message}\n")
+
+def command_line():
+    """Return the flags and the documents; where they make no sense, end the program with a line that says so."""
+    parser = Parser(description=__doc__)
+    parser.add_argument("text", nargs="?", default="docs/names.txt", help="text file, one document a line")
+    for name, default, meaning in FLAGS:
+        parser.add_argument(f"--{name}", type=type(default), default=default, help=f"{meaning} (%(default)s)")
+    flags = parser.parse_args()
+    for name, default, _ in FLAGS:
+        if name != "seed" and type(default) is not str and not 1e-12 < getattr(flags, name) < 1e12:
+            parser.error(f"--{name} must be a number greater than 0, and not beyond 1e12")
+    if flags.n_embd % flags.n_head:
+        parser.error("--n_embd must be a multiple of --n_head")
+    try:
+        documents = read(flags.text)
+    except (OSError, UnicodeError) as error:
+        parser.error(f"cannot read {flags.text} ({error}): name a UTF-8 text file, one document a line")
+    if not documents:
+        parser.error(f"{flags.text} is empty: name a text file, one document a line")
+    return flags, documents
+
+FLAGS += [
+    ("batch_size", 1, "documents a step, those of all processes together"),
+    ("device", "auto", "cpu, cuda or auto"),
+    ("dtype", "float64", "float64, float32 or bfloat16, which computes with 16 bits and keeps 32"),
+    ("compile", "no", "yes: compile the model first"),
+    ("checkpoint", "", "file to go on from, if it is there, and to save to"),
+    ("save_every", 1000, "steps between two savings"),
+    ("eval_every", 10**9, "steps between two looks at a tenth of the text that is held out; none above num_steps"),
+    ("prompt", "", "what the samples begin with"),
+]
+
+def check(flags):
+    """End the program with a line where the flags make no sense."""
+    choices = {"device": ["auto", "cpu", "cuda"], "dtype": ["float64", "float32", "bfloat16"], "compile": ["no", "yes"]}
+    for name, allowed in choices.items():
+        if getattr(flags, name) not in allowed:
+            Parser().error(f"--{name} must be one of {', '.join(allowed)}")
+    if flags.device == "cuda" and not torch.cuda.is_available():
+        Parser().error("--device cuda: PyTorch finds no GPU here")
+    if flags.batch_size % processes():
+        Parser().error(f"--batch_size must be a multiple of {processes()}, the number of processes")
+    if len(flags.prompt) >= flags.block_size:
+        Parser().error(f"--prompt must be shorter than {flags.block_size} characters, the block_size")
+
+class Setting:
+    """Where and how precisely it is computed, and whether somebody wants it to stop."""
+    def __init__(self, flags):
+        gpu = flags.device == "cuda" or (flags.device == "auto" and torch.cuda.is_available())
+        self.device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0))) if gpu else torch.device("cpu")
+        self.size, self.half, self.stopped = flags.block_size, flags.dtype == "bfloat16", False
+        signal.signal(signal.SIGINT, self.stop)
+        if not gpu and flags.n_embd**2 * flags.batch_size < 2**20:
+            torch.set_num_threads(1)  # so little work is not worth sharing
+
+    def precision(self):
+        return torch.autocast(self.device.type, torch.bfloat16) if self.half else contextlib.nullcontext()
+
+    def stop(self, number, frame):
+        """Stop after this step; at once if asked again (torchrun passes on what the terminal has told us already)."""
+        if self.stopped and processes() == 1:
+            os._exit(130)
+        self.stopped = True
+
+def processes(): return int(os.environ.get("WORLD_SIZE", 1))  # torchrun sets it, and RANK, which is 0 for the first
+
+def join(model, device):
+    """Return the model, its gradients averaged over all processes, if there are several."""
+    if processes() == 1:
+        return model
+    gpus = [device.index] if device.type == "cuda" else None
+    if gpus:
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if gpus else "gloo", timeout=datetime.timedelta(minutes=5))
+    return nn.parallel.DistributedDataParallel(model, device_ids=gpus)
+
+def together(loss, setting):
+    """Return the mean of all processes' losses, and whether one of them has been asked to stop."""
+    told = torch.stack([loss.double(), torch.tensor(float(setting.stopped), device=loss.device).double()])
+    if processes() > 1:
+        dist.all_reduce(told)
+    loss, stopped = (told / processes()).tolist()
+    if not loss < 700:  # exp(-700) is nearly the smallest number that there is
+        raise OverflowError("the numbers grew too large: try a smaller --learning_rate")
+    return loss, stopped > 0
+
+def main():
+    """Train on the text, or go on with it, print samples, and return the exit status."""
+    gc.enable()  # PyTorch's objects do refer to each other in circles
+    flags, documents = command_line()
+    check(flags)
+    first = os.environ.get("RANK", "0") == "0"
+    if not first:
+        sys.stdout = open(os.devnull, "w")
+    try:
+        return train_and_write(flags, documents, first)
+    except RuntimeError as error:
+        if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error):
+            raise MemoryError from None
+        if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+            sys.exit(f"microgpt: --compile does not work here: {str(error).splitlines()[0]}")
+        if not isinstance(error, dist.DistError) and "gloo" not in str(error).lower():
+            raise
+        print(f"microgpt: another process is gone: {str(error).splitlines()[0]}", file=sys.stderr, flush=True)
+        os._exit(1)  # the usual end would wait for it
+
+def train_and_write(flags, documents, first):
+    """Do what main says; only the first of several processes prints and saves."""
+    random.seed(flags.seed)
+    random.shuffle(documents)
+    characters = sorted(set("".join(documents)))
+    if unknown := set(flags.prompt) - set(characters):
+        Parser().error(f"--prompt has characters that the text has not: {''.join(sorted(unknown))}")
+    setting = Setting(flags)
+    model = new_model(len(characters) + 1, flags).to(setting.device)
+    optimizer = torch.optim.Adam(model.parameters(), betas=(0.85, 0.99), eps=1e-8, fused=True)
+    count = sum(p.numel() for p in model.parameters())
+    print(f"num docs: {len(documents)}\nvocab size: {len(characters) + 1}\nnum params: {count}")
+    begun, identity = 0, about(flags, documents)
+    if flags.checkpoint and pathlib.Path(flags.checkpoint).exists():
+        kept = load(flags.checkpoint, identity, setting.device)
+        begun = kept["step"]
+        model.load_state_dict(kept["model"])
+        optimizer.load_state_dict(kept["optimizer"])
+        version, state, second = kept["random"]
+        random.setstate((version, tuple(state), second))
+        print(f"goes on after step {begun} of {flags.checkpoint}")
+
+    def keep(step):
+        """Save everything that the rest of the run depends on."""
+        if first and flags.checkpoint:
+            state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "random": random.getstate()}
+            save(flags.checkpoint, about=identity, step=step, **state)
+    held_out = documents[len(documents) * 9 // 10 :] if flags.eval_every <= flags.num_steps else []
+    learned = documents[: len(documents) - len(held_out)] or documents
+    learner = join(torch.compile(model, dynamic=True) if flags.compile == "yes" else model, setting.device)
+    start, terminal, stopped = time.time(), sys.stdout.isatty(), False
+    keep(begun)  # where that is not possible, better now than later
+    for step, share in batches(learned, flags, begun):
+        rate = flags.learning_rate * (1 - step / flags.num_steps)
+        loss, stopped = together(learn(learner, optimizer, share, characters, setting, rate), setting)
+        left = (time.time() - start) / (step + 1 - begun) * (flags.num_steps - step - 1)
+        line = f"step {step + 1:4d} / {flags.num_steps:4d} | loss {loss:.4f}"
+        sys.stdout.write(f"\r{line} | {left:.0f} s left " if terminal else line + "\n")
+        if first and (step + 1) % flags.eval_every == 0:
+            loss = loss_without_learning(model, held_out, characters, setting)
+            print("\n" * terminal + f"held out after step {step + 1}: loss {loss:.4f}")
+        if stopped or (step + 1) % flags.save_every == 0 or step + 1 == flags.num_steps:
+            keep(step + 1)
+        if stopped:
+            break
+    if dist.is_initialized():
+        dist.destroy_process_group()
+    if first:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        print("\n" * terminal + "\n--- inference (new, hallucinated names) ---")
+        tokens = encode(flags.prompt, characters)[:-1]
+        for number in range(flags.samples):
+            text = flags.prompt + "".join(characters[t] for t in sample(model, tokens, flags, setting.device))
+            print(f"sample {number + 1:2d}: {text}")
+    return 130 if stopped else 0
+
+if __name__ == "__main__":
+    if sys.stdout is None:
+        sys.exit("microgpt: there is no output to write to")
+    sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
+    gc.disable()  # nothing here refers to itself in a circle, so reference counts free everything
+    try:
+        sys.exit(main())
+    except (OverflowError, MemoryError) as error:
+        sys.exit(f"microgpt: {str(error) or 'there is not enough memory for this text, or for a model of this size'}")
+    except (KeyboardInterrupt, BrokenPipeError):
+        os._exit(130)
+    except OSError as error:
+        os.write(2, f"microgpt: cannot write: {error}\n".encode())
+        os._exit(1)
