@@ -25,7 +25,7 @@ ENDLESS = {
     ".venv/bin/python docs/weave.py --serve": r"serving on http://127\.0\.0\.1:8000/(?s:.*)woven in",
     ".venv/bin/python tests/tools/watch.py": "waiting for something to be saved",
     ".venv/bin/python docs/weave.py && .venv/bin/python -m http.server -d build/site 8000": "Serving HTTP on .* 8000",
-    "python3 tests/tools/benchmark.py": "round 1 of 7",
+    "python3 tests/tools/benchmark.py": "how many steps",
 }
 ENDING = {
     "python3 tangle.py --check": r"^$",

@@ -1,15 +1,19 @@
 """Measure the programs of the essay against each other: whole processes, run in turn.
 
-    python3 tests/tools/benchmark.py                      # about five minutes
-    python3 tests/tools/benchmark.py --rounds 3 --steps 20
+    python3 tests/tools/benchmark.py                      # some minutes
+    python3 tests/tools/benchmark.py --rounds 3 --programs efficiency/graph_search.py efficiency/exact.c
+    python3 tests/tools/benchmark.py --record docs/benchmark.json
 
-Takes part who promises, in the fence of its root, the same lines or losses as another program. Prints for each the
-median, the smallest and the largest time of a training step and its peak memory, then the median of the ratios to the
-first program in the same round, and on what it was measured. The times are processor time of the whole process, its
-start included, divided by the number of steps.
+Takes part who promises, in the fence of its root, the same lines or losses as another program. Each round runs each
+of them twice, for one step and for many, as many as make a second at least: the difference of the two, in processor
+time, divided by the steps between them, is the time of a step, without what it takes to start. Prints the median, the
+smallest and the largest of these times, the peak of the memory, and how many times as fast as the slowest each one is:
+the median of the ratios within a round, and their range.
 """
 
 import argparse
+import datetime
+import json
 import os
 import platform
 import statistics
@@ -22,19 +26,35 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).res
 
 from programs import CONTRACTS, ROOT, command, lacking  # noqa: E402
 
+FEWEST, MOST = 20, 20_000  # steps of a run
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # one core, for all of them
 MEGABYTE = 1e6 if sys.platform == "darwin" else 1e6 / 1024  # ru_maxrss is in bytes there, and here in KiB
 
 
-def measure(words, steps):
-    """Return (milliseconds a step, peak memory in MB, output) of one run of a command."""
+def run(words, steps):
+    """Return (seconds of processor time, peak memory in MB, output) of one run of a command."""
     words = [*words, "--num_steps", str(steps), "--samples", "1"]
-    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT) as process:
         output = process.stdout.read()
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         sys.exit(f"{words[-5]} failed")
-    return (usage.ru_utime + usage.ru_stime) / steps * 1000, usage.ru_maxrss / MEGABYTE, output
+    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / MEGABYTE, output
+
+
+def enough(words, seconds=1.0):
+    """Return a number of steps that takes a program so long at least."""
+    steps = FEWEST
+    while steps < MOST and run(words, steps)[0] - run(words, 1)[0] < seconds:
+        steps *= 4
+    return steps
+
+
+def measure(words, steps):
+    """Return (milliseconds a step, peak memory in MB) of a program, without its start."""
+    (start, _, _), (whole, memory, _) = run(words, 1), run(words, steps)
+    return (whole - start) / (steps - 1) * 1000, memory
 
 
 def processor():
@@ -46,49 +66,87 @@ def processor():
         return platform.processor() or platform.machine()
 
 
-def table(runs):
-    """Yield the lines of the table of some runs, {target: [(time, memory, output), …]}."""
-    first = next(iter(runs.values()))
-    width = max(map(len, runs)) + 6
-    yield f"{'':{width}}{'median':>10}{'from':>10}{'to':>10}  ms a step{'memory':>12}{'ratio':>8}{'from':>8}{'to':>8}"
+def summary(runs):
+    """Return {target: {name: number}} of some runs, {target: [(milliseconds, memory), …]}, the slowest first."""
+    found = {}
+    slowest = max(runs, key=lambda target: statistics.median(time for time, _ in runs[target]))
     for target, results in runs.items():
-        times = [time for time, _, _ in results]
-        memory = max(peak for _, peak, _ in results)
-        ratios = [time / base for (time, *_), (base, *_) in zip(results, first, strict=True)]
-        numbers = "".join(f"{number:10.1f}" for number in (statistics.median(times), min(times), max(times)))
-        compared = "".join(f"{number:8.2f}" for number in (statistics.median(ratios), min(ratios), max(ratios)))
-        yield f"build/{target:{width - 6}}{numbers}{'':11}{memory:9.1f} MB{compared}"
+        times = [time for time, _ in results]
+        ratios = [base / time for time, (base, _) in zip(times, runs[slowest], strict=True)]
+        found[target] = {
+            "milliseconds": statistics.median(times), "from": min(times), "to": max(times),
+            "memory": max(memory for _, memory in results),
+            "ratio": statistics.median(ratios), "ratio_from": min(ratios), "ratio_to": max(ratios),
+        }  # fmt: skip
+    return dict(sorted(found.items(), key=lambda item: item[1]["ratio"]))
+
+
+def table(found):
+    """Yield the lines of the table of a summary."""
+    width = max(map(len, found)) + 6
+    yield f"{'':{width}}  ms a step      from        to    memory  times as fast"
+    for target, numbers in found.items():
+        times = "".join(f"{numbers[name]:10.4f}" for name in ("milliseconds", "from", "to"))
+        ratios = "  ".join(f"{numbers[name]:,.1f}" for name in ("ratio", "ratio_from", "ratio_to"))
+        yield f"build/{target:{width - 6}} {times} {numbers['memory']:6.0f} MB  {ratios}"
+
+
+def same_lines(commands):
+    """End the program if two that promise the same lines print different ones."""
+    outputs = {target: run(words, FEWEST)[2] for target, words in commands.items()}
+    for target, output in outputs.items():
+        like = CONTRACTS[target].get("prints")
+        if like in outputs and output != outputs[like]:
+            sys.exit(f"{target} and {like} print different lines")
 
 
 def main():
     """The command line."""
     parser = argparse.ArgumentParser(description="Time the programs of the essay against each other.")
-    parser.add_argument("--rounds", type=int, default=7, help="runs of each program, in turn (%(default)s)")
-    parser.add_argument("--steps", type=int, default=100, help="training steps a run (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="runs of each program, in turn (%(default)s)")
+    parser.add_argument("--programs", nargs="+", metavar="TARGET", help="only these, such as efficiency/exact.c")
+    parser.add_argument("--record", metavar="FILE", help="write what was measured into a JSON file")
     parser.add_argument("--list", action="store_true", help="only say which programs take part")
     options = parser.parse_args()
     first, *others = CONTRACTS
     targets = [first, *(target for target in others if {"prints", "losses"} & CONTRACTS[target].keys())]
-    targets = [target for target in targets if not lacking(target)]
+    if unknown := {*(options.programs or [])} - {*targets}:
+        parser.error(f"no program that takes part: {', '.join(sorted(unknown))} (--list says which do)")
+    targets = [target for target in options.programs or targets if not lacking(target)]
     if options.list:
         print(*targets, sep="\n")
         return
+    compare(targets, options)
+
+
+def compare(targets, options):
+    """Measure some programs in turn, print the table, and write the record."""
     runs = {target: [] for target in targets}
     with tempfile.TemporaryDirectory() as folder:
         commands = {target: command(target, folder) for target in targets}
+        same_lines(commands)
+        steps = {}
+        for target, words in commands.items():
+            print(f"\rhow many steps: {target:40}", end="", file=sys.stderr, flush=True)
+            steps[target] = enough(words)
         for number in range(options.rounds):
             for target, results in runs.items():
                 print(f"\rround {number + 1} of {options.rounds}: {target:40}", end="", file=sys.stderr, flush=True)
-                results.append(measure(commands[target], options.steps))
+                results.append(measure(commands[target], steps[target]))
     print(file=sys.stderr)
-    for target in targets:
-        like = CONTRACTS[target].get("prints")
-        if like and runs[target][-1][2] != runs[like][-1][2]:
-            sys.exit(f"{target} and {like} print different lines")
-    print(*table(runs), sep="\n")
-    print(f"{options.rounds} rounds of {options.steps} steps, in turn; the ratios are those to the first program")
-    print(f"{platform.python_implementation()} {platform.python_version()}, {processor()}, {os.cpu_count()} cores, "
-          f"{platform.system()} {platform.release()}")  # fmt: skip
+    found = summary(runs)
+    machine = f"{processor()}, {os.cpu_count()} cores, {platform.system()}"
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    print(*table(found), sep="\n")
+    print(f"{options.rounds} rounds, in turn, processor time; {python}, {machine}")
+    if options.record:
+        about = {
+            "date": datetime.date.today().isoformat(),
+            "machine": machine,
+            "python": python,
+            "rounds": options.rounds,
+        }
+        Path(options.record).write_text(json.dumps(about | {"programs": found}, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,29 @@
+"""What tests/tools/benchmark.py makes of its measurements; the times themselves are nobody's promise."""
+
+import runpy
+
+import pytest
+from programs import ROOT
+
+BENCHMARK = runpy.run_path(str(ROOT / "tests" / "tools" / "benchmark.py"))
+
+
+def test_ratios_are_taken_within_a_round_to_the_slowest():
+    runs = {"fast.c": [(0.5, 8.0), (2.0, 9.0), (1.0, 7.0)], "slow.py": [(10.0, 50.0), (20.0, 60.0), (30.0, 50.0)]}
+    found = BENCHMARK["summary"](runs)
+    assert [*found] == ["slow.py", "fast.c"]
+    assert found["slow.py"]["ratio"] == 1
+    fast = found["fast.c"]
+    assert (fast["milliseconds"], fast["from"], fast["to"], fast["memory"]) == (1.0, 0.5, 2.0, 9.0)
+    assert (fast["ratio"], fast["ratio_from"], fast["ratio_to"]) == (20.0, 10.0, 30.0)
+    lines = [*BENCHMARK["table"](found)]
+    assert "20.0" in lines[2] and "build/fast.c" in lines[2]
+
+
+def test_who_promises_the_same_lines_is_held_to_it(monkeypatch):
+    outputs = {"a": "loss 1\n", "b": "loss 2\n"}
+    module = BENCHMARK["same_lines"].__globals__
+    monkeypatch.setitem(module, "CONTRACTS", {"a": {}, "b": {"prints": "a"}})
+    monkeypatch.setitem(module, "run", lambda words, steps: (0, 0, outputs[words]))
+    with pytest.raises(SystemExit, match="b and a print different lines"):
+        BENCHMARK["same_lines"]({"a": "a", "b": "b"})
