@@ -184,7 +184,8 @@ def command_line():
         parser.error(f"{flags.text} is empty: name a text file, one document a line")
     return flags, documents
 
-FLAGS += [
+FLAGS = [
+    *FLAGS,
     ("batch_size", 1, "documents a step, those of all processes together"),
     ("device", "auto", "cpu, cuda or auto"),
     ("dtype", "float64", "float64, float32 or bfloat16, which computes with 16 bits and keeps 32"),

@@ -40,7 +40,8 @@ def sheets(essay, reading, results, data, docs, laboratory):
     times, found = duration.times(essay, reading), []
     for path, parts in reading.pages.items():
         sheet = essay_sheet(path, filled(parts, renderer), times[path])
-        found.append(sheet._replace(text=lowered(sheet.text)) if path in reading.glossaries else sheet)
+        below = path in reading.glossaries or path in beside_the_main_program(essay)
+        found.append(sheet._replace(text=lowered(sheet.text)) if below else sheet)
     needed = [name for name in data if name != experiments.RECORD]  # that is about programs, and not for them
     for program in essay.programs.values():
         listing = renderer.program(program, [offered(program.target), *map(file_of, needed)])
@@ -156,8 +157,16 @@ def hidden(text, parts="[]"):
     return f"---\nsearch:\n  exclude: true\nhide: {parts}\n---\n{text}"
 
 
+def beside_the_main_program(essay):
+    """Return the paths of the pages with code of which the first program has none."""
+    programs = {}
+    for place in essay.places.values():
+        programs.setdefault(place.page.path, set()).update(p.target for p in essay.programs_with(place.fence))
+    return {path for path, targets in programs.items() if targets and essay.main.target not in targets}
+
+
 def lowered(text):
-    """Return a page that the search shows below others: it says in a line what these explain."""
+    """Return a page that the search shows below others, which explain what is in it."""
     return f"---\nsearch:\n  boost: 0.2\n---\n{text}"
 
 
