@@ -115,7 +115,7 @@ def test_the_search_shows_a_glossary_below_the_pages_that_explain(tmp_path):
     woven(project(tmp_path), SMALL + "\n# Words\n\ndouble\n: Twice as much.\n")
     texts = {path: (tmp_path / "build" / "pages" / path / "index.md").read_text(encoding="utf-8")
              for path in ("", "two", "words")}  # fmt: skip
-    assert texts["words"].startswith("---\nsearch:\n  boost: 0.2\n---\n# Words")
+    assert texts["words"].startswith("---\nsearch:\n  boost: 0.05\n---\n# Words")
     assert not any("boost" in texts[path] for path in ("", "two"))
 
 

@@ -338,7 +338,7 @@ def test_the_keyboard_needs_no_hundreds_of_stops(tab, site, pages):
             page.goto(site + path)
             stops = page.evaluate("""[...document.querySelectorAll('.md-content a, .md-content button')]
                 .filter(e => e.tabIndex >= 0 && e.checkVisibility()).length""")
-            assert stops < (260 if path == "indexes/" else 170), path  # that page is nothing but links
+            assert stops < (700 if path == "indexes/" else 170), path  # that page is nothing but links
 
 
 def test_the_first_view_is_light(tab):
@@ -346,7 +346,7 @@ def test_the_first_view_is_light(tab):
     page = tab("", service_workers="block")
     page.on("response", lambda response: sizes.append(len(response.body())))
     page.reload(wait_until="networkidle")
-    assert sum(sizes) / 3 < 250_000  # a server compresses text to a third or less
+    assert sum(sizes) / 3 < 300_000  # with the index of the search; a server compresses text to a third or less
 
 
 def test_the_program_and_its_text_can_be_downloaded(tab):

@@ -356,8 +356,9 @@ static void take_all(void) {
         double seen = n_head * (p + 1.0);
         ends[p] = (Ends){take(n), take(n), take(vocab), take(vocab), take(vocab)};
         for (long l = 0; l < n_layer; l++)
-            passes[l * block_size + p] = (Pass){take(n), take(n), take(n), take(n), take(seen), take(seen), take(seen),
-                                                take(n), take(n), take(n), take(4 * n), take(n)};
+            passes[l * block_size + p] = (Pass){
+                take(n), take(n), take(n), take(n), take(seen), take(seen), take(seen),
+                take(n), take(n), take(n), take(4 * n), take(n)};
     }
 }
 

@@ -167,7 +167,7 @@ def beside_the_main_program(essay):
 
 def lowered(text):
     """Return a page that the search shows below others, which explain what is in it."""
-    return f"---\nsearch:\n  boost: 0.2\n---\n{text}"
+    return f"---\nsearch:\n  boost: 0.05\n---\n{text}"
 
 
 def relative(text, here):

@@ -160,7 +160,7 @@ class Renderer:
             "chunk",
             place=place,
             level=self.level_below(fence.line),
-            found=not self.essay.is_folded(fence.line),
+            found=self.essay.main in self.essay.programs_with(fence) and not self.essay.is_folded(fence.line),
             arrows=arrows,
             users=[(user, self.is_first(user)) for user in users],
             uses=uses,
