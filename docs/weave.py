@@ -15,6 +15,7 @@ import argparse
 import os
 import signal
 import sys
+import warnings
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,6 +26,9 @@ from weaver.site import SiteError  # noqa: E402
 from weaver.weave import Weave, complaints, say, weave  # noqa: E402
 
 import tangle  # noqa: E402
+
+# Who ends the weave while a kernel answers need not hear of the answer that nobody waits for any more.
+warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
 
 
 def main():
