@@ -28,7 +28,7 @@ from weaver.weave import Weave, complaints, say, weave  # noqa: E402
 import tangle  # noqa: E402
 
 # Who ends the weave while a kernel answers need not hear of the answer that nobody waits for any more.
-warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
+warnings.filterwarnings("ignore", "coroutine 'KernelClient.* was never awaited", RuntimeWarning)
 
 
 def main():

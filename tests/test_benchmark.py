@@ -3,7 +3,7 @@
 import runpy
 
 import pytest
-from programs import ROOT
+from programs import ROOT, run
 
 BENCHMARK = runpy.run_path(str(ROOT / "tests" / "tools" / "benchmark.py"))
 
@@ -27,3 +27,22 @@ def test_who_promises_the_same_lines_is_held_to_it(monkeypatch):
     monkeypatch.setitem(module, "run", lambda words, steps: (0, 0, outputs[words]))
     with pytest.raises(SystemExit, match="b and a print different lines"):
         BENCHMARK["same_lines"]({"a": "a", "b": "b"})
+
+
+def test_a_record_replaces_nothing_but_a_record(tmp_path):
+    record, other = tmp_path / "record.json", ROOT / "docs" / "experiments.json"
+    record.write_text('{"rounds": 5, "programs": {}}', encoding="utf-8")
+    assert BENCHMARK["is_free"](record) and BENCHMARK["is_free"](tmp_path / "new.json")
+    assert not any(map(BENCHMARK["is_free"], (other, ROOT / "microgpt.md", tmp_path)))
+    before = other.read_bytes()
+    done = run("--record", other, program=ROOT / "tests" / "tools" / "benchmark.py")
+    assert done.returncode == 2
+    assert "no record of this benchmark: name another file" in done.stderr
+    assert other.read_bytes() == before
+
+
+def test_what_makes_no_sense_is_refused_before_anything_is_measured():
+    for arguments, says in ((["--rounds", "0"], "--rounds must be at least 1"), (["--programs", "x"], "takes part: x")):
+        done = run(*arguments, program=ROOT / "tests" / "tools" / "benchmark.py")
+        assert done.returncode == 2
+        assert says in done.stderr

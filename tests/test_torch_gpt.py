@@ -6,12 +6,11 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from programs import BUILD, ROOT, load, run
+from programs import BUILD, ROOT, flags, load, run
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 torch.set_num_threads(1)  # so little work is not worth sharing
@@ -27,9 +26,8 @@ def module():
 
 def sizes(**changes):
     """Return the flags that the functions read."""
-    small = {"n_embd": 8, "n_head": 2, "n_layer": 2, "block_size": 8, "dtype": "float64", "device": "cpu"}
-    small |= {"batch_size": 1, "num_steps": 100, "learning_rate": 0.01, "temperature": 0.5, "seed": 42}
-    return SimpleNamespace(**small | changes)
+    small = {"n_embd": 8, "n_layer": 2, "dtype": "float64", "device": "cpu", "batch_size": 1, "num_steps": 100}
+    return flags(**small | changes)
 
 
 def models(module, **changes):
@@ -71,6 +69,7 @@ def steps(output):
     return [line for line in output if line.startswith("step")]
 
 
+@pytest.mark.slow
 def test_the_first_hundred_losses_are_the_same_to_nine_places(module):
     microgpt, theirs, model = models(module, n_embd=16, n_head=4, n_layer=1, block_size=16)
     names = (ROOT / "docs" / "names.txt").read_text(encoding="utf-8").split()
@@ -103,6 +102,7 @@ def test_the_gradients_are_the_same_and_padding_changes_nothing(module):
     ]
 
 
+@pytest.mark.slow
 def test_a_run_that_was_interrupted_goes_on_as_if_it_had_not_been(tmp_path):
     flags = [PLACES, *SMALL, "--num_steps=40", "--batch_size=3"]
     whole = lines(*flags)
@@ -177,6 +177,7 @@ def start(*arguments):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_two_processes_are_as_good_as_one():
     flags = ["--num_steps=20", "--batch_size=6"]
     process = start(*flags)
@@ -185,6 +186,7 @@ def test_two_processes_are_as_good_as_one():
     assert output.splitlines() == lines(PLACES, *SMALL, *flags)
 
 
+@pytest.mark.slow
 def test_where_a_process_is_killed_the_run_ends_and_says_so():
     process = start("--num_steps=1000000", "--batch_size=2")
     for line in process.stdout:
@@ -193,8 +195,6 @@ def test_where_a_process_is_killed_the_run_ends_and_says_so():
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     workers = children.read_text(encoding="ascii").split()
     os.kill(int(workers[-1]), signal.SIGKILL)
-    began = time.monotonic()
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=60)
     assert process.returncode != 0
     assert "exitcode  : -9" in errors or "microgpt: another process is gone" in errors
-    assert time.monotonic() - began < 60

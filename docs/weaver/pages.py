@@ -38,10 +38,10 @@ def sheets(essay, reading, results, data, docs, laboratory):
     known = {"anchors": reading.anchors, "laboratory": laboratory}
     renderer = Renderer(essay, results, paths, **known)
     times, found = duration.times(essay, reading), []
+    below = reading.glossaries | beside_the_main_program(essay)
     for path, parts in reading.pages.items():
         sheet = essay_sheet(path, filled(parts, renderer), times[path])
-        below = path in reading.glossaries or path in beside_the_main_program(essay)
-        found.append(sheet._replace(text=lowered(sheet.text)) if below else sheet)
+        found.append(sheet._replace(text=lowered(sheet.text)) if path in below else sheet)
     needed = [name for name in data if name != experiments.RECORD]  # that is about programs, and not for them
     for program in essay.programs.values():
         listing = renderer.program(program, [offered(program.target), *map(file_of, needed)])
@@ -159,10 +159,11 @@ def hidden(text, parts="[]"):
 
 def beside_the_main_program(essay):
     """Return the paths of the pages with code of which the first program has none."""
-    programs = {}
+    main, others = set(), set()
     for place in essay.places.values():
-        programs.setdefault(place.page.path, set()).update(p.target for p in essay.programs_with(place.fence))
-    return {path for path, targets in programs.items() if targets and essay.main.target not in targets}
+        if programs := essay.programs_with(place.fence):
+            (main if essay.main in programs else others).add(place.page.path)
+    return others - main
 
 
 def lowered(text):

@@ -26,6 +26,8 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).res
 
 from programs import CONTRACTS, ROOT, command, lacking  # noqa: E402
 
+import tangle  # noqa: E402
+
 FEWEST, MOST = 20, 20_000  # steps of a run
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # one core, for all of them
 MEGABYTE = 1e6 if sys.platform == "darwin" else 1e6 / 1024  # ru_maxrss is in bytes there, and here in KiB
@@ -45,8 +47,8 @@ def run(words, steps):
 
 def enough(words, seconds=1.0):
     """Return a number of steps that takes a program so long at least."""
-    steps = FEWEST
-    while steps < MOST and run(words, steps)[0] - run(words, 1)[0] < seconds:
+    steps, start = FEWEST, run(words, 1)[0]
+    while steps < MOST and run(words, steps)[0] - start < seconds:
         steps *= 4
     return steps
 
@@ -91,6 +93,16 @@ def table(found):
         yield f"build/{target:{width - 6}} {times} {numbers['memory']:6.0f} MB  {ratios}"
 
 
+def is_free(path):
+    """Return whether a record may be written there: nothing would be lost but an older one."""
+    try:
+        return {"rounds", "programs"} <= json.loads(path.read_bytes()).keys()
+    except FileNotFoundError:
+        return True
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
 def same_lines(commands):
     """End the program if two that promise the same lines print different ones."""
     outputs = {target: run(words, FEWEST)[2] for target, words in commands.items()}
@@ -105,13 +117,20 @@ def main():
     parser = argparse.ArgumentParser(description="Time the programs of the essay against each other.")
     parser.add_argument("--rounds", type=int, default=5, help="runs of each program, in turn (%(default)s)")
     parser.add_argument("--programs", nargs="+", metavar="TARGET", help="only these, such as efficiency/exact.c")
-    parser.add_argument("--record", metavar="FILE", help="write what was measured into a JSON file")
+    parser.add_argument("--record", metavar="FILE", help="write what was measured into a .json file")
     parser.add_argument("--list", action="store_true", help="only say which programs take part")
     options = parser.parse_args()
     first, *others = CONTRACTS
     targets = [first, *(target for target in others if {"prints", "losses"} & CONTRACTS[target].keys())]
     if unknown := {*(options.programs or [])} - {*targets}:
         parser.error(f"no program that takes part: {', '.join(sorted(unknown))} (--list says which do)")
+    if options.rounds < 1:
+        parser.error("--rounds must be at least 1")
+    if options.record and not is_free(Path(options.record)):
+        parser.error(f"{options.record} is there, and no record of this benchmark: name another file")
+    for target in options.programs or []:
+        if missing := lacking(target):
+            parser.error(f"{target} needs {missing}, which is not here")
     targets = [target for target in options.programs or targets if not lacking(target)]
     if options.list:
         print(*targets, sep="\n")
@@ -140,13 +159,12 @@ def compare(targets, options):
     print(*table(found), sep="\n")
     print(f"{options.rounds} rounds, in turn, processor time; {python}, {machine}")
     if options.record:
-        about = {
-            "date": datetime.date.today().isoformat(),
-            "machine": machine,
-            "python": python,
-            "rounds": options.rounds,
-        }
-        Path(options.record).write_text(json.dumps(about | {"programs": found}, indent=1) + "\n", encoding="utf-8")
+        about = {"date": datetime.date.today().isoformat(), "machine": machine, "python": python}
+        record = about | {"rounds": options.rounds, "programs": found}
+        try:
+            tangle.put(Path(options.record), (json.dumps(record, indent=1) + "\n").encode())
+        except OSError as error:
+            sys.exit(f"benchmark: cannot write {options.record}: {error}")
 
 
 if __name__ == "__main__":
