@@ -16,6 +16,7 @@ import datetime
 import json
 import os
 import platform
+import resource
 import statistics
 import subprocess
 import sys
@@ -158,6 +159,8 @@ def compare(targets, options):
     python = f"{platform.python_implementation()} {platform.python_version()}"
     print(*table(found), sep="\n")
     print(f"{options.rounds} rounds, in turn, processor time; {python}, {machine}")
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MEGABYTE
+    print(f"a process begins as a copy of this one, so its memory is never shown as less than some {own:.0f} MB")
     if options.record:
         about = {"date": datetime.date.today().isoformat(), "machine": machine, "python": python}
         record = about | {"rounds": options.rounds, "programs": found}
