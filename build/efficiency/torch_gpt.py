@@ -315,6 +315,7 @@ def train_and_write(flags, documents, first):
             keep(step + 1)
         if stopped:
             break
+    del learner  # before the group that it talks to: the other way round both can wait for each other
     if dist.is_initialized():
         dist.destroy_process_group()
     if first:
