@@ -79,8 +79,8 @@ def test_a_foot_names_the_first_program_and_chunks_and_another_program_only_if_i
 
 def test_names_of_the_program_are_links_in_code(renderer):
     chunk = shown(renderer, "a-part")
-    assert chunk.count('<a href="@/two/#chunk-a-part" data-peek><span class="n">double</span></a>') == 1
-    once_more = '<a href="@/two/#chunk-a-part" tabindex="-1" data-peek><span class="n">double</span></a>'
+    assert chunk.count('<a href="@/two/#chunk-a-part" data-peek>double</a>') == 1
+    once_more = '<a href="@/two/#chunk-a-part" tabindex="-1" data-peek>double</a>'
     assert chunk.count(once_more) == 1  # one stop for Tab is enough
 
 

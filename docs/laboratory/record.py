@@ -7,6 +7,7 @@ import ast
 import hashlib
 import json
 import math
+from functools import lru_cache
 
 from weaver.reach import Parts
 
@@ -48,7 +49,13 @@ def without_remarks(tree):
 
 def key_of(lines, names_sum, steps=None):
     """Return the key of what is measured of a program: the parts of it that count, the seeds, and the names."""
-    parts = Parts(without_remarks(ast.parse(tangle.render(lines))))
+    return key_of_text(tangle.render(lines), names_sum, steps)
+
+
+@lru_cache(1000)  # `weave.py --serve` asks for all of them at each save
+def key_of_text(text, names_sum, steps):
+    """Return the key of a program, as in key_of."""
+    parts = Parts(without_remarks(ast.parse(text)))
     reached = parts.reached(MEASURED)
     material = [parts.source[name] for name in sorted(reached, key=str)] + [str(SEEDS), names_sum, str(steps)]
     return hashlib.sha256("\0".join(material).encode()).hexdigest()
@@ -77,11 +84,13 @@ def jobs(text):
     programs = {target: lines for target, lines in programs_of(fences).items() if is_measured(lines)}
     found = {("programs", target): (target, lines, None) for target, lines in programs.items()}
     for name, fence in tangle.experiments_of(fences).items():
-        broken = programs_of(tangle.experiment_on(fences, fence, users))
-        changed = [target for target in programs if broken[target] != programs[target]]
-        for target in sorted(changed, key=lambda target: target != "microgpt.py")[:1]:
-            steps = fence.options.get("steps")
-            found["experiments", name] = (target, broken[target], int(steps) if steps else None)
+        changed = tangle.experiment_on(fences, fence, users)
+        for target in sorted(programs, key=lambda target: target != "microgpt.py"):
+            broken = tangle.expand_root(target, changed)
+            if broken != programs[target]:
+                steps = fence.options.get("steps")
+                found["experiments", name] = (target, broken, int(steps) if steps else None)
+                break
     return found
 
 

@@ -6,6 +6,7 @@ It is found by reading, and where reading is not certain the answer is more, not
 import ast
 import re
 from collections import Counter
+from functools import lru_cache
 
 # Code that says one of these may find any name of a program,
 REFLECTION = {"globals", "locals", "vars", "dir", "getattr", "setattr", "delattr", "hasattr", "attrgetter", "modules",
@@ -22,7 +23,7 @@ class Reach:
 
     def __init__(self, program, mentioned, programs):
         self.program = program
-        parts = Parts(program.tree)
+        parts = parts_of(program)
         names = parts.reached(mentioned)
         self.text = "\n".join(parts.source[name] for name in sorted(names, key=str))
         self.mentions = mentioned.union(*(parts.mentioned[name] for name in names))
@@ -58,6 +59,12 @@ class Parts:
                 seen.add(name)
                 todo += self.mentioned[name]
         return seen
+
+
+@lru_cache(100)
+def parts_of(program):
+    """Return the Parts of a program."""
+    return Parts(program.tree)
 
 
 def is_main(node):
@@ -111,6 +118,7 @@ def module_of(program):
     return program.target.removesuffix(".py").replace("/", ".")
 
 
+@lru_cache(100)
 def program_imports(program):
     """Return the names of the modules that a program imports."""
     return imports_in(program.tree, module_of(program).rpartition(".")[0])

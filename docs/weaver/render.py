@@ -4,12 +4,13 @@ All addresses are written from the site's root, which @ stands for; pages.py mak
 """
 
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from pygments.lexers import get_lexer_by_name
 from pygments.lexers.special import TextLexer
 from pygments.token import STANDARD_TYPES
@@ -20,6 +21,7 @@ from weaver import experiments
 from weaver.prose import address, is_foreign
 
 STYLES = {kind: name for kind, name in STANDARD_TYPES.items() if name}
+PLAIN = {"", "n", "nn", "nx", "o", "p", "w", "sa", "vm", "fm"}  # in the colour of the text: three quarters of all tokens
 TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
 SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 REFERRING = ("root", "definition", "experiment")  # fences that may have references
@@ -40,27 +42,36 @@ class Token(NamedTuple):
 
 def tokens(fence):
     """Yield the Tokens of the code of a fence; references are left out, and no token reaches over the end of a line."""
-    try:
-        lexer = get_lexer_by_name(fence.language or "text", stripnl=False, ensurenl=False)
-    except ClassNotFound:
-        lexer = TextLexer(stripnl=False, ensurenl=False)
     refers = fence.kind in REFERRING
     code = "\n".join("" if refers and tangle.REFERENCE.fullmatch(line) else line for line in fence.code)
     line, column = fence.line + 1, 0
-    for kind, text in lexer.get_tokens(code):
-        while kind not in STYLES and kind.parent:
-            kind = kind.parent
+    for style, text in lexed(fence.language or "text", code):
         for i, piece in enumerate(text.split("\n")):
             line, column = (line + 1, 0) if i else (line, column)
             if piece:
-                yield Token(STYLES.get(kind, ""), piece, line, column)
+                yield Token(style, piece, line, column)
             column += len(piece)
+
+
+@lru_cache(5000)  # each fence is shown on two or three pages, at each weave of `--serve`
+def lexed(language, code):
+    """Return [(style, text)] of some code."""
+    try:
+        lexer = get_lexer_by_name(language, stripnl=False, ensurenl=False)
+    except ClassNotFound:
+        lexer = TextLexer(stripnl=False, ensurenl=False)
+    found = []
+    for kind, text in lexer.get_tokens(code):
+        while kind not in STYLES and kind.parent:
+            kind = kind.parent
+        found.append((STYLES.get(kind, ""), text))
+    return found
 
 
 def coloured(token):
     """Return the HTML of a token."""
-    html = Markup("{}").format(token.text)
-    return Markup('<span class="{}">{}</span>').format(token.style, html) if token.style else html
+    html = escape(token.text)
+    return html if token.style in PLAIN else Markup(f'<span class="{token.style}">{html}</span>')  # noqa: S704 (escaped)
 
 
 def peek(place, html, stop=True):

@@ -226,7 +226,8 @@ def imported(essay, session):
     sources name, and those that these import.
     """
     programs = {module_of(program): program for program in essay.programs.values() if program.is_python}
-    found, todo = [], [*programs][:1] + [name for name in programs if name in imports_of_all(session)]
+    named = imports_of_all(session)
+    found, todo = [], [*programs][:1] + [name for name in programs if name in named]
     while todo:
         program = programs[todo.pop(0)]
         if program not in found:
