@@ -330,7 +330,7 @@ NONSENSE = [b"\r\n\r\n", b"\x16\x03\x01" + bytes(99), b"GET\r\n\r\n", b"GET / HT
 @pytest.mark.parametrize("sent", NONSENSE)
 def test_nonsense_is_answered_or_closed(quiet, sent):
     connection = socket.create_connection(("127.0.0.1", quiet.port), timeout=20)
-    with connection, contextlib.suppress(OSError):  # where the server has closed it already, there is nothing to shut down
+    with connection, contextlib.suppress(OSError):  # the server may have closed it already
         connection.sendall(sent)
         connection.shutdown(socket.SHUT_WR)
         assert b"quadruple" not in connection.recv(65536)

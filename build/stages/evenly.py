@@ -22,7 +22,7 @@ def loss_on(lessons, model):
     return sum(surprises) / len(surprises)
 
 def write(model, bos):
-    """Return the tokens of a new name, each drawn by the probabilities that the model gives."""
+    """Return the tokens of a new name, each drawn according to the probabilities of the model."""
     tokens = [bos]
     while tokens == [bos] or tokens[-1] != bos:
         tokens += random.choices(range(bos + 1), guess(model, tokens))

@@ -9,7 +9,7 @@ def encode(document, characters):
     return [bos, *map(characters.index, document), bos]
 
 def learn(lessons):
-    """Return how often each token came, and one more."""
+    """Return the count of each token, plus one."""
     counts = [1] * (lessons[0][0] + 1)
     for tokens in lessons:
         for token in tokens[1:]:
@@ -27,7 +27,7 @@ def loss_on(lessons, model):
     return sum(surprises) / len(surprises)
 
 def write(model, bos):
-    """Return the tokens of a new name, each drawn by the probabilities that the model gives."""
+    """Return the tokens of a new name, each drawn according to the probabilities of the model."""
     tokens = [bos]
     while tokens == [bos] or tokens[-1] != bos:
         tokens += random.choices(range(bos + 1), guess(model, tokens))

@@ -39,7 +39,7 @@ def backward(loss):
         a.grad += da * result.grad
         b.grad += db * result.grad
 
-LARGER = {"n_head": 1}
+DEFAULTS = {"n_head": 1}
 
 def matrix(rows, columns):
     """Return a matrix of small random parameters, as a list of rows."""
@@ -171,7 +171,7 @@ def command_line():
         parser.error(f"{flags.text} is empty: name a text file, one document a line")
     return flags, documents
 
-FLAGS = [(name, LARGER.get(name, default), meaning) for name, default, meaning in FLAGS]
+FLAGS = [(name, DEFAULTS.get(name, default), meaning) for name, default, meaning in FLAGS]
 
 def main():
     """Train on the text, print samples, and return the exit status."""

@@ -9,7 +9,7 @@ def encode(document, characters):
     return [bos, *map(characters.index, document), bos]
 
 def learn(lessons):
-    """Return a row for each token: how often each other one came after it, and one more."""
+    """Return a row for each token: the counts of those that came after it, plus one."""
     size = lessons[0][0] + 1
     counts = [[1] * size for _ in range(size)]
     for tokens in lessons:
@@ -28,7 +28,7 @@ def loss_on(lessons, model):
     return sum(surprises) / len(surprises)
 
 def write(model, bos):
-    """Return the tokens of a new name, each drawn by the probabilities that the model gives."""
+    """Return the tokens of a new name, each drawn according to the probabilities of the model."""
     tokens = [bos]
     while tokens == [bos] or tokens[-1] != bos:
         tokens += random.choices(range(bos + 1), guess(model, tokens))

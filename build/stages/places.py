@@ -19,7 +19,7 @@ def learn(lessons):
     return pairs, places
 
 def guess(model, tokens):
-    """Return the share of each token after the last of these at its place, and ten times that at any place."""
+    """Return the share of each token after the last of these at its place, with ten more spread as at any place."""
     pairs, places = model
     row = pairs[tokens[-1]]
     here = places.get((len(tokens) - 1, tokens[-1]), [0] * len(row))
@@ -31,7 +31,7 @@ def loss_on(lessons, model):
     return sum(surprises) / len(surprises)
 
 def write(model, bos):
-    """Return the tokens of a new name, each drawn by the probabilities that the model gives."""
+    """Return the tokens of a new name, each drawn according to the probabilities of the model."""
     tokens = [bos]
     while tokens == [bos] or tokens[-1] != bos:
         tokens += random.choices(range(bos + 1), guess(model, tokens))

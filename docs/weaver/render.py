@@ -21,7 +21,7 @@ from weaver import experiments
 from weaver.prose import address, is_foreign
 
 STYLES = {kind: name for kind, name in STANDARD_TYPES.items() if name}
-PLAIN = {"", "n", "nn", "nx", "o", "p", "w", "sa", "vm", "fm"}  # in the colour of the text: three quarters of all tokens
+PLAIN = {"", "n", "nn", "nx", "o", "p", "w", "sa", "vm", "fm"}  # in the colour of the text: most tokens
 TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
 SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 REFERRING = ("root", "definition", "experiment")  # fences that may have references
