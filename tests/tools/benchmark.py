@@ -2,13 +2,14 @@
 
     python3 tests/tools/benchmark.py                      # some minutes
     python3 tests/tools/benchmark.py --rounds 3 --programs efficiency/graph_search.py efficiency/exact.c
-    python3 tests/tools/benchmark.py --record docs/benchmark.json
+    python3 tests/tools/benchmark.py --record docs/benchmark.json --grow
 
 Takes part who promises, in the fence of its root, the same lines or losses as another program. Each round runs each
 of them twice, for one step and for many, as many as make a second at least: the difference of the two, in processor
 time, divided by the steps between them, is the time of a step, without what it takes to start. Prints the median, the
 smallest and the largest of these times, the peak of the memory, and how many times as fast as the slowest each one is:
-the median of the ratios within a round, and their range.
+the median of the ratios within a round, and their range. Where there is a C compiler, peak.c says how many operations
+a second one core could do at the most. With --grow some programs are also timed, once each, at other widths and depths.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import json
 import os
 import platform
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -31,6 +33,9 @@ import tangle  # noqa: E402
 
 FEWEST, MOST = 20, 20_000  # steps of a run
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # one core, for all of them
+GROWING = ("microgpt.py", "efficiency/vectors.py", "efficiency/arrays.py", "efficiency/native.c",
+           "efficiency/torch_gpt.py")  # fmt: skip
+SIZES = {"n_embd": (16, 32, 64, 128, 256), "n_layer": (1, 2, 4, 8)}
 MEGABYTE = 1e6 if sys.platform == "darwin" else 1e6 / 1024  # ru_maxrss is in bytes there, and here in KiB
 
 
@@ -46,9 +51,9 @@ def run(words, steps):
     return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / MEGABYTE, output
 
 
-def enough(words, seconds=1.0):
-    """Return a number of steps that takes a program so long at least."""
-    steps, start = FEWEST, run(words, 1)[0]
+def enough(words, seconds=1.0, steps=FEWEST):
+    """Return a number of steps that takes a program so long at least; it is no less than `steps`."""
+    start = run(words, 1)[0]
     while steps < MOST and run(words, steps)[0] - start < seconds:
         steps *= 4
     return steps
@@ -58,6 +63,32 @@ def measure(words, steps):
     """Return (milliseconds a step, peak memory in MB) of a program, without its start."""
     (start, _, _), (whole, memory, _) = run(words, 1), run(words, steps)
     return (whole - start) / (steps - 1) * 1000, memory
+
+
+def growth(commands):
+    """Return {flag: {target: [[value, milliseconds a step, peak memory in MB], …]}}; what takes a minute ends a row."""
+    found = {flag: {target: [] for target in commands} for flag in SIZES}
+    for flag, values in SIZES.items():
+        for target, words in commands.items():
+            for value in values:
+                print(f"\r{flag} {value}: {target:40}", end="", file=sys.stderr, flush=True)
+                larger = [*words, f"--{flag}", str(value)]
+                time, memory = measure(larger, enough(larger, 0.5, steps=4))
+                found[flag][target].append([value, time, memory])
+                if time > 5000:  # milliseconds: the next one is four times as large
+                    break
+    return found
+
+
+def peak():
+    """Return how many billion operations a second one core does at the most, or None without a C compiler."""
+    if not shutil.which("cc"):
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        program = Path(folder, "peak")
+        source = Path(__file__).with_name("peak.c")
+        subprocess.run(["cc", "-O3", "-march=native", "-Wall", "-Wextra", "-o", program, source], check=True)
+        return float(subprocess.run([program], capture_output=True, text=True, check=True).stdout)
 
 
 def processor():
@@ -119,6 +150,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5, help="runs of each program, in turn (%(default)s)")
     parser.add_argument("--programs", nargs="+", metavar="TARGET", help="only these, such as efficiency/exact.c")
     parser.add_argument("--record", metavar="FILE", help="write what was measured into a .json file")
+    parser.add_argument("--grow", action="store_true", help="time some programs at other sizes, too")
     parser.add_argument("--list", action="store_true", help="only say which programs take part")
     options = parser.parse_args()
     first, *others = CONTRACTS
@@ -153,17 +185,25 @@ def compare(targets, options):
             for target, results in runs.items():
                 print(f"\rround {number + 1} of {options.rounds}: {target:40}", end="", file=sys.stderr, flush=True)
                 results.append(measure(commands[target], steps[target]))
+        grown = growth({target: commands[target] for target in GROWING if target in commands}) if options.grow else {}
+    most = peak()
     print(file=sys.stderr)
     found = summary(runs)
     machine = f"{processor()}, {os.cpu_count()} cores, {platform.system()}"
     python = f"{platform.python_implementation()} {platform.python_version()}"
     print(*table(found), sep="\n")
     print(f"{options.rounds} rounds, in turn, processor time; {python}, {machine}")
+    for flag, rows in grown.items():
+        print(f"\n--{flag}, ms a step:")
+        for target, row in rows.items():
+            print(f"build/{target:32}", "  ".join(f"{value}: {time:.4g}" for value, time, _ in row))
+    if most:
+        print(f"one core does {most:.0f} billion operations a second at the most")
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MEGABYTE
     print(f"a process begins as a copy of this one, so its memory is never shown as less than some {own:.0f} MB")
     if options.record:
         about = {"date": datetime.date.today().isoformat(), "machine": machine, "python": python}
-        record = about | {"rounds": options.rounds, "programs": found}
+        record = about | {"rounds": options.rounds, "programs": found, "growth": grown, "peak": most}
         try:
             tangle.put(Path(options.record), (json.dumps(record, indent=1) + "\n").encode())
         except OSError as error:
