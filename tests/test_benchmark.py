@@ -1,9 +1,10 @@
 """What tests/tools/benchmark.py makes of its measurements; the times themselves are nobody's promise."""
 
+import json
 import runpy
 
 import pytest
-from programs import ROOT, run
+from programs import CONTRACTS, ROOT, run
 
 BENCHMARK = runpy.run_path(str(ROOT / "tests" / "tools" / "benchmark.py"))
 
@@ -46,3 +47,11 @@ def test_what_makes_no_sense_is_refused_before_anything_is_measured():
         done = run(*arguments, program=ROOT / "tests" / "tools" / "benchmark.py")
         assert done.returncode == 2
         assert says in done.stderr
+
+
+def test_the_record_in_the_essay_is_of_the_programs_that_there_are():
+    record = json.loads((ROOT / "docs" / "benchmark.json").read_text(encoding="utf-8"))
+    takes_part = {target for target, options in CONTRACTS.items() if {"prints", "losses"} & options.keys()}
+    assert {*record["programs"]} == takes_part | {"microgpt.py"}, "run tests/tools/benchmark.py --grow --record again"
+    assert {*record["growth"]} == {*BENCHMARK["SIZES"]}
+    assert record["peak"] > 0
