@@ -2,6 +2,7 @@
 
 import json
 import runpy
+from types import SimpleNamespace
 
 import pytest
 from programs import CONTRACTS, ROOT, run
@@ -40,6 +41,20 @@ def test_a_record_replaces_nothing_but_a_record(tmp_path):
     assert done.returncode == 2
     assert "no record of this benchmark: name another file" in done.stderr
     assert other.read_bytes() == before
+
+
+def test_a_record_that_was_saved_while_the_programs_ran_is_left_as_it_is(tmp_path, monkeypatch):
+    record = tmp_path / "record.json"
+    module = BENCHMARK["compare"].__globals__
+    monkeypatch.setitem(module, "command", lambda target, folder: target)
+    monkeypatch.setitem(module, "same_lines", lambda commands: record.write_text("mine", encoding="utf-8"))
+    monkeypatch.setitem(module, "enough", lambda words: 20)
+    monkeypatch.setitem(module, "measure", lambda words, steps: (1.0, 2.0))
+    monkeypatch.setitem(module, "peak", lambda: None)
+    options = SimpleNamespace(rounds=1, grow=False, record=str(record))
+    with pytest.raises(SystemExit, match="was saved in the meantime"):
+        BENCHMARK["compare"](["microgpt.py"], options)
+    assert record.read_text(encoding="utf-8") == "mine"
 
 
 def test_what_makes_no_sense_is_refused_before_anything_is_measured():

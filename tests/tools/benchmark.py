@@ -65,7 +65,7 @@ def measure(words, steps):
 
 
 def growth(commands):
-    """Return {flag: {target: [[value, milliseconds a step, peak memory in MB], …]}}; what takes a minute ends a row."""
+    """Return {flag: {target: [[value, milliseconds a step, peak MB], …]}}; a step of over a second ends a row."""
     found = {flag: {target: [] for target in commands} for flag in SIZES}
     for flag, values in SIZES.items():
         for target, words in commands.items():
@@ -173,6 +173,7 @@ def main():
 def compare(targets, options):
     """Measure some programs in turn, print the table, and write the record."""
     runs = {target: [] for target in targets}
+    before = tangle.read(Path(options.record)) if options.record else None
     with tempfile.TemporaryDirectory() as folder:
         commands = {target: command(target, folder) for target in targets}
         same_lines(commands)
@@ -204,7 +205,7 @@ def compare(targets, options):
         about = {"date": datetime.date.today().isoformat(), "machine": machine, "python": python}
         record = about | {"rounds": options.rounds, "programs": found, "growth": grown, "peak": most}
         try:
-            tangle.put(Path(options.record), (json.dumps(record, indent=1) + "\n").encode())
+            tangle.write([tangle.Change(Path(options.record), before, (json.dumps(record, indent=1) + "\n").encode())])
         except OSError as error:
             sys.exit(f"benchmark: cannot write {options.record}: {error}")
 
