@@ -128,7 +128,7 @@ def pytest_configure_node(node):
 
 def pytest_collection_finish(session):
     """Begin to weave where a test will need the site: until then others run."""
-    wanted = any("site" in getattr(item, "fixturenames", ()) for item in session.items)
+    wanted = any({"site", "results"} & {*getattr(item, "fixturenames", ())} for item in session.items)
     session.config.weaves = wanted and WEAVES and not session.config.option.collectonly
     if session.config.weaves:
         ask("POST", session.config.site)
