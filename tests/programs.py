@@ -40,13 +40,13 @@ def lacking(target):
     return ", ".join(name for name in needs if name and not importlib.util.find_spec(name) and not shutil.which(name))
 
 
-def command(target, folder):
-    """Return the command that runs a program; what has to be compiled goes into a folder."""
+def command(target, folder, *more):
+    """Return the command that runs a program; what has to be compiled goes into a folder, `more` to the compiler."""
     path = BUILD / target
     if path.suffix == ".c":
         compiled = Path(folder, f"{path.stem}.out")
         flags = CONTRACTS[target].get("cflags", "-O2").split(",")
-        subprocess.run(["cc", *flags, "-Wall", "-Wextra", "-Werror", "-o", compiled, path, "-lm"], check=True)
+        subprocess.run(["cc", *flags, "-Wall", "-Wextra", "-Werror", *more, "-o", compiled, path, "-lm"], check=True)
         return [compiled]
     return {".py": [sys.executable, path], ".js": ["node", path]}[path.suffix]
 

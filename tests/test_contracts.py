@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from programs import BUILD, CONTRACTS, PROGRAMS, PYTHON, ROOT, command, copy_of_the_project, lacking, load, run
+from programs import CONTRACTS, PROGRAMS, PYTHON, ROOT, command, copy_of_the_project, lacking, load, run
 
 GOLDEN = (Path(__file__).parent / "golden.txt").read_text(encoding="utf-8")
 SHORT = ("--num_steps", "15", "--samples", "5")
@@ -122,11 +122,8 @@ def test_a_new_chapter_and_new_programs_need_no_edit_anywhere_else(tmp_path):
 def test_c_runs_clean_under_the_sanitizers(target, tmp_path):
     if missing := lacking(target):
         pytest.skip(f"needs {missing}, which is not here")
-    compiled = tmp_path / "checked"
-    checks = ["-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-o", compiled]
-    flags = CONTRACTS[target]["cflags"].split(",")
-    subprocess.run(["cc", *flags, *checks, BUILD / target, "-lm"], check=True)
+    words = command(target, tmp_path, "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
     for sizes in (["--num_steps=20"], ["--num_steps=2", "--n_embd=12", "--n_head=3", "--n_layer=2", "--block_size=5"]):
-        done = subprocess.run([compiled, *sizes], cwd=ROOT, capture_output=True, text=True, check=False)
+        done = subprocess.run([*words, *sizes], cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         assert not done.stderr

@@ -17,6 +17,7 @@ from weaver.render import Renderer, is_svg, loose_links
 WRITTEN = {"tools/": "tools.md"}  # pages that are not in the essay: their paths, and their files in docs/
 RESERVED = ("programs", "tools", "experiments", "indexes", "everything", "assets", "files", "search", "sitemap",
             "index", "404")  # fmt: skip
+RECORDS = (experiments.RECORD, "docs/benchmark.json")  # data about programs, and not for them
 LISTED = ".pages.json"  # what the last weave wrote: nothing else is ever removed
 NAMES = "The classes, functions, methods and global names of all programs."
 ADDRESS = re.compile(r'href="@/([^"#]*)(#[^"]*)?"')
@@ -42,7 +43,7 @@ def sheets(essay, reading, results, data, docs, laboratory):
     for path, parts in reading.pages.items():
         sheet = essay_sheet(path, filled(parts, renderer), times[path])
         found.append(sheet._replace(text=lowered(sheet.text)) if path in below else sheet)
-    needed = [name for name in data if name != experiments.RECORD]  # that is about programs, and not for them
+    needed = [name for name in data if name not in RECORDS]
     for program in essay.programs.values():
         listing = renderer.program(program, [offered(program.target), *map(file_of, needed)])
         found.append(program_sheet(paths[program.target], escape(program.name), listing))
