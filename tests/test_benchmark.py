@@ -70,3 +70,19 @@ def test_the_record_in_the_essay_is_of_the_programs_that_there_are():
     assert {*record["programs"]} == takes_part | {"microgpt.py"}, "run tests/tools/benchmark.py --grow --record again"
     assert {*record["growth"]} == {*BENCHMARK["SIZES"]}
     assert record["peak"] > 0
+
+
+def test_devices_times_a_step_on_the_processor_and_beside_it_microgpt(tmp_path):
+    pytest.importorskip("torch")
+    tool = ROOT / "tests" / "tools" / "devices.py"
+    done = run("--widths", "16", "--batches", "2", "--record", tmp_path / "new.json", program=tool)
+    assert done.returncode == 0, done.stderr
+    record = json.loads((tmp_path / "new.json").read_bytes())
+    row = record["rows"][0]
+    assert (row["device"], row["parameters"]) == ("cpu", 2 * 27 * 16 + 16 * 16 + 12 * 16 * 16)
+    # 32 tokens; for each weight of a matrix two operations forward and four back; half of 16 scores, and as many means
+    assert row["operations"] == 32 * 6 * (12 * 16 * 16 + 27 * 16 + 16 * 16)
+    assert 0 < row["from"] <= row["seconds"] <= row["to"]
+    assert record["others"]["microgpt.py"][0][0] == 16
+    refused = run("--widths", "18", program=tool)
+    assert refused.returncode == 2 and "--widths must be multiples of 4" in refused.stderr

@@ -198,3 +198,12 @@ def test_where_a_process_is_killed_the_run_ends_and_says_so():
     _, errors = process.communicate(timeout=60)
     assert process.returncode != 0
     assert "exitcode  : -9" in errors or "microgpt: another process is gone" in errors
+
+
+def test_a_process_for_which_no_gpu_is_left_says_so(call, monkeypatch, capsys):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert call("--num_steps=1") == 2
+    message = "microgpt: no GPU is left for process 2: start 1 at the most, or say --device cpu\n"
+    assert capsys.readouterr().err == message
+    assert call("--num_steps=1", "--device=cpu", *SMALL) == 0

@@ -202,12 +202,19 @@ def check(flags):
     for name, allowed in choices.items():
         if getattr(flags, name) not in allowed:
             Parser().error(f"--{name} must be one of {', '.join(allowed)}")
-    if flags.device == "cuda" and not torch.cuda.is_available():
-        Parser().error("--device cuda: PyTorch finds no GPU here")
     if flags.batch_size % processes():
         Parser().error(f"--batch_size must be a multiple of {processes()}, the number of processes")
     if len(flags.prompt) >= flags.block_size:
         Parser().error(f"--prompt must be shorter than {flags.block_size} characters, the block_size")
+    check_gpu(flags)
+
+def check_gpu(flags):
+    """End the program with a line where there is no GPU, or none for this process."""
+    if flags.device == "cuda" and not torch.cuda.is_available():
+        Parser().error("--device cuda: PyTorch finds no GPU here")
+    gpus, place = torch.cuda.device_count(), int(os.environ.get("LOCAL_RANK", 0))
+    if flags.device != "cpu" and gpus and place >= gpus:
+        Parser().error(f"no GPU is left for process {place + 1}: start {gpus} at the most, or say --device cpu")
 
 class Setting:
     """Where and how precisely it is computed, and whether somebody wants it to stop."""

@@ -1,0 +1,210 @@
+"""Time a step of torch_gpt.py on the processor and on the GPU, over width and batch, and count what a GPU is told.
+
+    python tests/tools/devices.py                           # without a GPU it times the processor alone
+    python tests/tools/devices.py --record docs/devices.json
+    python tests/tools/devices.py --widths 16 64 --batches 1
+
+Everything happens in one process, so that PyTorch's start does not count. The documents are random letters, all of
+full length, so that every place in a batch is a token. A time is the median of five stretches of steps of which each
+takes a quarter of a second or more, with the smallest and the largest. A step is everything that the program does in
+one: make the batch, compute the loss, walk back, let Adam move the parameters, and fetch the loss. Beside it stand, on
+one core and on the same text, microgpt.py and native.c, timed as benchmark.py does it.
+"""
+
+import argparse
+import datetime
+import json
+import platform
+import random
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parents[1])]
+
+import torch  # noqa: E402
+from benchmark import enough, measure, processor  # noqa: E402
+from programs import command, load  # noqa: E402
+
+import tangle  # noqa: E402
+
+CHARACTERS = [chr(ord("a") + number) for number in range(26)]
+WIDTHS, BATCHES, WIDEST = (16, 64, 256, 1024, 4096), (1, 128), 1024  # native.c takes long to make larger tables
+THREADS = torch.get_num_threads()
+GPT2 = {"n_embd": 768, "n_head": 12, "n_layer": 12, "block_size": 256, "batch_size": 64}  # the smallest GPT-2
+
+
+def flags_of(device, **others):
+    """Return the flags of a run, without those that a step does not ask for."""
+    usual = {"n_embd": 16, "n_head": 4, "n_layer": 1, "block_size": 16, "batch_size": 1, "dtype": "float32"}
+    return SimpleNamespace(**usual | others, device=device, learning_rate=0.001)
+
+
+def step_of(program, flags, compiled=None):
+    """Return (a function that makes one step, the number of parameters); compiled is a mode of torch.compile."""
+    torch.manual_seed(1)
+    torch.set_num_threads(THREADS)
+    setting = program.Setting(flags)
+    kind = torch.float64 if flags.dtype == "float64" else torch.float32
+    model = program.GPT(len(CHARACTERS) + 1, flags).to(setting.device, kind)
+    optimizer = torch.optim.Adam(model.parameters(), betas=(0.85, 0.99), fused=True)
+    documents = ["".join(random.choices(CHARACTERS, k=flags.block_size - 1)) for _ in range(flags.batch_size)]
+    learner = torch.compile(model, mode=compiled) if compiled else model
+
+    def step():
+        loss = program.learn(learner, optimizer, documents, CHARACTERS, setting, flags.learning_rate)
+        return program.together(loss, setting)
+
+    return step, sum(p.numel() for p in model.parameters())
+
+
+def timed(step):
+    """Return (median, smallest, largest) seconds of a step."""
+    for _ in range(3):  # the first steps find kernels, and memory
+        start = time.perf_counter()
+        step()
+    count = max(1, round(0.25 / (time.perf_counter() - start)))
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        for _ in range(count):
+            step()
+        times.append((time.perf_counter() - start) / count)
+    return statistics.median(times), min(times), max(times)
+
+
+def told(step):
+    """Return what a GPU is told in a step: how many kernels to launch, how many copies, and the seconds of its work."""
+    from torch.profiler import ProfilerActivity, profile
+
+    for _ in range(3):
+        step()
+    count = 10
+    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as seen:
+        for _ in range(count):
+            step()
+    events = seen.events()
+    names = [event.name for event in events]
+    launches = sum(name.startswith(("cudaLaunchKernel", "cuLaunchKernel", "cudaGraphLaunch")) for name in names)
+    copies = sum(name.startswith("cudaMemcpy") for name in names)
+    on_device = [event for event in events if event.device_type == torch.autograd.DeviceType.CUDA]
+    busy = sum(event.time_range.elapsed_us() for event in on_device) / 1e6
+    return {"launches": launches / count, "copies": copies / count, "busy": busy / count}
+
+
+def operations(flags, parameters):
+    """Return the multiplications and additions of a step: two forward and four back for each weight and token.
+
+    Attention comes on top: scores and mean, over half of the context on average. (The embeddings are only looked up.)
+    """
+    tokens = flags.batch_size * flags.block_size
+    weights = parameters - (len(CHARACTERS) + 1 + flags.block_size) * flags.n_embd
+    return tokens * (6 * weights + 6 * flags.n_layer * flags.block_size * flags.n_embd)
+
+
+def row(program, device, compiled=None, count=False, **others):
+    """Return what was measured at one size."""
+    flags = flags_of(device, **others)
+    print(f"{device} {others} {compiled or ''}", end=" ", file=sys.stderr, flush=True)
+    if device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    step, parameters = step_of(program, flags, compiled)
+    seconds, least, most = timed(step)
+    about = {name: value for name, value in vars(flags).items() if name != "learning_rate"}
+    about |= {"compiled": compiled, "parameters": parameters, "operations": operations(flags, parameters)}
+    found = about | {"seconds": seconds, "from": least, "to": most}
+    if device == "cuda":
+        found["memory"] = torch.cuda.max_memory_allocated()
+        if count:
+            found |= told(step)
+    print(f"{seconds * 1000:.3f} ms", file=sys.stderr, flush=True)
+    return found
+
+
+def peaks(device):
+    """Return {name: operations a second} of a product of two large matrices, the best of ten."""
+    size, found = (8192 if device == "cuda" else 2048), {}
+    for kind in (torch.float64, torch.float32, torch.bfloat16):
+        a, b = (torch.randn(size, size, device=device, dtype=kind) for _ in range(2))
+        times = []
+        for _ in range(10):
+            start = time.perf_counter()
+            c = a @ b
+            c[0, 0].item()  # waits for it
+            times.append(time.perf_counter() - start)
+        found[str(kind).removeprefix("torch.")] = 2 * size**3 / min(times)
+    return found
+
+
+def rows_of(widths, batches, has_gpu):
+    """Yield what was measured, size by size."""
+    program = load("efficiency/torch_gpt.py")
+    for device in ["cpu", "cuda"] if has_gpu else ["cpu"]:
+        for batch in batches:
+            for width in widths:
+                yield row(program, device, n_embd=width, batch_size=batch, count=True)
+    if has_gpu:
+        for dtype in ("float64", "bfloat16"):
+            yield row(program, "cuda", n_embd=1024, batch_size=128, dtype=dtype)
+        for mode in ("default", "reduce-overhead"):
+            yield row(program, "cuda", mode, count=True)
+        for dtype, mode in (("float32", None), ("bfloat16", None), ("bfloat16", "default")):
+            yield row(program, "cuda", mode, dtype=dtype, **GPT2)
+
+
+def others(widths):
+    """Return {program: [[width, seconds a step], …]} of microgpt.py and, with a C compiler, of native.c."""
+    found, sizes = {}, {"microgpt.py": [16], "efficiency/native.c": [width for width in widths if width <= WIDEST]}
+    if not shutil.which("cc"):
+        del sizes["efficiency/native.c"]
+    with tempfile.TemporaryDirectory() as folder:
+        text = Path(folder, "letters.txt")
+        random.seed(1)
+        text.write_text("\n".join("".join(random.choices(CHARACTERS, k=15)) for _ in range(3000)), encoding="utf-8")
+        for target, values in sizes.items():
+            words = [*command(target, folder), text, "--learning_rate", "0.000001"]  # no matter what the width is
+            found[target] = []
+            for width in values:
+                larger = [*words, "--n_embd", str(width)]
+                found[target].append([width, measure(larger, enough(larger, 0.5, steps=4))[0] / 1000])
+                print(target, *found[target][-1], file=sys.stderr, flush=True)
+    return found
+
+
+def measured(options):
+    """Return the whole record."""
+    has_gpu = torch.cuda.is_available()
+    return {
+        "date": datetime.datetime.now(tz=datetime.timezone.utc).date().isoformat(),
+        "processor": processor(), "threads": THREADS, "gpu": torch.cuda.get_device_name() if has_gpu else None,
+        "python": platform.python_version(), "torch": torch.__version__,
+        "others": others(options.widths), "rows": list(rows_of(options.widths, options.batches, has_gpu)),
+        "peaks": {device: peaks(device) for device in (["cpu", "cuda"] if has_gpu else ["cpu"])},
+    }  # fmt: skip
+
+
+def main():
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--widths", type=int, nargs="+", default=WIDTHS, help="n_embd, multiples of 4 (%(default)s)")
+    parser.add_argument("--batches", type=int, nargs="+", default=BATCHES, help="documents a step (%(default)s)")
+    parser.add_argument("--record", type=Path, metavar="FILE", help="write what was measured, as JSON")
+    options = parser.parse_args()
+    if any(width % 4 for width in options.widths):
+        parser.error("--widths must be multiples of 4, the number of heads")
+    before = tangle.read(options.record) if options.record else None
+    text = json.dumps(measured(options), indent=1) + "\n"
+    sys.stdout.write(text)
+    if options.record:
+        try:
+            tangle.write([tangle.Change(options.record, before, text.encode())])
+        except OSError as error:
+            sys.exit(f"devices: cannot write {options.record}: {error}")
+
+
+if __name__ == "__main__":
+    main()
