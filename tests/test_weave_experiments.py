@@ -251,10 +251,10 @@ def test_experiments_have_anchors_that_show_a_preview():
         ({"samples": ["<b>", ""]}, "It writes the names <b> and an empty one."),
         ({"samples": ["", ""]}, "The names that it writes are all the same: an empty one."),
         ({"raised": STOPPED, "unseen": [None, None], "printed": [1, 2], "samples": []},
-         "It stops at step 3 (with the first seed): ValueError: <no>. It prints the losses 1.0000 and 2.0000 at steps "
+         "It stops, with the first seed at step 3: ValueError: <no>. It prints the losses 1.0000 and 2.0000 at steps "
          "1 and 2 instead of 3.5000 and 3.4000."),
         ({"raised": STOPPED, "unseen": [None, None], "printed": [3.5], "steps": 2},
-         "It stops at step 3 (with the first seed): ValueError: <no>. Before that it prints the same numbers."),
+         "It stops, with the first seed at step 3: ValueError: <no>. Before that it prints the same numbers."),
         ({"printed": [3]}, "It prints the loss 3.0000 at step 1 instead of 3.5000."),
         ({"raised": STOPPED | {"seeds": 1}}, "With 1 of 2 seeds it stops at step 3: ValueError: <no>. The loss"),
         ({"raised": {"step": 0, "error": "AssertionError: ", "seeds": 2}, "unseen": [None, None], "printed": []},

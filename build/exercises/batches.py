@@ -118,9 +118,11 @@ def train(model, documents, flags):
     means, squares = [0.0] * len(parameters), [0.0] * len(parameters)
     for step in range(flags.num_steps):
         loss = loss_of(model, documents[step % len(documents)], flags.n_head)
-        backward(loss * value(1 / flags.batch_size))  # adds to the gradients of those before
+        backward(loss)  # adds to the gradients of those before
         batch, rest = divmod(step + 1, flags.batch_size)
         if rest == 0:
+            for p in parameters:
+                p.grad /= flags.batch_size
             adam(parameters, means, squares, batch, flags.learning_rate * (1 - step / flags.num_steps))
         yield loss.data
 

@@ -32,6 +32,7 @@ static int function(int32_t op, double x, double *result)
     case TANH: *result = tanh(x); return 1;
     case SIN: *result = sin(x); return !isinf(x);
     case COS: *result = cos(x); return !isinf(x);
+    case ERF: *result = erf(x); return 1;
     case ABS: *result = fabs(x); return 1;
     }
     return 0;

@@ -70,7 +70,10 @@ def is_measured(lines):
 
 def programs_of(fences):
     """Return {target: lines} of the programs of an essay that may be measured."""
-    targets = [target for target in tangle.roots_of(fences) if target == "microgpt.py" or target.startswith("stages/")]
+    def is_wanted(target, root):
+        return target == "microgpt.py" or target.startswith("stages/") or root.options.get("measure") == "loss"
+
+    targets = [target for target, root in tangle.roots_of(fences).items() if is_wanted(target, root)]
     return {target: tangle.expand_root(target, fences) for target in targets}
 
 

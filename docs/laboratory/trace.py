@@ -23,10 +23,10 @@ from types import BuiltinFunctionType, FunctionType, MemberDescriptorType, Modul
 # Operations of the machine; those up to MULADD take their operands from cells, and give a number.
 OPERATIONS = (
     *("ADD", "SUB", "MUL", "DIV", "POW", "MAX", "MIN", "LT", "LE", "GT", "GE", "EQ", "NE"),
-    *("NEG", "ABS", "EXP", "LOG", "SQRT", "TANH", "SIN", "COS", "MULADD", "MOV", "LOAD", "STORE", "GUARD"),
+    *("NEG", "ABS", "EXP", "LOG", "SQRT", "TANH", "SIN", "COS", "ERF", "MULADD", "MOV", "LOAD", "STORE", "GUARD"),
 )
-ADD, SUB, MUL, DIV, POW, MAX, MIN, LT, LE, GT, GE, EQ, NE, NEG, ABS, EXP, LOG, SQRT, TANH, SIN, COS = range(21)
-MULADD, MOV, LOAD, STORE, GUARD = range(21, 26)
+ADD, SUB, MUL, DIV, POW, MAX, MIN, LT, LE, GT, GE, EQ, NE, NEG, ABS, EXP, LOG, SQRT, TANH, SIN, COS, ERF = range(22)
+MULADD, MOV, LOAD, STORE, GUARD = range(22, 27)
 CONSTANT, INPUT, POISON = 100, 101, 102  # nodes that are no instructions
 OPERANDS = {**dict.fromkeys(range(ADD, NEG), 2), **dict.fromkeys(range(NEG, MULADD), 1), MULADD: 3, MOV: 1, GUARD: 1,
             STORE: 1, LOAD: 0, CONSTANT: 0, INPUT: 0, POISON: 0}  # fmt: skip
@@ -425,10 +425,8 @@ def traced_float(value=0.0):
     return value if isinstance(value, Sym) else float(value)
 
 
-FUNCTIONS = {
-    name: unary(code, getattr(math, name))
-    for name, code in {"exp": EXP, "log": LOG, "sqrt": SQRT, "tanh": TANH, "sin": SIN, "cos": COS}.items()
-}
+CODES = {"exp": EXP, "log": LOG, "sqrt": SQRT, "tanh": TANH, "sin": SIN, "cos": COS, "erf": ERF}
+FUNCTIONS = {name: unary(code, getattr(math, name)) for name, code in CODES.items()}
 BUILTINS = {"max": extreme(MAX, max, operator.gt), "min": extreme(MIN, min, operator.lt), "float": traced_float}
 
 

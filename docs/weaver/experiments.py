@@ -177,8 +177,9 @@ def stop(entry):
         return ""
     some = raised["seeds"] < seeds
     begin = f"With {raised['seeds']} of {seeds} seeds it stops" if some else "It stops"
-    whose = " (with the first seed)" if raised["seeds"] > 1 and (raised["step"] or 0) > 1 else ""
-    return Markup("{} {}{}: <code>{}</code>.").format(begin, moment(raised), whose, raised["error"].removesuffix(": "))
+    if raised["seeds"] > 1 and (raised["step"] or 0) > 1:  # where each of them has a step of its own
+        begin += ", with the first of them" if some else ", with the first seed"
+    return Markup("{} {}: <code>{}</code>.").format(begin, moment(raised), raised["error"].removesuffix(": "))
 
 
 def moment(raised):
