@@ -92,7 +92,8 @@ def test_every_internal_link_and_anchor_resolves(site, parsed):
                 continue
             path = unquote(target.path).lstrip("/")
             file = SITE / path / "index.html" if path == "" or path.endswith("/") else SITE / path
-            if not file.is_file() or (target.fragment and path in parsed and target.fragment not in parsed[path].ids):
+            is_place = target.fragment and path in parsed and path != "run/"  # there it says what is to be edited
+            if not file.is_file() or (is_place and target.fragment not in parsed[path].ids):
                 broken.append((page, address))
     assert broken == []
 

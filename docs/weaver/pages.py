@@ -9,18 +9,18 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 import tangle
-from weaver import duration, experiments
+from weaver import duration, experiments, playground
 from weaver.essay import Heading, Names
 from weaver.prose import SLOT
 from weaver.render import Renderer, is_svg, loose_links
 
 WRITTEN = {"tools/": "tools.md"}  # pages that are not in the essay: their paths, and their files in docs/
-RESERVED = ("programs", "tools", "experiments", "indexes", "everything", "assets", "files", "search", "sitemap",
+RESERVED = ("programs", "tools", "experiments", "indexes", "everything", "run", "assets", "files", "search", "sitemap",
             "index", "404")  # fmt: skip
-RECORDS = (experiments.RECORD, "docs/benchmark.json")  # data about programs, and not for them
+RECORDS = (experiments.RECORD, "docs/benchmark.json", "docs/devices.json")  # data about programs, and not for them
 LISTED = ".pages.json"  # what the last weave wrote: nothing else is ever removed
 NAMES = "The classes, functions, methods and global names of all programs."
-ADDRESS = re.compile(r'href="@/([^"#]*)(#[^"]*)?"')
+ADDRESS = re.compile(r'(href|src)="@/([^"#]*)(#[^"]*)?"')
 SPECIAL = re.compile(r"[`~\t]|(?m:^ (?= *$))")  # fences to Markdown, and what it would make other blanks of
 
 
@@ -36,14 +36,18 @@ class Sheet(NamedTuple):
 def sheets(essay, reading, results, data, docs, laboratory):
     """Return all pages of the site, in the order of the navigation; `data` are the files offered with the programs."""
     paths = {target: f"programs/{name}/" for target, name in program_names(essay).items()}
-    known = {"anchors": reading.anchors, "laboratory": laboratory}
+    known = {"anchors": reading.anchors, "laboratory": laboratory, "runs": bool(playground.pyodide())}
     renderer = Renderer(essay, results, paths, **known)
     times, found = duration.times(essay, reading), []
     below = reading.glossaries | beside_the_main_program(essay)
-    for path, parts in reading.pages.items():
-        sheet = essay_sheet(path, filled(parts, renderer), times[path])
-        found.append(sheet._replace(text=lowered(sheet.text)) if path in below else sheet)
     needed = [name for name in data if name not in RECORDS]
+    for path, parts in reading.pages.items():
+        ways = (
+            "" if path else renderer.template("ways", program=offered(essay.main.target), data=[*map(file_of, needed)])
+        )
+        sheet = essay_sheet(path, filled(parts, renderer), times[path] + ways)
+        found.append(sheet._replace(text=lowered(sheet.text)) if path in below else sheet)
+    found += [run_and_edit(renderer)] if known["runs"] else []
     for program in essay.programs.values():
         listing = renderer.program(program, [offered(program.target), *map(file_of, needed)])
         found.append(program_sheet(paths[program.target], escape(program.name), listing))
@@ -65,6 +69,19 @@ def program_sheet(path, title, listing):
     """Return the page of a program."""
     text = relative(f"# {plain(title)}\n\n{raw(listing)}", path)
     return Sheet(title, path, "Programs", hidden(text, "[toc]"))
+
+
+def run_and_edit(renderer):
+    """Return the page on which the essay is edited and run."""
+    essay = renderer.essay
+    html = renderer.template(
+        "run", programs=playground.programs(essay), flags=playground.flags(essay.main),
+        experiments=essay.experiments.items(), text="docs/names.txt", download=offered(essay.main.target),
+    )  # fmt: skip
+    text = f"# {playground.TITLE}\n\n{raw(html)}"
+    return Sheet(
+        playground.TITLE, playground.PATH, "Programs", hidden(relative(text, playground.PATH), "[navigation, toc]")
+    )
 
 
 def all_experiments(renderer):
@@ -177,15 +194,15 @@ def relative(text, here):
     up = "../" * here.count("/")
 
     def address(match):
-        path, anchor = match[1], match[2] or ""
-        return f'href="{anchor if path == here and anchor else (up + path or "./") + anchor}"'
+        attribute, path, anchor = match[1], match[2], match[3] or ""
+        return f'{attribute}="{anchor if path == here and anchor else (up + path or "./") + anchor}"'
 
     return ADDRESS.sub(address, text)
 
 
 def together(text, paths, here):
     """Return the page that holds all of some others: addresses on these lead to their anchors."""
-    return relative(ADDRESS.sub(lambda m: f'href="{m[2]}"' if m[1] in paths and m[2] else m[0], text), here)
+    return relative(ADDRESS.sub(lambda m: f'href="{m[3]}"' if m[2] in paths and m[3] else m[0], text), here)
 
 
 def check(essay, results, anchors=None):
@@ -209,6 +226,7 @@ def files(essay, found, unfolded, docs, data):
     wanted = {f"{sheet.path}index.md": sheet.text.encode() for sheet in found}
     wanted |= {offered(target): program.text.encode() for target, program in essay.programs.items()}
     wanted |= {file_of(name): (docs.parent / name).read_bytes() for name in data}
+    wanted |= playground.files(essay, data, (docs.parent / "tangle.py").read_bytes())
     for asset in sorted((docs / "assets").iterdir()):
         if asset.is_file() and re.fullmatch(r"[A-Za-z0-9][\w.-]*\.(css|js|svg|png|woff2|txt)", asset.name):
             wanted[f"assets/{asset.name}"] = asset.read_bytes()

@@ -84,17 +84,19 @@ class Renderer:
     """Turns fences of an essay into HTML.
 
     `results` is {name of a demonstration: Result}, `paths` {target: path of the page of that program}. Headings are
-    `deeper` by so many levels than in the essay. `anchors` is {id: page} of all that a link in a figure may lead to.
+    `deeper` by so many levels than in the essay. `anchors` is {id: page} of all that a link in a figure may lead to;
+    `runs` says whether the site has a page on which chunks are edited and run.
     """
 
-    def __init__(self, essay, results, paths, deeper=0, anchors=None, laboratory=None):
+    def __init__(self, essay, results, paths, deeper=0, anchors=None, laboratory=None, runs=False):
         self.essay, self.results, self.deeper = essay, results, deeper
         self.anchors = essay.anchors if anchors is None else anchors
         self.laboratory = laboratory or experiments.Laboratory()
         self.begin_page()
         loader = jinja2.FileSystemLoader(TEMPLATES)
         self.templates = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
-        self.templates.globals |= {"address": address, "main": essay.main, "paths": paths, "indent_of": indent_of}
+        self.templates.globals |= {"address": address, "main": essay.main, "paths": paths, "runs": runs}
+        self.templates.globals["indent_of"] = indent_of
         self.templates.globals["place_in"] = self.templates.get_template("macros.html").module.place_in
 
     def begin_page(self):
