@@ -14,7 +14,7 @@ from urllib.parse import unquote, urljoin, urlparse
 import pytest
 from essays import SMALL, project, weave, with_prose
 from programs import BUILD, ESSAY, ROOT
-from weaver import duration, pages
+from weaver import duration, pages, playground
 from weaver.essay import Essay, WeaveError
 from weaver.experiments import RECORD
 from weaver.pages import offered
@@ -26,6 +26,14 @@ from weaver.weave import Weave
 pytest.importorskip("mkdocs", reason="mkdocs is not installed")
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"><g id="a"/></svg>'
+
+
+@pytest.fixture(scope="module", autouse=True)
+def without_pyodide():
+    """Weave as where Pyodide is not installed; with it, there are one more page and links to it: test_run.py."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(playground, "PACKAGE", "no_such_package")
+        yield
 
 
 def woven(root, text=SMALL, printed="8\n"):

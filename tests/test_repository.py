@@ -44,6 +44,7 @@ def test_only_commands_say_where_the_root_is(files):
         "docs/experiments.py": 1,
         "docs/weave.py": 1,
         "tests/tools/benchmark.py": 1,
+        "tests/tools/devices.py": 1,
         "tests/tools/mutation.py": 1,
         "tests/tools/watch.py": 1,
     }

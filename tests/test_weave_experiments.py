@@ -468,3 +468,10 @@ def test_experiments_fit_and_are_accessible(open_page, width, scheme):
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
         found = axe.run(page, options={"resultTypes": ["violations"]}).response["violations"]
         assert [(rule["id"], [node["html"][:120] for node in rule["nodes"][:3]]) for rule in found] == [], path
+
+
+def test_a_change_that_ten_pairs_cannot_tell_from_none_is_called_chance():
+    may_be = experiments.may_be_chance
+    assert may_be(0.0021, 0.0031, 10) and not may_be(0.0023, 0.0028, 10)  # 2.14 and 2.60 standard errors
+    assert not may_be(-0.004, 0.0024, 10) and may_be(-0.0005, 0.0037, 10)
+    assert not may_be(0.0021, 0.0031, 3)  # nothing is said of other numbers

@@ -8,7 +8,7 @@
 import { loadPyodide } from "./pyodide/pyodide.mjs";
 
 const FILES = { "pyodide.asm.wasm": 9598218, "python_stdlib.zip": 2545637, "pyodide.asm.mjs": 1250344 };  // bytes
-const HERE = "/home/pyodide";
+const HERE = "/essay";  // in a file system of its own, in memory
 const START = `
 import gc, os, runpy, sys, traceback
 

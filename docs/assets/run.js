@@ -152,8 +152,9 @@ async function start(command, made = null) {
     at("output").textContent = "";
     at("output").hidden = Boolean(made);
     at("figure").hidden = true;
-    at("start").disabled = true;
+    at("start").disabled = at("again").disabled = true;
     at("stop").disabled = false;
+    at("stop").scrollIntoView({ block: "nearest" });  // on a phone the button of the editor is far from what happens
     say(worker ? "It is running." : "Python is being fetched.");
     const files = { "microgpt.md": textToRun(), "text.txt": at("text").value, ...await data() };
     worker ??= begin();
@@ -252,7 +253,7 @@ function finished() {
   clearTimeout(doomed);
   if (losses.length) draw();
   URL.revokeObjectURL(stop);
-  at("start").disabled = false;
+  at("start").disabled = at("again").disabled = false;
   at("stop").disabled = true;
   at("progress").hidden = true;
 }
@@ -311,12 +312,13 @@ async function setUp() {
   try { lost = takeOver(asked.has("changes") ? unpacked(asked.get("changes")) : JSON.parse(localStorage.getItem(KEPT) ?? "[]")); } catch { lost = 1; }
   if ([...at("program").options].some((option) => option.value === asked.get("program"))) at("program").value = asked.get("program");
   if (at("break") && [...at("break").options].some((option) => option.value === asked.get("break"))) at("break").value = asked.get("break");
+  document.getElementById("run").hidden = false;
   const first = [...changes.keys()][0] ?? [...fences.keys()].find((key) => fences.get(key).count > 3 && !original(key).includes("<<")) ?? [...fences.keys()][0];
   showChunk(fences.has(asked.get("chunk")) ? asked.get("chunk") : first);
   showChanges();
   if (at("break")) experiment();
+  if (asked.has("chunk")) setTimeout(() => at("editor").scrollIntoView({ block: "center" }));
   if (lost) say("Some changes were made to another version of the essay, and were left out.");
-  document.getElementById("run").hidden = false;
 }
 
 document.getElementById("run").addEventListener("submit", (event) => { event.preventDefault(); start(words()); });

@@ -70,6 +70,7 @@ def is_measured(lines):
 
 def programs_of(fences):
     """Return {target: lines} of the programs of an essay that may be measured."""
+
     def is_wanted(target, root):
         return target == "microgpt.py" or target.startswith("stages/") or root.options.get("measure") == "loss"
 

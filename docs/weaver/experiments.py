@@ -7,6 +7,7 @@ are made here from docs/experiments.json, and the reason is the quotation that f
 import ast
 import functools
 import itertools
+import math
 import re
 from typing import NamedTuple
 
@@ -202,7 +203,16 @@ def loss(entry, base):
         lost = [number for number in entry["unseen"] if number is not None]
         return f"Loss on unseen names: from {min(lost):.2f} to {max(lost):.2f} instead of {after - mean:.3f}."
     seeds = f" ± {spread:.4f} (mean and spread over {count} paired seeds)" if count > 1 else " (with one seed)"
-    return f"Loss on unseen names: {after:.3f} instead of {after - mean:.3f}, a change of {signed(mean)}{seeds}."
+    said = f"Loss on unseen names: {after:.3f} instead of {after - mean:.3f}, a change of {signed(mean)}{seeds}."
+    return said + (" That may be chance." if may_be_chance(mean, spread, count) else "")
+
+
+def may_be_chance(mean, spread, count):
+    """Return whether as many pairs would differ as much in one case of twenty or more, if there were no difference.
+
+    This is Student's t-test of paired differences; its limit is known here for the ten pairs that are measured.
+    """
+    return count == 10 and abs(mean) < 2.262 * spread / math.sqrt(count)
 
 
 def comparable(entry, base):

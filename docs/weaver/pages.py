@@ -226,10 +226,12 @@ def files(essay, found, unfolded, docs, data):
     wanted = {f"{sheet.path}index.md": sheet.text.encode() for sheet in found}
     wanted |= {offered(target): program.text.encode() for target, program in essay.programs.items()}
     wanted |= {file_of(name): (docs.parent / name).read_bytes() for name in data}
-    wanted |= playground.files(essay, data, (docs.parent / "tangle.py").read_bytes())
+    runs = playground.files(essay, data, (docs.parent / "tangle.py").read_bytes())
     for asset in sorted((docs / "assets").iterdir()):
-        if asset.is_file() and re.fullmatch(r"[A-Za-z0-9][\w.-]*\.(css|js|svg|png|woff2|txt)", asset.name):
+        is_wanted = re.fullmatch(r"[A-Za-z0-9][\w.-]*\.(css|js|svg|png|woff2|txt)", asset.name)
+        if asset.is_file() and is_wanted and (runs or asset.name not in playground.SCRIPTS):
             wanted[f"assets/{asset.name}"] = asset.read_bytes()
+    wanted |= runs
     wanted["assets/chunks.json"] = json.dumps(unfolded, indent=0, sort_keys=True, ensure_ascii=False).encode()
     return wanted
 

@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 
 PATH, TITLE = "run/", "Run and edit"
+SCRIPTS = ("run.js", "run-worker.js")  # of the assets, those that only this page needs
 PACKAGE, FOLDER = "flet_web", "web/pyodide"
 SUMS = {  # of the files of Pyodide 314.0.7
     "pyodide.mjs": "6f1d60f7bf529beb300f0f47983c921d3982363640ba20af0e38efdddbc66109",
