@@ -114,6 +114,22 @@ def test_nothing_scrolls_sideways(tab, site, pages, kinds, width):
         assert page.evaluate(f"{code}.every(element => element.scrollWidth <= element.clientWidth + 1)"), path
 
 
+def test_no_line_of_code_is_broken_at_a_desktop(tab, site, pages):
+    page, broken = tab("", 1440), []
+    for path in pages:
+        if path != "everything/":
+            page.goto(site + path)
+            broken += page.evaluate("""() => {
+                for (const fold of document.querySelectorAll('article details')) fold.open = true;
+                return [...document.querySelectorAll('.code .line')].filter(line => {
+                    const range = document.createRange();
+                    range.selectNodeContents(line.querySelector('.source') ?? line);
+                    return range.getBoundingClientRect().height > 1.7 * parseFloat(getComputedStyle(line).lineHeight);
+                }).map(line => line.textContent);
+            }""")
+    assert broken == []
+
+
 @pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (768, "dark"), (1440, "light")])
 def test_no_accessibility_violation(tab, site, kinds, scheme, width):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed").Axe()
