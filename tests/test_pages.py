@@ -98,6 +98,7 @@ def test_settings_can_be_read_whatever_a_title_is(tmp_path, title):
 
     (tmp_path / "mkdocs.yml").write_text("site_name: x\n")
     (tmp_path / "build").mkdir()
+    (tmp_path / "docs" / "theme").mkdir(parents=True)
     sheet = pages.Sheet(pages.title_of(f"A {title} &lt;"), "", "Essay", "")
     write_settings(tmp_path / "build", [sheet])
     (tmp_path / "build" / "pages").mkdir()
@@ -586,6 +587,7 @@ def test_zensical_builds_the_same_site(odd, built):
     shutil.copytree(odd / "build" / "pages", copy / "build" / "pages")
     shutil.copy(odd / "build" / "mkdocs.yml", copy / "build")
     shutil.copy(odd / "mkdocs.yml", copy)
+    shutil.copytree(odd / "docs" / "theme", copy / "docs" / "theme")
     command = [zensical, "build", "-f", "build/mkdocs.yml"]
     done = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -28,6 +28,7 @@ def settings(found):
         entries = [{sheet.title: f"{sheet.path}index.md"} for sheet in members]
         nav += [{PARTS[part]: entries}] if PARTS[part] else entries
     values = {"INHERIT": "../mkdocs.yml", "docs_dir": "pages", "site_dir": "site", "nav": nav}
+    values["theme"] = {"custom_dir": "../docs/theme"}  # beside the rest of the theme, which mkdocs.yml has
     return "".join(f"{name}: {json.dumps(value, ensure_ascii=False)}\n" for name, value in values.items())
 
 

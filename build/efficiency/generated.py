@@ -1,0 +1,320 @@
+"""The GPT of microgpt.py by a program that writes a part of itself: inner loops, written out as text and compiled."""
+# Tangled from the essay microgpt.md, which explains every line. Change the essay, not this file.
+
+import operator
+import argparse, functools, gc, math, os, random, sys, time
+
+def encode(document, characters):
+    """Return the tokens of a document: a number for each character, and on both sides BOS, the number after theirs."""
+    bos = len(characters)
+    return [bos, *map(characters.index, document), bos]
+
+def matrix(rows, columns):
+    """Return a matrix of small random parameters, as a list of rows."""
+    return [[random.gauss(0, 0.08) for _ in range(columns)] for _ in range(rows)]
+
+def new_model(vocab_size, n_embd, n_layer, block_size):
+    """Return an untrained model: a list of dicts of matrices, first the tables and then each layer."""
+    tables = {"wte": (vocab_size, n_embd), "wpe": (block_size, n_embd), "lm_head": (vocab_size, n_embd)}
+    layer = dict.fromkeys(["wq", "wk", "wv", "wo"], (n_embd, n_embd))
+    layer |= {"fc1": (4 * n_embd, n_embd), "fc2": (n_embd, 4 * n_embd)}
+    return [{name: matrix(*shape) for name, shape in part.items()} for part in [tables] + [layer] * n_layer]
+
+def parameters_of(model):
+    """Return all parameters of a model in one list."""
+    return [p for part in model for rows in part.values() for row in rows for p in row]
+
+def listed(term, size, between=", "):
+    """Return a term once for each number below size, which replaces its #: "w# * x#" becomes "w0 * x0, w1 * x1"."""
+    return between.join(term.replace("#", str(i)) for i in range(size))
+
+@functools.cache
+def compiled(write, *details):
+    """Return the function f of a text that another function writes."""
+    names = {"sqrt": math.sqrt}
+    exec(write(*details), names)
+    return names["f"]
+
+def dots_of(size):
+    """Write a function: the dot products of each x with each row of a matrix."""
+    return f"""
+def f(xs, rows):
+    result = []
+    for [{listed("x#", size)}] in xs:
+        products = []
+        for [{listed("w#", size)}] in rows:
+            products.append({listed("w# * x#", size, " + ")})
+        result.append(products)
+    return result"""
+
+def mix_of(size):
+    """Write a function: for each list of weights, the sum of all rows, each times its weight."""
+    return f"""
+def f(mixtures, rows):
+    result = []
+    for weights in mixtures:
+        {listed("y#", size, " = ")} = 0.0
+        for w, [{listed("x#", size)}] in zip(weights, rows):
+            if w:
+                {listed("y# += w * x#", size, "; ")}
+        result.append([{listed("y#", size)}])
+    return result"""
+
+def gated_dots_of(size):
+    """Write the same function; where a gate is 0, so is the product, and nothing is computed."""
+    return f"""
+def f(xs, rows, gates):
+    result = []
+    for [{listed("x#", size)}], opened in zip(xs, gates):
+        products = []
+        for [{listed("w#", size)}], gate in zip(rows, opened):
+            products.append(gate and {listed("w# * x#", size, " + ")})
+        result.append(products)
+    return result"""
+
+def dots(xs, rows): return compiled(dots_of, len(xs[0]))(xs, rows)
+def gated_dots(xs, rows, gates): return compiled(gated_dots_of, len(xs[0]))(xs, rows, gates)
+def mix(mixtures, rows): return compiled(mix_of, len(rows[0]))(mixtures, rows)
+
+def transpose(rows): return [list(column) for column in zip(*rows)]
+
+def dot(x, y): return sum(map(operator.mul, x, y))
+def add(x, y): return [list(map(operator.add, a, b)) for a, b in zip(x, y)]
+
+def linear(x, weights, grads):
+    """Return the dot products of each row of x with each row of the weights, and the way back."""
+    def back(grad):
+        grads[:] = dots(transpose(grad), transpose(x))
+        return dots(grad, transpose(weights))
+    return dots(x, weights), back
+
+def rmsnorm(x):
+    """Return x scaled so that the squares of each row are 1 on average, and the way back."""
+    factors = [(dot(row, row) / len(row) + 1e-5) ** -0.5 for row in x]
+    y = [[a * factor for a in row] for row, factor in zip(x, factors)]
+    def back_row(row, factor, grad):
+        along = dot(row, grad) / len(row)  # the part of the gradient that would only change the size
+        return [factor * (g - along * a) for a, g in zip(row, grad)]
+    return y, lambda grad: list(map(back_row, y, factors, grad))
+
+def softmax(logits):
+    """Return probabilities: positive, 1 in all, larger where the logit is larger."""
+    shift = max(logits)  # keeps exp in range and changes no result
+    exps = [math.exp(logit - shift) for logit in logits]
+    whole = sum(exps)
+    return [e / whole for e in exps]
+
+def back_softmax(probabilities, grad):
+    """Return the gradient of the logits."""
+    expected = dot(probabilities, grad)
+    return [p * (g - expected) for p, g in zip(probabilities, grad)]
+
+def attend(query, keys, values):
+    """Return for each query the mean of the values so far, weighted by how well the keys match it, and the way back."""
+    query = scale(query, len(keys[0]) ** -0.5)
+    weights = [softmax(scores[: i + 1]) for i, scores in enumerate(dots(query, keys))]
+    def back(grad):
+        scores_grad = list(map(back_softmax, weights, dots(grad, values)))
+        query_grad = scale(mix(scores_grad, keys), len(keys[0]) ** -0.5)
+        return query_grad, mix(columns(scores_grad), query), mix(columns(weights), grad)
+    return mix(weights, values), back
+
+def columns(rows):
+    """Return the columns of a triangle: row i has i + 1 numbers, and the rest counts as 0."""
+    return transpose([row + [0.0] * (len(rows) - len(row)) for row in rows])
+
+def scale(x, factor): return [[a * factor for a in row] for row in x]
+
+def split(x, n_head):
+    """Return x cut into n_head matrices of the same width."""
+    size = len(x[0]) // n_head
+    return [[row[start : start + size] for row in x] for start in range(0, len(x[0]), size)]
+
+def join(heads): return [[a for piece in pieces for a in piece] for pieces in zip(*heads)]
+
+def attention(x, layer, grads, n_head):
+    """Return what each token finds when each of its heads looks back, and the way back."""
+    vectors, backs = zip(*(linear(x, layer[name], grads[name]) for name in ("wq", "wk", "wv")))
+    found, back_heads = zip(*map(attend, *(split(vector, n_head) for vector in vectors)))
+    result, back_wo = linear(join(found), layer["wo"], grads["wo"])
+    def back(grad):
+        head_grads = [back(g) for back, g in zip(back_heads, split(back_wo(grad), n_head))]
+        return functools.reduce(add, [back(join(heads)) for back, heads in zip(backs, zip(*head_grads))])
+    return result, back
+
+def mlp(x, layer, grads):
+    """Return what the mlp makes of each token, and the way back; hidden units that are 0 take no time."""
+    hidden = [[a if a > 0 else 0.0 for a in row] for row in dots(x, layer["fc1"])]
+    def back(grad):
+        grads["fc2"][:] = mix(transpose(hidden), grad)
+        hidden_grad = gated_dots(grad, layer["fc2"], hidden)
+        grads["fc1"][:] = mix(transpose(hidden_grad), x)
+        return mix(hidden_grad, layer["fc1"])
+    return mix(hidden, layer["fc2"]), back
+
+def residual(x, step, *details):
+    """Return x and what a step adds to it, and the way back, which goes through the step and past it."""
+    normed, back_norm = rmsnorm(x)
+    more, back_step = step(normed, *details)
+    return add(x, more), lambda grad: add(grad, back_norm(back_step(grad)))
+
+def embed(tokens, tables, grads):
+    """Return the sum of both embeddings of each token, and the way back."""
+    def back(grad):
+        for name, places in ("wte", tokens), ("wpe", range(len(tokens))):
+            rows = grads[name]
+            rows[:] = [[0.0] * len(row) for row in rows]
+            for place, row in zip(places, grad):
+                rows[place] = list(map(operator.add, rows[place], row))
+    return add([tables["wte"][token] for token in tokens], tables["wpe"]), back
+
+def gpt(model, grads, tokens, n_head):
+    """Return the logits after each token, and the steps of the way back, in reverse order."""
+    (tables, *layers), (table_grads, *layer_grads) = model, grads
+    x, back_embed = embed(tokens, tables, table_grads)
+    x, back_norm = rmsnorm(x)
+    backs = [back_embed, back_norm]
+    for layer, grad in zip(layers, layer_grads):
+        x, back_attention = residual(x, attention, layer, grad, n_head)
+        x, back_mlp = residual(x, mlp, layer, grad)
+        backs += [back_attention, back_mlp]
+    logits, back_head = linear(x, tables["lm_head"], table_grads["lm_head"])
+    return logits, [*backs, back_head]
+
+def loss_of(model, grads, tokens, n_head):
+    """Return the loss, and set grads to its gradients."""
+    logits, backs = gpt(model, grads, tokens[:-1], n_head)
+    grad, loss = list(map(softmax, logits)), 0.0
+    for probabilities, target in zip(grad, tokens[1:]):
+        if not probabilities[target] > 0:
+            raise OverflowError("the numbers grew too large: try a smaller --learning_rate")
+        loss -= math.log(probabilities[target]) / len(grad)
+        probabilities[target] -= 1
+    grad = scale(grad, 1 / len(grad))
+    for back in reversed(backs):
+        grad = back(grad)
+    return loss
+
+def adam_of(size, beta1, beta2):
+    """Write a function: it moves the parameters of a matrix."""
+    return f"""
+def f(matrix, grads, means, squares, rate, epsilon):
+    for i, [{listed("g#", size)}] in enumerate(grads):
+        [{listed("p#", size)}] = matrix[i]
+        [{listed("m#", size)}] = means[i]
+        [{listed("s#", size)}] = squares[i]
+        {listed(f"m# = {beta1} * m# + g#", size, "; ")}
+        {listed(f"s# = {beta2} * s# + g# * g#", size, "; ")}
+        matrix[i] = [{listed("p# - rate * m# / (sqrt(s#) + epsilon)", size)}]
+        means[i], squares[i] = [{listed("m#", size)}], [{listed("s#", size)}]"""
+
+def zeros_like(model):
+    """Return a model of the same shape, of zeros."""
+    return [{name: [[0.0] * len(row) for row in rows] for name, rows in part.items()} for part in model]
+
+def adam(model, grads, means, squares, step, rate, beta1=0.85, beta2=0.99, epsilon=1e-8):
+    """Move every parameter a little against its gradient."""
+    root = ((1 - beta2**step) / (1 - beta2)) ** 0.5
+    for parts in zip(model, grads, means, squares):
+        for matrices in zip(*(part.values() for part in parts)):
+            move = compiled(adam_of, len(matrices[0][0]), beta1, beta2)
+            move(*matrices, rate * root * (1 - beta1) / (1 - beta1**step), epsilon * root)
+
+def train(model, documents, flags):
+    """Show the model one document a step, and yield the loss of each."""
+    for layer in model[1:]:
+        layer["fc2"] = transpose(layer["fc2"])  # its columns, so that those for hidden units of 0 can be left out
+    grads, means, squares = (zeros_like(model) for _ in range(3))
+    for step in range(flags.num_steps):
+        loss = loss_of(model, grads, documents[step % len(documents)], flags.n_head)
+        adam(model, grads, means, squares, step + 1, flags.learning_rate * (1 - step / flags.num_steps))
+        yield loss
+
+def sample(model, bos, flags):
+    """Yield the tokens of a new document, each drawn by chance from what the model predicts after all before it."""
+    tokens = [bos]
+    for _ in range(flags.block_size):
+        logits, _ = gpt(model, model, tokens, flags.n_head)  # nobody walks back: no gradients needed
+        probabilities = softmax([logit / flags.temperature for logit in logits[-1]])
+        tokens += random.choices(range(bos + 1), probabilities)
+        if tokens[-1] == bos:
+            return
+        yield tokens[-1]
+
+FLAGS = [  # name, default, meaning
+    ("n_embd", 16, "numbers that stand for a token; a multiple of n_head"),
+    ("n_head", 4, "attention heads in each layer"),
+    ("n_layer", 1, "layers"),
+    ("block_size", 16, "tokens that the model can look back on"),
+    ("num_steps", 1000, "training steps, one document each"),
+    ("learning_rate", 0.01, "size of the first step; it falls to 0"),
+    ("temperature", 0.5, "lower is safer, higher is wilder"),
+    ("samples", 20, "documents to invent"),
+    ("seed", 42, "start of the random numbers"),
+]
+
+def read(path):
+    """Return the documents of a text file: its lines, without blanks around them and without the empty ones."""
+    with open(path, encoding="utf-8-sig") as file:
+        return [line.strip() for line in file if line.strip()]
+
+class Parser(argparse.ArgumentParser):
+    """Ends the program with a single line where a command makes no sense."""
+    def error(self, message): self.exit(2, f"microgpt: {message}\n")
+
+def command_line():
+    """Return the flags and the documents; where they make no sense, end the program with a line that says so."""
+    parser = Parser(description=__doc__)
+    parser.add_argument("text", nargs="?", default="docs/names.txt", help="text file, one document a line")
+    for name, default, meaning in FLAGS:
+        parser.add_argument(f"--{name}", type=type(default), default=default, help=f"{meaning} (%(default)s)")
+    flags = parser.parse_args()
+    for name, default, _ in FLAGS:
+        if name != "seed" and type(default) is not str and not 1e-12 < getattr(flags, name) < 1e12:
+            parser.error(f"--{name} must be a number greater than 0, and not beyond 1e12")
+    if flags.n_embd % flags.n_head:
+        parser.error("--n_embd must be a multiple of --n_head")
+    try:
+        documents = read(flags.text)
+    except (OSError, UnicodeError) as error:
+        parser.error(f"cannot read {flags.text} ({error}): name a UTF-8 text file, one document a line")
+    if not documents:
+        parser.error(f"{flags.text} is empty: name a text file, one document a line")
+    return flags, documents
+
+def main():
+    """Train on the text, print samples, and return the exit status."""
+    flags, documents = command_line()
+    random.seed(flags.seed)
+    random.shuffle(documents)
+    characters = sorted(set("".join(documents)))
+    model = new_model(len(characters) + 1, flags.n_embd, flags.n_layer, flags.block_size)
+    print(f"num docs: {len(documents)}\nvocab size: {len(characters) + 1}\nnum params: {len(parameters_of(model))}")
+    start, size, status, terminal = time.time(), flags.block_size, 0, sys.stdout.isatty()
+    lessons = [encode(document[:size], characters)[: size + 1] for document in documents[: flags.num_steps]]
+    try:
+        for step, loss in enumerate(train(model, lessons, flags), 1):
+            left = (time.time() - start) / step * (flags.num_steps - step)
+            line = f"step {step:4d} / {flags.num_steps:4d} | loss {loss:.4f}"
+            sys.stdout.write(f"\r{line} | {left:.0f} s left " if terminal else line + "\n")
+    except KeyboardInterrupt:
+        status = 130
+    print("\n" * terminal + "\n--- inference (new, hallucinated names) ---")
+    for number in range(flags.samples):
+        print(f"sample {number + 1:2d}: {''.join(characters[t] for t in sample(model, len(characters), flags))}")
+    return status
+
+if __name__ == "__main__":
+    if sys.stdout is None:
+        sys.exit("microgpt: there is no output to write to")
+    sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
+    gc.disable()  # nothing here refers to itself in a circle, so reference counts free everything
+    try:
+        sys.exit(main())
+    except (OverflowError, MemoryError) as error:
+        sys.exit(f"microgpt: {str(error) or 'there is not enough memory for this text, or for a model of this size'}")
+    except (KeyboardInterrupt, BrokenPipeError):
+        os._exit(130)
+    except OSError as error:
+        os.write(2, f"microgpt: cannot write: {error}\n".encode())
+        os._exit(1)
