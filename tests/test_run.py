@@ -20,7 +20,7 @@ def opened(tab):  # noqa: F811
     """Return a function that opens the page, with what is asked for after the #; sizes are small."""
 
     def open_page(asked="", flags=SMALL, **options):
-        page = tab("run/" + asked, **options)
+        page = tab("run/" + asked, bypass_csp=False, **options)
         page.wait_for_selector("#run:not([hidden])")
         page.locator("summary", has_text="Sizes").click()
         for name, value in flags.items():
@@ -60,7 +60,7 @@ def test_it_prints_what_python_prints_here_and_runs_again(opened):
 def test_stop_lets_it_write_with_what_it_has_learned(opened):
     page = opened(flags={"n_embd": "8", "n_head": "2"})
     page.click("#run-start")
-    page.wait_for_function("document.getElementById('run-output').textContent.includes('step    3')", timeout=60_000)
+    page.locator("#run-output", has_text="step    3").wait_for(timeout=60_000)
     page.click("#run-stop")
     output = end(page)
     assert page.inner_text("#run-status") == "It was stopped."
@@ -69,7 +69,7 @@ def test_stop_lets_it_write_with_what_it_has_learned(opened):
     code = page.input_value("#run-editor")
     page.fill("#run-editor", code.replace("    for step", "    while True: pass\n    for step"))
     page.click("#run-start")
-    page.wait_for_function("document.getElementById('run-output').textContent.includes('num params')")
+    page.locator("#run-output", has_text="num params").wait_for()
     page.click("#run-stop")
     end(page)
     assert page.inner_text("#run-status") == "It did not answer, and was ended; the next run begins anew."
@@ -138,12 +138,10 @@ def test_a_text_of_ones_own_is_learned_or_refused_with_a_line(opened, tmp_path):
     for name, data, reason in refused:
         (tmp_path / name).write_bytes(data)
         page.set_input_files("#run-file", tmp_path / name)
-        page.wait_for_function(
-            "start => document.getElementById('run-status').textContent.startsWith(start)", arg=f"{name} {reason}"
-        )
+        page.locator("#run-status", has_text=f"{name} {reason}").wait_for()
         assert page.input_value("#run-text") == ""
     page.set_input_files("#run-file", ROOT / "docs" / "places.txt")
-    page.wait_for_function("document.getElementById('run-text').value")
+    page.locator("#run-status", has_text="places.txt was read").wait_for()
     page.click("#run-start")
     assert end(page).strip() == run(ROOT / "docs" / "places.txt", *FLAGS).stdout.strip()
 

@@ -124,7 +124,7 @@ def started_by(process):
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is sent differently there")
 def test_a_session_of_writing(serving, browser, tmp_path):
     serving.wait_for(r"woven in .*\n(?s:.*)running greeting(?s:.*)woven in")
-    page = browser.new_page(viewport={"width": 900, "height": 600})
+    page = browser.new_page(viewport={"width": 900, "height": 600}, bypass_csp=True)
     note = page.locator("pre[role=status]")
 
     def shows(text):

@@ -45,6 +45,7 @@ def tab(browser, site):
     contexts, complaints = [], []
 
     def open_page(path, width=1440, scheme="light", height=900, **options):
+        options = {"bypass_csp": True} | options  # or Playwright could not wait for what it evaluates
         context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, **options)
         contexts.append(context)
         page = context.new_page()
@@ -96,6 +97,15 @@ def test_every_internal_link_and_anchor_resolves(site, parsed):
             if not file.is_file() or (is_place and target.fragment not in parsed[path].ids):
                 broken.append((page, address))
     assert broken == []
+
+
+def test_no_page_lets_anything_come_from_another_host(pages):
+    for page in pages:
+        text = (SITE / page / "index.html").read_text(encoding="utf-8")
+        policy = re.search(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">', text)[1]
+        sources = {name: words for name, *words in (part.split() for part in policy.split(";"))}
+        assert sources["default-src"] == ["'self'"]
+        assert {word for words in sources.values() for word in words if word[:1] != "'"} <= {"data:", "blob:"}
 
 
 def test_ids_are_unique(parsed):
@@ -372,6 +382,24 @@ def test_the_program_and_its_text_can_be_downloaded(tab):
     for link, file in zip(links, (BUILD / "microgpt.py", ROOT / "docs" / "names.txt"), strict=True):
         assert page.request.get(link).body() == file.read_bytes()
     assert "python3 microgpt.py names.txt" in page.inner_text("article")
+
+
+def test_the_first_page_trains_the_model_and_says_what_comes_next(tab, site):
+    page = tab("", 360, bypass_csp=False)
+    page.focus(".live button")
+    page.keyboard.press("Enter")
+    page.locator(".live-status", has_text="It has learned").wait_for(timeout=60_000)
+    assert page.inner_text(".live-status") == "It has learned from 1,000 names; the last loss is 2.5116, as above."
+    label = re.compile(r"What comes next: (. \d+ %|end \d+ %)(, (.|end) \d+ %){2}")
+    page.fill("#live-beginning", "mar")
+    assert label.fullmatch(page.get_attribute(".live svg >> nth=1", "aria-label"))
+    for _ in range(3):
+        page.locator("button", has_text="Write a name").press("Enter")
+    words = page.inner_text(".live-written").split()
+    assert len(words) == 3 and all(word.startswith("mar") for word in words)
+    page.fill("#live-beginning", "é")
+    assert page.inner_text(".live-status") == "It has never seen é: the names are of the letters a to z."
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
 
 
 def test_a_foot_says_where_a_chunk_is_used_and_folds_the_rest(tab):

@@ -396,7 +396,7 @@ def open_page(browser, address):
                       content_type=kinds.get(file.suffix, "text/plain"))  # fmt: skip
 
     def open_page(path, **options):
-        contexts.append(browser.new_context(**options))
+        contexts.append(browser.new_context(bypass_csp=True, **options))
         contexts[-1].route("**/*", answer)
         page = contexts[-1].new_page()
         page.goto(f"http://site/{path}")

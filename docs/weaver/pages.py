@@ -18,6 +18,7 @@ WRITTEN = {"tools/": "tools.md"}  # pages that are not in the essay: their paths
 RESERVED = ("programs", "tools", "experiments", "indexes", "everything", "run", "assets", "files", "search", "sitemap",
             "index", "404")  # fmt: skip
 RECORDS = (experiments.RECORD, "docs/benchmark.json", "docs/devices.json")  # data about programs, and not for them
+LIVE = "becoming"  # the demonstration of the first page below which assets/live.js trains the model
 LISTED = ".pages.json"  # what the last weave wrote: nothing else is ever removed
 NAMES = "The classes, functions, methods and global names of all programs."
 ADDRESS = re.compile(r'(href|src)="@/([^"#]*)(#[^"]*)?"')
@@ -42,9 +43,7 @@ def sheets(essay, reading, results, data, docs, laboratory):
     below = reading.glossaries | beside_the_main_program(essay)
     needed = [name for name in data if name not in RECORDS]
     for path, parts in reading.pages.items():
-        ways = (
-            "" if path else renderer.template("ways", program=offered(essay.main.target), data=[*map(file_of, needed)])
-        )
+        ways = "" if path else ways_in(renderer, needed)
         sheet = essay_sheet(path, filled(parts, renderer), times[path] + ways)
         found.append(sheet._replace(text=lowered(sheet.text)) if path in below else sheet)
     found += [run_and_edit(renderer)] if known["runs"] else []
@@ -63,6 +62,13 @@ def essay_sheet(path, parts, time):
     title, *others = parts
     text = f"{markdown_of([title])}\n{raw(time)}\n\n{markdown_of(others)}"
     return Sheet(title_of(title.text), path, "Essay", relative(text, path))
+
+
+def ways_in(renderer, needed):
+    """Return what stands below the title of the first page: where to run the program, and its files."""
+    essay = renderer.essay
+    files = offered(essay.main.target), [*map(file_of, needed)]
+    return renderer.template("ways", program=files[0], data=files[1], live=f"demonstration-{LIVE}" in essay.anchors)
 
 
 def program_sheet(path, title, listing):
