@@ -9,6 +9,7 @@ const at = (id) => document.getElementById(`run-${id}`);
 const assets = new URL(".", import.meta.url);
 const KEPT = "microgpt-changes", LARGEST = 5e6, PATIENCE = 2000;  // bytes of a text; milliseconds until Python is ended
 let essay = [], offer = null, fences = new Map(), changes = new Map();
+let whole = [], runs = 0;
 let worker = null, stop = null, losses = [], steps = 0, began = 0, doomed = 0, wanted = "", wrong = null;
 
 // The essay and its changes
@@ -150,6 +151,8 @@ async function start(command, made = null) {
   if (!at("start").disabled) {
     [losses, wrong, steps, wanted, doomed] = [[], null, 0, made, 0];
     at("output").textContent = "";
+    [whole, runs] = [[], runs + 1];
+    if (!made) compare(runs).catch(() => { /* then there is nothing to compare with */ });
     at("output").hidden = Boolean(made);
     at("figure").hidden = true;
     at("start").disabled = at("again").disabled = true;
@@ -227,14 +230,36 @@ function show(line, error) {
   if (follows) output.scrollTop = output.scrollHeight;
 }
 
+// The losses of the unchanged program with the same flags and text, by the essay's own program in JavaScript, bit by bit.
+async function compare(turn) {
+  const texts = await data(), flags = {};
+  if (!globalThis.microgpt) {
+    await new Promise((resolve, reject) => document.head.append(
+      make("script", { src: new URL("../files/efficiency/microgpt.js", assets), onload: resolve, onerror: reject })));
+  }
+  const { begin, train, DEFAULTS } = globalThis.microgpt;
+  for (const name of Object.keys(DEFAULTS)) flags[name] = name === "seed" ? BigInt(at(name).value) : Number(at(name).value);
+  if (flags.n_embd > 64 || flags.n_layer > 4 || flags.num_steps > 10_000) return;  // it would take too long
+  const { model, lessons } = begin(at("text").value || texts["docs/names.txt"], flags), training = train(model, lessons, flags);
+  while (turn === runs && whole.length < flags.num_steps) {
+    for (const until = performance.now() + 8; performance.now() < until && whole.length < flags.num_steps;) {
+      whole.push(training.next().value);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 12));
+  }
+}
+
+const meansOf = (values) => values.map((_, i) => {
+  const last = values.slice(Math.max(0, i - 49), i + 1);
+  return last.reduce((a, b) => a + b) / last.length;
+});
+
 function draw() {
   at("figure").hidden = false;
   const x = (i) => 34 + 360 * (i / Math.max(1, steps - 1)), y = (loss) => 140 - 130 * Math.min(1, Math.max(0, (loss - 1) / 4));
   const points = (values) => values.map((loss, i) => `${x(i).toFixed(1)},${y(loss).toFixed(1)}`).join(" ");
-  const means = losses.map((_, i) => {
-    const last = losses.slice(Math.max(0, i - 49), i + 1);
-    return last.reduce((a, b) => a + b) / last.length;
-  });
+  const means = meansOf(losses);
+  at("whole").setAttribute("points", points(meansOf(whole.slice(0, steps))));
   at("dots").setAttribute("points", points(losses));
   at("mean").setAttribute("points", points(means));
   at("curve").setAttribute("aria-label", `The loss, step by step: the mean of the last fifty is ${means.at(-1).toFixed(2)} after step ${losses.length}`);
@@ -293,8 +318,9 @@ async function open(file) {
   at("file").value = "";
 }
 
-function experiment() {
+function experiment(show = true) {
   const option = at("break").selectedOptions[0];
+  if (show && option.value) showChunk(offer.experiments[option.value][2]);
   at("experiment").hidden = !option.value;
   if (option.value) at("experiment").href = new URL(`../${option.dataset.address.slice(2)}`, assets);
 }
@@ -316,7 +342,7 @@ async function setUp() {
   const first = [...changes.keys()][0] ?? [...fences.keys()].find((key) => fences.get(key).count > 3 && !original(key).includes("<<")) ?? [...fences.keys()][0];
   showChunk(fences.has(asked.get("chunk")) ? asked.get("chunk") : first);
   showChanges();
-  if (at("break")) experiment();
+  if (at("break")) experiment(!asked.has("chunk") && !changes.size);
   if (asked.has("chunk")) setTimeout(() => at("editor").scrollIntoView({ block: "center" }));
   if (lost) say("Some changes were made to another version of the essay, and were left out.");
 }
@@ -338,6 +364,6 @@ at("link").addEventListener("click", async () => {
   location.hash = hash;
   try { await navigator.clipboard.writeText(location.href); say("The link has been copied; it holds what you have changed."); } catch { say("The address of this page now holds what you have changed: copy it."); }
 });
-at("break")?.addEventListener("change", experiment);
+at("break")?.addEventListener("change", () => experiment());
 at("file").addEventListener("change", () => open(at("file").files[0]));
 setUp().catch((error) => say(`The essay could not be fetched: ${error.message}`));

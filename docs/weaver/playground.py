@@ -10,6 +10,8 @@ import importlib.util
 import json
 from pathlib import Path
 
+from weaver import experiments
+
 PATH, TITLE = "run/", "Run and edit"
 SCRIPTS = ("run.js", "run-worker.js")  # of the assets, those that only this page needs
 PACKAGE, FOLDER = "flet_web", "web/pyodide"
@@ -47,11 +49,17 @@ def files(essay, data, source):
     found = {f"assets/pyodide/{name}": content for name, content in pyodide().items()}
     if not found:
         return {}
-    tried = {name: [place.fence.line, place.fence.end] for name, place in essay.experiments.items()}
+    tried = {name: experiment(essay, place.fence) for name, place in essay.experiments.items()}
     texts = [name for name in data if name.endswith(".txt")]
     offer = {"fences": fences(essay), "experiments": tried, "data": texts}
     found["assets/run.json"] = json.dumps(offer, ensure_ascii=False).encode()
     return found | {"assets/essay.txt": essay.text.encode(), "assets/tangle.txt": source}
+
+
+def experiment(essay, fence):
+    """Return the first and the last line of an experiment, and the key of the fence that it changes first."""
+    changed = experiments.places(essay, fence)[0]
+    return [fence.line, fence.end, changed.fence.name + (f"#{changed.number}" if changed.number > 1 else "")]
 
 
 def fences(essay):
