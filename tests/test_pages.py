@@ -96,7 +96,7 @@ def nav_of(woven):
 def test_settings_can_be_read_whatever_a_title_is(tmp_path, title):
     from mkdocs.config import load_config
 
-    (tmp_path / "mkdocs.yml").write_text("site_name: x\n")
+    (tmp_path / "mkdocs.yml").write_text("site_name: x\ntheme: {name: material}\n")
     (tmp_path / "build").mkdir()
     (tmp_path / "docs" / "theme").mkdir(parents=True)
     sheet = pages.Sheet(pages.title_of(f"A {title} &lt;"), "", "Essay", "")
@@ -319,7 +319,7 @@ def test_what_editors_leave_is_not_published(tmp_path):
     (root / "docs" / "assets" / "loose.css").symlink_to("/nowhere")
     woven(root)
     found = {path.removeprefix("assets/") for path in listed(root) if path.startswith("assets/")}
-    assert found == {"chunks.json", "weave.css", "weave.js", "image.png"}
+    assert found == {"chunks.json", "weave.css", "weave.js", "live.js", "image.png"}
     assert (root / "build" / "pages" / "assets" / "image.png").read_bytes() == b"\x89PNG\xff"
 
 

@@ -42,7 +42,11 @@ def test_it_prints_what_python_prints_here_and_runs_again(opened):
     page = opened()
     page.click("#run-start")
     assert end(page).strip() == run(*FLAGS).stdout.strip()
-    assert page.inner_text("#run-status") == "It has ended."
+    assert re.fullmatch(
+        r"It has ended: the last losses are (\S+) on average \(the unchanged program: \1\)\. It wrote \w+, \w+, \w+ …",
+        page.inner_text("#run-status"),
+    )
+    assert page.evaluate("document.activeElement.id") == "run-start"
     assert "after step 12" in page.get_attribute("#run-curve", "aria-label")
     page.select_option("#run-program", "exercises/top_k.py")
     page.fill("#run-more", "--top_k 2")
@@ -52,7 +56,7 @@ def test_it_prints_what_python_prints_here_and_runs_again(opened):
     page.fill("#run-n_head", "3")
     page.click("#run-start")
     assert end(page).strip() == "microgpt: --n_embd must be a multiple of --n_head"
-    assert page.inner_text("#run-status") == "It has ended with status 2: see below."
+    assert page.inner_text("#run-status") == "It has ended with an error, which the output shows."
 
 
 @pytest.mark.slow
@@ -63,7 +67,7 @@ def test_stop_lets_it_write_with_what_it_has_learned(opened):
     page.locator("#run-output", has_text="step    3").wait_for(timeout=60_000)
     page.click("#run-stop")
     output = end(page)
-    assert page.inner_text("#run-status") == "It was stopped."
+    assert re.match(r"It was stopped after step \d+: the last losses are", page.inner_text("#run-status"))
     assert "step 1000" not in output and "sample 20:" in output
     page.select_option("#run-chunk", "train")
     code = page.input_value("#run-editor")
@@ -84,8 +88,8 @@ def test_a_change_is_run_shown_kept_shared_and_undone(opened, tmp_path):
     page.fill("#run-editor", code.replace("return scale", "retrun scale"))
     page.click("#run-start")
     assert re.match(r"microgpt\.md:\d+: invalid syntax ⟨softmax⟩, line 5", end(page))
-    selected = page.evaluate("(e => e.value.slice(e.selectionStart, e.selectionEnd))(document.activeElement)")
-    assert selected == "    retrun scale(exps, total(exps) ** -1)"
+    before = page.evaluate("(e => e.value.slice(0, e.selectionStart))(document.activeElement)")
+    assert before.endswith("\n    retrun scale(exps, total(exps) ** -1)")
     page.fill("#run-editor", code.replace("exp()", "expp()"))
     page.click("#run-start")
     assert "AttributeError: 'Value' object has no attribute 'expp'" in end(page)
@@ -101,7 +105,9 @@ def test_a_change_is_run_shown_kept_shared_and_undone(opened, tmp_path):
     waiting.value.save_as(essay)
     assert essay.read_text(encoding="utf-8") == TEXT.replace(code, changed)
     page.click("#run-link")
+    assert page.inner_text("#run-status").startswith("The ")  # link has been copied, or address holds it
     address = page.evaluate("location.href")
+    assert "n_embd=8" in address
     page.reload()
     page.wait_for_selector("#run:not([hidden])")
     assert page.input_value("#run-editor") == changed
@@ -120,12 +126,18 @@ def test_an_experiment_can_be_tried_from_where_it_stands(tab, opened):  # noqa: 
     link = tab("the-model/").locator("#experiment-no-root .try a")
     page = opened("#" + link.get_attribute("href").partition("#")[2])
     assert page.locator("#run-experiment").evaluate("link => link.href").endswith("the-model/#experiment-no-root")
+    assert page.input_value("#run-editor").startswith("def attend(")
+    assert page.locator("#run-broken ins").all_inner_texts()[0].startswith("+    weights = softmax(")
     page.click("#run-start")
     words = "microgpt.md", "--run", "microgpt.py", "--break", "no-root", *FLAGS
     assert end(page).strip() == run(*words, program=ROOT / "tangle.py").stdout.strip()
     with page.expect_download() as waiting:
         page.click("#run-download")
     assert waiting.value.path().read_bytes() == (BUILD / "microgpt.py").read_bytes()
+    page.fill("#run-editor", page.input_value("#run-editor").replace("** -0.5", "** 0.5"))
+    page.click("#run-start")
+    end(page)
+    assert page.inner_text("#run-status").startswith("The experiment does not fit to what you have changed")
 
 
 @pytest.mark.slow

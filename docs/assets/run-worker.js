@@ -43,6 +43,8 @@ def run(words):
         for name in {*sys.modules} - modules:
             if getattr(sys.modules[name], "__file__", "").startswith("${HERE}/"):
                 del sys.modules[name]
+        if status == 130:
+            print()  # the line on which it was stopped may have no end
         sys.stdout.flush(); sys.stderr.flush()
         gc.enable(); gc.collect()
     return status

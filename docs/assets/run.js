@@ -8,7 +8,7 @@
 const at = (id) => document.getElementById(`run-${id}`);
 const assets = new URL(".", import.meta.url);
 const KEPT = "microgpt-changes", LARGEST = 5e6, PATIENCE = 2000;  // bytes of a text; milliseconds until Python is ended
-let essay = [], offer = null, fences = new Map(), changes = new Map();
+let essay = [], offer = null, aside = false, samples = [], fences = new Map(), changes = new Map();
 let whole = [], runs = 0;
 let worker = null, stop = null, losses = [], steps = 0, began = 0, doomed = 0, wanted = "", wrong = null;
 
@@ -64,6 +64,7 @@ function change(key, code) {
 }
 
 function keep() {
+  if (aside) return;  // what was kept before belongs to the essay without an experiment
   const kept = [...changes].map(([key, code]) => [key, original(key), code]);
   try {
     if (kept.length) localStorage.setItem(KEPT, JSON.stringify(kept));
@@ -96,8 +97,9 @@ function showChunk(key, line = null) {
   at("undo").disabled = !changes.has(key);
   if (line === null) return;
   const start = code.split("\n").slice(0, line).join("\n").length + (line ? 1 : 0);
+  const end = start + code.split("\n")[line].length;
   at("editor").focus();
-  at("editor").setSelectionRange(start, start + code.split("\n")[line].length);
+  at("editor").setSelectionRange(end, end);
   at("editor").scrollIntoView({ block: "nearest" });
 }
 
@@ -149,15 +151,16 @@ function words() {
 
 async function start(command, made = null) {
   if (!at("start").disabled) {
-    [losses, wrong, steps, wanted, doomed] = [[], null, 0, made, 0];
+    [losses, samples, wrong, steps, wanted, doomed] = [[], [], null, 0, made, 0];
     at("output").textContent = "";
     [whole, runs] = [[], runs + 1];
     if (!made) compare(runs).catch(() => { /* then there is nothing to compare with */ });
     at("output").hidden = Boolean(made);
     at("figure").hidden = true;
-    at("start").disabled = at("again").disabled = true;
+    const onButton = document.activeElement === at("start");
+    at("start").disabled = true;
     at("stop").disabled = false;
-    at("stop").scrollIntoView({ block: "nearest" });  // on a phone the button of the editor is far from what happens
+    if (onButton) at("stop").focus();
     say(worker ? "It is running." : "Python is being fetched.");
     const files = { "microgpt.md": textToRun(), "text.txt": at("text").value, ...await data() };
     worker ??= begin();
@@ -190,6 +193,8 @@ const hear = {
   line({ text: line, error }) {
     const found = /^step +(\d+) \/ +(\d+) \| loss (\S+)/.exec(line);
     if (found) step(Number(found[1]), Number(found[2]), Number(found[3]));
+    const sample = /^sample +\d+: (.*)$/.exec(line);
+    if (sample) samples.push(sample[1] || "nothing");
     show(line, error);
   },
   stopping() { clearTimeout(doomed); say("It has been stopped, and writes with what it has learned so far."); },
@@ -197,7 +202,11 @@ const hear = {
     finished();
     if (made) save(wanted.split("/").at(-1), made);
     if (status && status !== 130 && wrong) showChunk(wrong.key, wrong.line);
-    say(status === 0 ? "It has ended." : status === 130 ? "It was stopped." : `It has ended with status ${status}: see below.`);
+    if (status === 0) say(`It has ended${verdict()}`);
+    else if (status === 130) say(`It was stopped after step ${losses.length}${verdict()}`);
+    else if (changes.size && at("output").textContent.includes("stand together at no place")) {
+      say("The experiment does not fit to what you have changed: undo your change, or choose “as it is”.");
+    } else say("It has ended with an error, which the output shows.");
   },
   failed({ text: reason }) { drop(); say(`Python could not be started here: ${reason}`); },
 };
@@ -205,8 +214,7 @@ const hear = {
 function step(number, all, loss) {
   losses.push(loss);
   const left = Math.round((Date.now() - began) / number * (all - number) / 1000);
-  const tenth = Math.max(1, Math.floor(all / 10));
-  if (number % tenth === 0 && number < all) say(`Step ${number} of ${all}; ${left} seconds left.`);
+  if (number % 5 === 0 || number === all) at("step").textContent = `Step ${number} of ${all}, ${left} s left.`;
   steps = all;
   if (number === 1 || number === all || number % 5 === 0) draw();
 }
@@ -250,7 +258,7 @@ async function compare(turn) {
 }
 
 const meansOf = (values) => values.map((_, i) => {
-  const last = values.slice(Math.max(0, i - 49), i + 1);
+  const last = values.slice(Math.max(0, i + 1 - Math.min(50, Math.max(5, Math.round(steps / 10)))), i + 1);
   return last.reduce((a, b) => a + b) / last.length;
 });
 
@@ -274,12 +282,24 @@ function draw() {
   }
 }
 
+// What came of it: the last losses, beside those of the unchanged program, and the first names.
+function verdict() {
+  if (!losses.length) return ".";
+  const mean = (values) => meansOf(values).at(-1).toFixed(2);
+  const other = whole.length >= losses.length ? ` (the unchanged program: ${mean(whole.slice(0, losses.length))})` : "";
+  const names = samples.length ? ` It wrote ${samples.slice(0, 4).join(", ")} …` : "";
+  return `: the last losses are ${mean(losses)} on average${other}.${names}`;
+}
+
 function finished() {
   clearTimeout(doomed);
+  at("step").textContent = "";
   if (losses.length) draw();
   URL.revokeObjectURL(stop);
-  at("start").disabled = at("again").disabled = false;
+  const lost = [at("stop"), document.body].includes(document.activeElement);
+  at("start").disabled = false;
   at("stop").disabled = true;
+  if (lost) at("start").focus({ preventScroll: true });
   at("progress").hidden = true;
 }
 
@@ -321,7 +341,15 @@ async function open(file) {
 function experiment(show = true) {
   const option = at("break").selectedOptions[0];
   if (show && option.value) showChunk(offer.experiments[option.value][2]);
-  at("experiment").hidden = !option.value;
+  at("experiment").hidden = at("broken").hidden = !option.value;
+  if (option.value) {  // its lines, as they stand in the essay
+    const [first, last] = offer.experiments[option.value];
+    const pre = make("pre", { className: "run-difference" });
+    for (const line of essay.slice(first, last - 1)) {
+      pre.append(make({ "-": "del", "+": "ins" }[line[0]] ?? "span", { textContent: line }), "\n");
+    }
+    at("broken").replaceChildren(pre);
+  }
   if (option.value) at("experiment").href = new URL(`../${option.dataset.address.slice(2)}`, assets);
 }
 
@@ -335,11 +363,18 @@ async function setUp() {
   at("chunk").append(...[...fences.keys()].map((key) => make("option", { value: key, textContent: titleOf(key) })));
   const asked = new URLSearchParams(location.hash.slice(1));
   let lost = 0;
-  try { lost = takeOver(asked.has("changes") ? unpacked(asked.get("changes")) : JSON.parse(localStorage.getItem(KEPT) ?? "[]")); } catch { lost = 1; }
+  aside = asked.has("break") && !asked.has("changes");
+  const kept = aside ? [] : JSON.parse(localStorage.getItem(KEPT) ?? "[]");
+  if (aside && localStorage.getItem(KEPT)) say("Your own changes are set aside here; without an experiment they are there again.");
+  try { lost = takeOver(asked.has("changes") ? unpacked(asked.get("changes")) : kept); } catch { lost = 1; }
   if ([...at("program").options].some((option) => option.value === asked.get("program"))) at("program").value = asked.get("program");
   if (at("break") && [...at("break").options].some((option) => option.value === asked.get("break"))) at("break").value = asked.get("break");
   document.getElementById("run").hidden = false;
   const first = [...changes.keys()][0] ?? [...fences.keys()].find((key) => fences.get(key).count > 3 && !original(key).includes("<<")) ?? [...fences.keys()][0];
+  for (const input of document.querySelectorAll(".run-side input[name]")) {
+    if (asked.has(input.name)) input.value = asked.get(input.name);
+  }
+  at("more").value = asked.get("more") ?? "";
   showChunk(fences.has(asked.get("chunk")) ? asked.get("chunk") : first);
   showChanges();
   if (at("break")) experiment(!asked.has("chunk") && !changes.size);
@@ -361,8 +396,12 @@ at("link").addEventListener("click", async () => {
   const hash = new URLSearchParams({ program: at("program").value });
   if (at("break")?.value) hash.set("break", at("break").value);
   if (changes.size) hash.set("changes", packed());
+  for (const input of document.querySelectorAll(".run-side input[name]")) {
+    if (input.value !== input.defaultValue) hash.set(input.name, input.value);
+  }
+  if (at("more").value) hash.set("more", at("more").value);
   location.hash = hash;
-  try { await navigator.clipboard.writeText(location.href); say("The link has been copied; it holds what you have changed."); } catch { say("The address of this page now holds what you have changed: copy it."); }
+  try { await navigator.clipboard.writeText(location.href); say("The link has been copied: it holds your changes and settings, but not your text."); } catch { say("The address of this page now holds your changes and settings: copy it."); }
 });
 at("break")?.addEventListener("change", () => experiment());
 at("file").addEventListener("change", () => open(at("file").files[0]));
