@@ -287,6 +287,15 @@ def test_search_leads_to_the_explanation(tab, site, word):
     assert not [address for address in addresses if re.match("everything/|indexes/|programs/", address)]
 
 
+@pytest.mark.parametrize("word", ["backprop", "autograd", "hyperparameters", "perplexity"])
+def test_search_knows_what_others_call_it(tab, site, word):
+    page = tab("")
+    page.keyboard.press("/")
+    page.keyboard.type(word)
+    page.locator(".md-search-result__link").first.wait_for(timeout=10000)
+    assert page.locator(".md-search-result__link").first.get_attribute("href").startswith(f"{site}words/")
+
+
 def test_the_listing_hangs_its_lines_and_keeps_the_navigation(tab):
     page = tab(LISTING, 768)
     lines = page.locator(".listing .line")

@@ -150,5 +150,7 @@
     const { word } = name(prefix(), Number(heat.value), new state.microgpt.Random(dice.next++));
     written.textContent = `${written.textContent} ${word}`.trim().split(" ").slice(-12).join(" ");
   });
-  place?.append(box);
+  const code = place?.querySelector("details");
+  if (code) code.before(box);
+  else place?.append(box);
 }
