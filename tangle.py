@@ -15,7 +15,8 @@ usage: python3 tangle.py [ESSAY] [--check | --force | --stitch | --where PLACE �
 The essay is Markdown. Prose is prose; what counts are fences of three backticks at the start of a line:
 
     ``` python {file=microgpt.py}    a root: the program build/microgpt.py begins here
-    ``` python {#attention}          a definition: a chunk is all fences of one name, in their order
+    ``` python                       a definition: a chunk is all fences of one name, in their order. The name is the
+    <<attention>>=                   first line, where GitHub shows it; or it is in the braces: ``` python {#attention}
         <<scaled-dot-product>>       a reference, alone on its line: the chunk of that name is put here, and each of
                                      its lines that is not blank gets the indentation of the reference
     ``` diff {#no-root}              an experiment: lines of a chunk that are taken out (-) and put in (+), and lines
@@ -76,6 +77,7 @@ NAME = r"[a-z][a-z0-9-]*"
 ATTRIBUTE = r"(?!file=)[a-z]+=[^\s{}\"']+"
 TARGET = rf"file=(?P<file>[^\s{{}}\"',]+)(?P<attributes>(?: {ATTRIBUTE})*)"
 HEADER = re.compile(rf"``` (?P<language>[\w+-]+) \{{(?:#(?P<name>{NAME})|{TARGET})\}}\s*")
+NAMELESS, NAMING = re.compile(r"``` (?P<language>[\w+-]+)\s*"), re.compile(rf"<<(?P<name>{NAME})>>=\s*")
 EXPERIMENT = re.compile(rf"``` diff \{{#(?P<name>{NAME})(?P<attributes>(?: {ATTRIBUTE})*)\}}\s*")
 OPTION = r'\w+="[^"]*"'
 DEMONSTRATION = re.compile(rf"```python (?P<options>{OPTION}(?:,\s*{OPTION})*)\s*")
@@ -88,7 +90,10 @@ LARGEST = 1_000_000  # lines of all programs, with the references on the way to 
 
 
 class Fence(NamedTuple):
-    """A fenced block of the essay: it opens on line `line` (counted from 1), and its code stands on those after it."""
+    """A fenced block of the essay: its code stands on the lines after line `line` (counted from 1).
+
+    That is the one on which it opens, or the one after it, where a name stands there.
+    """
 
     kind: str  # "root", "definition", "experiment", "demonstration", "illustration" or "verbatim"
     name: str  # of the chunk, experiment or demonstration; of a root its target, a path below build/; else nothing
@@ -96,6 +101,12 @@ class Fence(NamedTuple):
     options: dict  # {name: text} of a demonstration, {attribute: text} of a root or an experiment
     line: int
     code: list
+    names_itself: bool = False  # whether its name is the first line in it
+
+    @property
+    def start(self):
+        """The line on which it opens."""
+        return self.line - self.names_itself
 
     @property
     def end(self):
@@ -122,10 +133,13 @@ class TangleError(Exception):
 def parse(text):
     """Return (fences, errors) of an essay: its fences in their order, and (line, message) for all that is malformed."""
     fences, errors, fence, closing = [], [], None, None
-    for number, line in enumerate(text.split("\n"), 1):
+    lines = text.split("\n")
+    for number, line in enumerate(lines, 1):
         if "\0" in line:
             errors.append((number, "a NUL byte: this is not a text file"))
         opens = re.match(r"```(?!`)", line)
+        if fence and fence.names_itself and number == fence.line:
+            continue  # its name
         if fence and closing.fullmatch(line):
             fence = None
         elif fence and (fence.kind == "verbatim" or not opens):
@@ -134,8 +148,8 @@ def parse(text):
                 errors.append((number, "malformed: a reference <<name>> is alone on its line, in lower-case letters"))
         elif opens:
             if fence:
-                errors.append((fence.line, f"unclosed: this fence is still open where line {number} opens another"))
-            fence, closing = open_fence(line, number, errors), re.compile(r"```\s*")
+                errors.append((fence.start, f"unclosed: this fence is still open where line {number} opens another"))
+            fence, closing = open_fence(line, lines[number : number + 1], number, errors), re.compile(r"```\s*")
             fences.append(fence)
         elif match := VERBATIM.match(line):
             if re.search(r"\{ *(#|file=)", line):
@@ -145,13 +159,16 @@ def parse(text):
             fences.append(fence)
         elif re.match(r"\s*(`{3,}|~{3,}).*\{ *(#|file=)", line):
             errors.append((number, f"malformed: {PLACE}"))
-    if fence and fence.line not in {line for line, _ in errors}:  # one error a line is enough
-        errors.append((fence.line, "unclosed: this fence is open until the end of the essay"))
+    if fence and fence.start not in {line for line, _ in errors}:  # one error a line is enough
+        errors.append((fence.start, "unclosed: this fence is open until the end of the essay"))
     return fences, errors
 
 
-def open_fence(line, number, errors):
-    """Return the fence, still empty, that a line with three backticks opens; a malformed one is an illustration."""
+def open_fence(line, after, number, errors):
+    """Return the fence, still empty, that a line with three backticks opens; a malformed one is an illustration.
+
+    `after` has the line after it, if there is one.
+    """
     if match := EXPERIMENT.fullmatch(line):
         pairs = [pair.split("=", 1) for pair in match["attributes"].split()]
         return Fence("experiment", match["name"], "diff", options_of(pairs, number, errors), number, [])
@@ -159,13 +176,15 @@ def open_fence(line, number, errors):
         kind, name = ("root", match["file"]) if match["file"] else ("definition", match["name"])
         pairs = [pair.split("=", 1) for pair in (match["attributes"] or "").split()]
         return Fence(kind, name, match["language"], options_of(pairs, number, errors), number, [])
+    if (match := NAMELESS.fullmatch(line)) and (naming := NAMING.fullmatch("".join(after))):
+        return Fence("definition", naming["name"], match["language"], {}, number + 1, [], names_itself=True)
     match = DEMONSTRATION.fullmatch(line)
     pairs = re.findall(r'(\w+)="([^"]*)"', match["options"]) if match else []
     if re.fullmatch(NAME, dict(pairs).get("name", "")):
         options = options_of(pairs, number, errors)
         return Fence("demonstration", options["name"], "python", options, number, [])
     if re.match(r"```\s*[{.]*python", line) or re.search("#|file=", line.partition("{")[2]):
-        forms = '``` python {#name} or ``` python {file=path}, with that blank, a demonstration ```python name="…"'
+        forms = '``` python, with that blank, and then <<name>>= or {file=path}, a demonstration ```python name="…"'
         errors.append((number, f"malformed: a chunk is {forms}, and an illustration ```text or ```pycon"))
     return Fence("illustration", "", line[3:].strip(), {}, number, [])
 

@@ -171,5 +171,8 @@ def test_pyodide_is_the_one_that_was_tested_or_is_refused(monkeypatch):
 def test_what_can_be_edited_is_where_it_is_said_to_be():
     lines = ESSAY.read_text(encoding="utf-8").split("\n")
     for fence in playground.fences(Essay(TEXT)):
-        assert lines[fence["line"] - 2].startswith("``` ") and lines[fence["line"] - 1 + fence["count"]] == "```"
+        assert (
+            lines[fence["line"] - 2].startswith(("``` ", f"<<{fence['name']}>>="))
+            and lines[fence["line"] - 1 + fence["count"]] == "```"
+        )
     assert playground.flags(Essay(TEXT).main)[0][:2] == ("n_embd", 16)

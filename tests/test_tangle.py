@@ -660,7 +660,8 @@ def test_entangled_makes_the_same_programs(tmp_path):
     entangled = Path(sys.executable).with_name("entangled")
     if not entangled.exists():
         pytest.skip("entangled-cli is not installed")
-    shutil.copy(ESSAY, tmp_path)
+    text = re.sub(r"^(``` \w+)\n<<(.+)>>=$", r"\1 {#\2}", ESSAY.read_text(encoding="utf-8"), flags=re.M)
+    (tmp_path / "microgpt.md").write_text(text, encoding="utf-8")
     (tmp_path / "entangled.toml").write_text(
         dedent(r"""
         version = "2.0"
@@ -676,6 +677,37 @@ def test_entangled_makes_the_same_programs(tmp_path):
     assert ours == {path.relative_to(tmp_path) for path in tmp_path.rglob("*.py")}
     for path in ours:
         assert (tmp_path / path).read_text(encoding="utf-8") + "\n" == (BUILD / path).read_text(encoding="utf-8")
+
+
+def test_a_name_may_stand_on_the_first_line_of_its_fence():
+    essay = "``` python {file=a.py}\n<<x>>\n```\n``` python\n<<x>>=\nx = 1\n```\n``` python {#x}\ny = 2\n```\n"
+    named = parse(essay)[0][1]
+    assert (named.kind, named.name, named.code) == ("definition", "x", ["x = 1"])
+    assert (named.start, named.line, named.end) == (4, 5, 7)
+    assert [(line.text, line.origin) for line in tangle(essay)["a.py"]] == [("x = 1", 6), ("y = 2", 9)]
+    assert parse("``` c\n<<x>>=\n```\n")[0][0].code == []
+
+
+@pytest.mark.parametrize(
+    ("essay", "line", "message"),
+    [
+        ("``` python\nx = 1\n```\n", 1, "malformed: a chunk is ``` python, with that blank, and then <<name>>= or {file"),
+        ("``` python {#x}\n<<x>>=\n```\n", 2, "malformed: a reference <<name>> is alone on its line"),
+        ("``` python\n<<x>>=\n<<y>>=\n```\n", 3, "malformed: a reference <<name>> is alone on its line"),
+        ("``` python\n<<X>>=\n```\n", 1, "malformed: a chunk is"),
+        ("``` python\n<<x>>=\nx = 1\n", 1, "unclosed: this fence is open until the end"),
+        ("``` python\n<<x>>=", 1, "unclosed: this fence is open until the end"),
+    ],
+)
+def test_a_name_on_a_line_that_is_wrong_is_said_where_it_is(essay, line, message):
+    errors = parse(essay)[1]
+    assert [number for number, text in errors if text.startswith(message)] == [line]
+
+
+def test_names_of_chunks_can_be_read_where_markdown_is_shown():
+    """GitHub shows nothing of what stands behind the backticks, but the first line of the code."""
+    chunks = [fence for fence in parse(ESSAY.read_text(encoding="utf-8"))[0] if fence.kind == "definition"]
+    assert chunks and all(chunk.names_itself for chunk in chunks)
 
 
 def test_chunks_of_the_essay_are_short():

@@ -204,7 +204,7 @@ class Essay:
     @cached_property
     def inside(self):
         """{line: fence} of all lines that belong to a fence."""
-        return {line: fence for fence in self.fences for line in range(fence.line, fence.end + 1)}
+        return {line: fence for fence in self.fences for line in range(fence.start, fence.end + 1)}
 
     def check_text(self):
         """Raise WeaveError for characters that no page can show, and for comments that hide what counts."""
