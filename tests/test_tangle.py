@@ -691,7 +691,7 @@ def test_a_name_may_stand_on_the_first_line_of_its_fence():
 @pytest.mark.parametrize(
     ("essay", "line", "message"),
     [
-        ("``` python\nx = 1\n```\n", 1, "malformed: a chunk is ``` python, with that blank, and then <<name>>= or {file"),
+        ("``` python\nx = 1\n```\n", 1, "malformed: a chunk is ``` python, with that blank, and then <<name>>"),
         ("``` python {#x}\n<<x>>=\n```\n", 2, "malformed: a reference <<name>> is alone on its line"),
         ("``` python\n<<x>>=\n<<y>>=\n```\n", 3, "malformed: a reference <<name>> is alone on its line"),
         ("``` python\n<<X>>=\n```\n", 1, "malformed: a chunk is"),
