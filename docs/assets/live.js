@@ -1,4 +1,4 @@
-// Below the picture of names that come into being: the same training in this page, and what the model says next.
+// Below a figure: the same training in this page, and what the model says next. Its script says where, and how names begin.
 //
 // The model is the essay's own program in JavaScript, files/efficiency/microgpt.js; here are only buttons and drawings.
 // To begin a name with given letters, its `sample` gets a die that falls as it is told for the first throws.
@@ -8,7 +8,7 @@
 {
   const root = new URL("..", document.currentScript.src);
   const calm = matchMedia("(prefers-reduced-motion: reduce)");
-  const place = document.getElementById("demonstration-becoming");
+  const place = document.getElementById(document.currentScript.dataset.place);
   const SHOWN = 8;  // names that are written again and again, by the same random numbers
   let state = null, running = 0;
 
@@ -32,9 +32,10 @@
   curve.append(drawn("path", { d: "M30 4V104H396", class: "run-axes" }), line);
   for (const loss of [2, 3]) curve.append(text(24, y(loss) + 4, loss, "end"));
   curve.append(text(213, 118, "steps", "middle"));
-  const beginning = make("input", { id: "live-beginning", value: "em", size: 8, autocomplete: "off", spellcheck: false });
-  const heat = make("input", { id: "live-heat", type: "range", min: 0.1, max: 2, step: 0.1, value: 0.5 });
-  const shown = make("output", { htmlFor: "live-heat", textContent: "0.5" });
+  const named = (name) => `live-${name}-${place.id}`;
+  const beginning = make("input", { id: named("beginning"), value: document.currentScript.dataset.beginning, size: 8, autocomplete: "off", spellcheck: false });
+  const heat = make("input", { id: named("heat"), type: "range", min: 0.1, max: 2, step: 0.1, value: 0.5 });
+  const shown = make("output", { htmlFor: named("heat"), textContent: "0.5" });
   const write = make("button", { type: "button", className: "md-button", textContent: "Write a name" });
   const bars = drawn("svg", { viewBox: "0 0 400 110", role: "img" });
   const written = make("p", { className: "live-written" });
@@ -96,7 +97,7 @@
   }
 
   function end() {
-    status.textContent = `It has learned from ${state.losses.length.toLocaleString("en")} names; the last loss is ${state.losses.at(-1).toFixed(4)}, as above.`;
+    status.textContent = `It has learned from ${state.losses.length.toLocaleString("en")} names; the last loss is ${state.losses.at(-1).toFixed(4)}, as in Python.`;
     start.textContent = "Train it again";
     start.disabled = false;
     ask.hidden = false;
@@ -150,7 +151,5 @@
     const { word } = name(prefix(), Number(heat.value), new state.microgpt.Random(dice.next++));
     written.textContent = `${written.textContent} ${word}`.trim().split(" ").slice(-12).join(" ");
   });
-  const code = place?.querySelector("details");
-  if (code) code.before(box);
-  else place?.append(box);
+  place.querySelector("details").before(box);
 }

@@ -18,7 +18,6 @@ WRITTEN = {"tools/": "tools.md"}  # pages that are not in the essay: their paths
 RESERVED = ("programs", "tools", "experiments", "indexes", "everything", "run", "assets", "files", "search", "sitemap",
             "index", "404")  # fmt: skip
 RECORDS = (experiments.RECORD, "docs/benchmark.json", "docs/devices.json")  # data about programs, and not for them
-LIVE = "becoming"  # the demonstration of the first page below which assets/live.js trains the model
 LISTED = ".pages.json"  # what the last weave wrote: nothing else is ever removed
 NAMES = "The classes, functions, methods and global names of all programs."
 ADDRESS = re.compile(r'(href|src)="@/([^"#]*)(#[^"]*)?"')
@@ -66,9 +65,8 @@ def essay_sheet(path, parts, time):
 
 def ways_in(renderer, needed):
     """Return what stands below the title of the first page: where to run the program, and its files."""
-    essay = renderer.essay
-    files = offered(essay.main.target), [*map(file_of, needed)]
-    return renderer.template("ways", program=files[0], data=files[1], live=f"demonstration-{LIVE}" in essay.anchors)
+    data = [*map(file_of, needed)]
+    return renderer.template("ways", program=offered(renderer.essay.main.target), data=data)
 
 
 def program_sheet(path, title, listing):

@@ -193,6 +193,7 @@ class Renderer:
             id=place,
             figures=figures,
             caption=fence.options.get("caption", ""),
+            live=fence.options.get("live"),
             text=text,
             code=self.code(fence),
         )
