@@ -84,5 +84,10 @@ def test_devices_times_a_step_on_the_processor_and_beside_it_microgpt(tmp_path):
     assert row["operations"] == 32 * 6 * (12 * 16 * 16 + 27 * 16 + 16 * 16)
     assert 0 < row["from"] <= row["seconds"] <= row["to"]
     assert record["others"]["microgpt.py"][0][0] == 16
+    assert BENCHMARK["is_free"](tmp_path / "new.json", ("rows", "peaks"))
+    kept = (ROOT / "docs" / "benchmark.json").read_bytes()
+    refused = run("--record", ROOT / "docs" / "benchmark.json", program=tool)
+    assert refused.returncode == 2 and "no record of this tool: name another file" in refused.stderr
+    assert (ROOT / "docs" / "benchmark.json").read_bytes() == kept
     refused = run("--widths", "18", program=tool)
     assert refused.returncode == 2 and "--widths must be multiples of 4" in refused.stderr

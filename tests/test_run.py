@@ -9,7 +9,7 @@ from weaver import playground
 from weaver.essay import Essay
 
 needs_pyodide = pytest.mark.skipif(
-    not playground.pyodide(), reason="Pyodide is not installed: pip install --group browser"
+    not playground.is_possible(), reason="Pyodide is not installed: pip install --group browser"
 )
 SMALL = {"num_steps": "12", "n_embd": "8", "n_head": "2", "samples": "3"}
 FLAGS = [word for name, value in SMALL.items() for word in (f"--{name}", value)]
@@ -137,7 +137,7 @@ def test_an_experiment_can_be_tried_from_where_it_stands(tab, opened):  # noqa: 
     page.fill("#run-editor", page.input_value("#run-editor").replace("** -0.5", "** 0.5"))
     page.click("#run-start")
     end(page)
-    assert page.inner_text("#run-status").startswith("The experiment does not fit to what you have changed")
+    assert page.inner_text("#run-status").startswith("The experiment does not fit what you have changed")
 
 
 @pytest.mark.slow

@@ -205,7 +205,7 @@ const hear = {
     if (status === 0) say(`It has ended${verdict()}`);
     else if (status === 130) say(`It was stopped after step ${losses.length}${verdict()}`);
     else if (changes.size && at("output").textContent.includes("stand together at no place")) {
-      say("The experiment does not fit to what you have changed: undo your change, or choose “as it is”.");
+      say("The experiment does not fit what you have changed: undo your change, or choose “as it is”.");
     } else say("It has ended with an error, which the output shows.");
   },
   failed({ text: reason }) { drop(); say(`Python could not be started here: ${reason}`); },

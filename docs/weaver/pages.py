@@ -36,7 +36,7 @@ class Sheet(NamedTuple):
 def sheets(essay, reading, results, data, docs, laboratory):
     """Return all pages of the site, in the order of the navigation; `data` are the files offered with the programs."""
     paths = {target: f"programs/{name}/" for target, name in program_names(essay).items()}
-    known = {"anchors": reading.anchors, "laboratory": laboratory, "runs": bool(playground.pyodide())}
+    known = {"anchors": reading.anchors, "laboratory": laboratory, "runs": playground.is_possible()}
     renderer = Renderer(essay, results, paths, **known)
     times, found = duration.times(essay, reading), []
     below = reading.glossaries | beside_the_main_program(essay)

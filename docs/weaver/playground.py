@@ -31,11 +31,16 @@ class OtherPyodideError(OSError):
     """The package that is installed has another Pyodide than this site is tested with."""
 
 
+def is_possible():
+    """Return whether Python for the browser is installed."""
+    return importlib.util.find_spec(PACKAGE) is not None
+
+
 def pyodide():
     """Return {name: bytes} of Pyodide's files, nothing where the package is not installed; raise OtherPyodideError."""
-    package = importlib.util.find_spec(PACKAGE)
-    if package is None:
+    if not is_possible():
         return {}
+    package = importlib.util.find_spec(PACKAGE)
     folder = Path(package.submodule_search_locations[0], FOLDER)
     found = {name: (folder / name).read_bytes() for name in SUMS}
     for name, data in found.items():

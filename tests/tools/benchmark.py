@@ -124,14 +124,22 @@ def table(found):
         yield f"build/{target:{width - 6}} {times} {numbers['memory']:6.0f} MB  {ratios}"
 
 
-def is_free(path):
-    """Return whether a record may be written there: nothing would be lost but an older one."""
+def is_free(path, keys=("rounds", "programs")):
+    """Return whether a record may be written there: nothing would be lost but an older one, which has these keys."""
     try:
-        return {"rounds", "programs"} <= json.loads(path.read_bytes()).keys()
+        return {*keys} <= json.loads(path.read_bytes()).keys()
     except FileNotFoundError:
         return True
     except (OSError, ValueError, AttributeError):
         return False
+
+
+def write_record(path, before, record):
+    """Write a record into a file; end the program if the file holds something else by now than before."""
+    try:
+        tangle.write([tangle.Change(path, before, (json.dumps(record, indent=1) + "\n").encode())])
+    except OSError as error:
+        sys.exit(f"cannot write {path}: {error}")
 
 
 def same_lines(commands):
@@ -204,10 +212,7 @@ def compare(targets, options):
     if options.record:
         about = {"date": datetime.date.today().isoformat(), "machine": machine, "python": python}
         record = about | {"rounds": options.rounds, "programs": found, "growth": grown, "peak": most}
-        try:
-            tangle.write([tangle.Change(Path(options.record), before, (json.dumps(record, indent=1) + "\n").encode())])
-        except OSError as error:
-            sys.exit(f"benchmark: cannot write {options.record}: {error}")
+        write_record(Path(options.record), before, record)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from types import SimpleNamespace
 sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parents[1])]
 
 import torch  # noqa: E402
-from benchmark import enough, measure, processor  # noqa: E402
+from benchmark import enough, is_free, measure, processor, write_record  # noqa: E402
 from programs import command, load  # noqa: E402
 
 import tangle  # noqa: E402
@@ -196,14 +196,13 @@ def main():
     options = parser.parse_args()
     if any(width % 4 for width in options.widths):
         parser.error("--widths must be multiples of 4, the number of heads")
+    if options.record and not is_free(options.record, ("rows", "peaks")):
+        parser.error(f"{options.record} is there, and no record of this tool: name another file")
     before = tangle.read(options.record) if options.record else None
-    text = json.dumps(measured(options), indent=1) + "\n"
-    sys.stdout.write(text)
+    record = measured(options)
+    print(json.dumps(record, indent=1))
     if options.record:
-        try:
-            tangle.write([tangle.Change(options.record, before, text.encode())])
-        except OSError as error:
-            sys.exit(f"devices: cannot write {options.record}: {error}")
+        write_record(options.record, before, record)
 
 
 if __name__ == "__main__":
