@@ -1,5 +1,6 @@
 """The built site in a real browser: links, previews, unfolding, search, widths and colour schemes, accessibility."""
 
+import gzip
 import json
 import re
 from html.parser import HTMLParser
@@ -377,12 +378,15 @@ def test_the_keyboard_needs_no_hundreds_of_stops(tab, site, kinds):
             assert stops < (700 if path == "indexes/" else 170), path  # that page is nothing but links
 
 
-def test_the_first_view_is_light(tab):
-    sizes = []
-    page = tab("", service_workers="block")
-    page.on("response", lambda response: sizes.append(len(response.body())))
+@pytest.mark.parametrize("path", ["", "the-model/", "experiments/", "indexes/", "run/"])
+def test_the_first_view_is_light(tab, site, path):
+    page, asked = tab(path, service_workers="block"), set()
+    page.on("request", lambda request: asked.add(urlparse(request.url).path.lstrip("/")))
     page.reload(wait_until="networkidle")
-    assert sum(sizes) / 3 < 300_000  # with the index of the search; a server compresses text to a third or less
+    files = [SITE / (name + "index.html" if name.endswith("/") or not name else name) for name in asked]
+    sizes = {file.name: len(gzip.compress(file.read_bytes())) for file in files}
+    essay = 130_000 if path == "run/" else 0  # the essay's own text, which that page is for
+    assert 100_000 < sum(sizes.values()) < 300_000 + essay, sizes  # with the index of the search
 
 
 def test_the_program_and_its_text_can_be_downloaded(tab):
