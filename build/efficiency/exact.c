@@ -12,6 +12,18 @@ typedef double real;
 #include <stdlib.h>
 #include <string.h>
 
+typedef struct { const char *name; double value; bool whole; } Flag;
+
+enum {
+    N_EMBD, N_HEAD, N_LAYER, BLOCK_SIZE, NUM_STEPS, LEARNING_RATE, TEMPERATURE, SAMPLES, SEED,
+    FLAGS
+};
+static Flag flags[] = {
+    {"n_embd", 16, true}, {"n_head", 4, true}, {"n_layer", 1, true}, {"block_size", 16, true},
+    {"num_steps", 1000, true}, {"learning_rate", 0.01, false}, {"temperature", 0.5, false},
+    {"samples", 20, true}, {"seed", 42, true},
+};
+
 static _Noreturn void fail(int status, const char *format, ...) {
     va_list details;
     va_start(details, format);
@@ -30,13 +42,6 @@ static void *enough(void *memory) {
     return memory;
 }
 
-enum { N_EMBD, N_HEAD, N_LAYER, BLOCK_SIZE, NUM_STEPS, LEARNING_RATE, TEMPERATURE, SAMPLES, SEED, FLAGS };
-
-static struct { const char *name; double value; bool whole; } flags[FLAGS] = {
-    {"n_embd", 16, true}, {"n_head", 4, true}, {"n_layer", 1, true}, {"block_size", 16, true},
-    {"num_steps", 1000, true}, {"learning_rate", 0.01, false}, {"temperature", 0.5, false},
-    {"samples", 20, true}, {"seed", 42, true},
-};
 static const char *path = "docs/names.txt";
 static long n_embd, n_head, n_layer, block_size, vocab_size;
 

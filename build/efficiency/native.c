@@ -18,6 +18,18 @@ typedef unsigned long long bits;
 #include <stdlib.h>
 #include <string.h>
 
+typedef struct { const char *name; double value; bool whole; } Flag;
+
+enum {
+    N_EMBD, N_HEAD, N_LAYER, BLOCK_SIZE, NUM_STEPS, LEARNING_RATE, TEMPERATURE, SAMPLES, SEED,
+    FLAGS
+};
+static Flag flags[] = {
+    {"n_embd", 16, true}, {"n_head", 4, true}, {"n_layer", 1, true}, {"block_size", 16, true},
+    {"num_steps", 1000, true}, {"learning_rate", 0.01, false}, {"temperature", 0.5, false},
+    {"samples", 20, true}, {"seed", 42, true},
+};
+
 static _Noreturn void fail(int status, const char *format, ...) {
     va_list details;
     va_start(details, format);
@@ -36,13 +48,6 @@ static void *enough(void *memory) {
     return memory;
 }
 
-enum { N_EMBD, N_HEAD, N_LAYER, BLOCK_SIZE, NUM_STEPS, LEARNING_RATE, TEMPERATURE, SAMPLES, SEED, FLAGS };
-
-static struct { const char *name; double value; bool whole; } flags[FLAGS] = {
-    {"n_embd", 16, true}, {"n_head", 4, true}, {"n_layer", 1, true}, {"block_size", 16, true},
-    {"num_steps", 1000, true}, {"learning_rate", 0.01, false}, {"temperature", 0.5, false},
-    {"samples", 20, true}, {"seed", 42, true},
-};
 static const char *path = "docs/names.txt";
 static long n_embd, n_head, n_layer, block_size, vocab_size;
 
@@ -544,8 +549,8 @@ static void adam(real *restrict p, const real *restrict gradients, long step, do
     }
 }
 
-/* Take a step on the n tokens of a document that are followed by another, and return the loss. */
-static double learn(const int *tokens, long n, long step, double rate) {
+/* Compute the gradients of the n tokens of a document that are followed by another, and return the loss. */
+static double backpropagate(const int *tokens, long n) {
     double logs = 0;
     forward(tokens, n);
     softmax_all(logits, vocab_size);
@@ -560,8 +565,14 @@ static double learn(const int *tokens, long n, long step, double rate) {
         probability[grad] -= 1.0 / n;
     }
     backward(tokens, n);
-    adam(numbers, numbers + grad, step, rate);
     return -logs / n;
+}
+
+/* Take a step on a document, and return its loss. */
+static double learn(const int *tokens, long n, long step, double rate) {
+    double loss = backpropagate(tokens, n);
+    adam(numbers, numbers + grad, step, rate);
+    return loss;
 }
 
 static void train(int *tokens) {

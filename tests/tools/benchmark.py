@@ -9,7 +9,12 @@ of them twice, for one step and for many, as many as make a second at least: the
 time, divided by the steps between them, is the time of a step, without what it takes to start. Prints the median, the
 smallest and the largest of these times, the peak of the memory, and how many times as fast as the slowest each one is:
 the median of the ratios within a round, and their range. Where there is a C compiler, peak.c says how many operations
-a second one core could do at the most. With --grow some programs are also timed, once each, at other widths and depths.
+a second one core could do at the most.
+
+What trains with fewer bits, on many documents a step or on several cores is not the same training any more. It is
+measured in the same rounds, and in a table of its own: milliseconds a document, with several workers by the clock.
+With --grow some programs are also timed, once each, at other widths, depths, lengths of a document and batches, and
+parts.py says where the time of a step goes.
 """
 
 import argparse
@@ -17,16 +22,19 @@ import datetime
 import json
 import os
 import platform
+import random
 import resource
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parents[1])]
+sys.path[:0] = [str(Path(__file__).resolve().parents[i]) for i in (2, 1, 0)]
 
+from parts import all_parts  # noqa: E402
 from programs import CONTRACTS, ROOT, command, lacking  # noqa: E402
 
 import tangle  # noqa: E402
@@ -34,20 +42,33 @@ import tangle  # noqa: E402
 FEWEST, MOST = 20, 20_000  # steps of a run
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # one core, for all of them
 GROWING = ("microgpt.py", "efficiency/vectors.py", "efficiency/arrays.py", "efficiency/native.c")  # these start quickly
-SIZES = {"n_embd": (16, 32, 64, 128, 256), "n_layer": (1, 2, 4, 8)}
+SIZES = {"n_embd": (16, 32, 64, 128, 256), "n_layer": (1, 2, 4, 8), "block_size": (16, 32, 64, 128, 256)}
+BATCHES = (1, 4, 16, 64, 256)
+BATCHED = ("efficiency/batched.c", "efficiency/torch_gpt.py")
+OTHERS = (  # another training: a program, what its compiler is told besides (-D…), and its flags
+    "efficiency/native.c -DFLOAT",
+    "efficiency/batched.c --batch_size=128",
+    "efficiency/batched.c -DFLOAT --batch_size=128",
+    "efficiency/batched.c -DFLOAT --batch_size=128 --workers=2",
+    "efficiency/torch_gpt.py --batch_size=128",
+    "efficiency/torch_gpt.py --batch_size=128 --dtype=float32",
+)
 MEGABYTE = 1e6 if sys.platform == "darwin" else 1e6 / 1024  # ru_maxrss is in bytes there, and here in KiB
 
 
 def run(words, steps):
-    """Return (seconds of processor time, peak memory in MB, output) of one run of a command."""
-    words = [*words, "--num_steps", str(steps), "--samples", "1"]
+    """Return (seconds, peak memory in MB, output) of one run of a command: of the processor, or of the clock."""
+    words = [*map(str, words), "--num_steps", str(steps), "--samples", "1"]
+    start = time.perf_counter()
     with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT) as process:
         output = process.stdout.read()
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        sys.exit(f"{words[-5]} failed")
-    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / MEGABYTE, output
+        sys.exit(f"{' '.join(words)} failed")
+    by_clock = any(word.startswith("--workers") for word in words)  # time of several cores must not be added up
+    seconds = time.perf_counter() - start if by_clock else usage.ru_utime + usage.ru_stime
+    return seconds, usage.ru_maxrss / MEGABYTE, output
 
 
 def enough(words, seconds=1.0, steps=FEWEST):
@@ -59,23 +80,51 @@ def enough(words, seconds=1.0, steps=FEWEST):
 
 
 def measure(words, steps):
-    """Return (milliseconds a step, peak memory in MB) of a program, without its start."""
+    """Return (milliseconds a document, peak memory in MB) of a program, without its start."""
     (start, _, _), (whole, memory, _) = run(words, 1), run(words, steps)
-    return (whole - start) / (steps - 1) * 1000, memory
+    batch = next((int(word.split("=")[1]) for word in map(str, words) if word.startswith("--batch_size=")), 1)
+    return (whole - start) / (steps - 1) / batch * 1000, memory
 
 
-def growth(commands):
-    """Return {flag: {target: [[value, milliseconds a step, peak MB], …]}}; a step of over a second ends a row."""
-    found = {flag: {target: [] for target in commands} for flag in SIZES}
-    for flag, values in SIZES.items():
-        for target, words in commands.items():
-            for value in values:
-                print(f"\r{flag} {value}: {target:40}", end="", file=sys.stderr, flush=True)
-                larger = [*words, f"--{flag}", str(value)]
-                time, memory = measure(larger, enough(larger, 0.5, steps=4))
-                found[flag][target].append([value, time, memory])
-                if time > 1000:  # milliseconds: the next one takes up to four times as long
-                    break
+def command_of(label, folder):
+    """Return the command of a label such as efficiency/batched.c -DFLOAT --batch_size=128."""
+    target, *words = label.split()
+    told = [word for word in words if word.startswith("-D")]
+    place = Path(tempfile.mkdtemp(dir=folder))  # each compiled form is a file of its own
+    return [*command(target, place, *told), *(word for word in words if word not in told)]
+
+
+def long_text(folder):
+    """Write a text whose documents fill every context, and return its path."""
+    letters = random.Random(1)
+    path, longest = Path(folder, "long.txt"), max(SIZES["block_size"])
+    path.write_text("".join("".join(letters.choices("abcdefghij", k=longest)) + "\n" for _ in range(99)))
+    return path
+
+
+def row_of(words, flag, values):
+    """Return [[value, milliseconds a document, peak MB], …] of a program; what takes over a second a step ends it."""
+    row = []
+    for value in values:
+        print(f"\r{flag} {value}: {Path(words[-1]).name:40}", end="", file=sys.stderr, flush=True)
+        larger = [*words, f"--{flag}={value}"]
+        milliseconds, memory = measure(larger, enough(larger, 0.5, steps=4))
+        row.append([value, milliseconds, memory])
+        if milliseconds > 1000:  # the next one takes up to four times as long
+            break
+    return row
+
+
+def growth(commands, folder):
+    """Return {flag: {target: [[value, milliseconds a document, peak MB], …]}}."""
+    growing = {target: commands[target] for target in GROWING if target in commands}
+    text = {"block_size": [long_text(folder)]}
+    found = {
+        flag: {target: row_of([*words, *text.get(flag, [])], flag, values) for target, words in growing.items()}
+        for flag, values in SIZES.items()
+    }
+    batched = {target: command_of(target, folder) for target in BATCHED if not lacking(target)}
+    found["batch_size"] = {target: row_of(words, "batch_size", BATCHES) for target, words in batched.items()}
     return found
 
 
@@ -117,9 +166,9 @@ def summary(runs):
 def table(found):
     """Yield the lines of the table of a summary."""
     width = max(map(len, found)) + 6
-    yield f"{'':{width}}  ms a step      from        to    memory  times as fast"
+    yield f"{'':{width}}ms a document     from        to    memory  times as fast"
     for target, numbers in found.items():
-        times = "".join(f"{numbers[name]:10.4f}" for name in ("milliseconds", "from", "to"))
+        times = "".join(f"{numbers[name]:10.5f}" for name in ("milliseconds", "from", "to"))
         ratios = "  ".join(f"{numbers[name]:,.1f}" for name in ("ratio", "ratio_from", "ratio_to"))
         yield f"build/{target:{width - 6}} {times} {numbers['memory']:6.0f} MB  {ratios}"
 
@@ -182,9 +231,11 @@ def compare(targets, options):
     """Measure some programs in turn, print the table, and write the record."""
     runs = {target: [] for target in targets}
     before = tangle.read(Path(options.record)) if options.record else None
+    others = [label for label in OTHERS if not options.programs and not lacking(label.split()[0])]
+    runs |= {label: [] for label in others}
     with tempfile.TemporaryDirectory() as folder:
-        commands = {target: command(target, folder) for target in targets}
-        same_lines(commands)
+        commands = {label: command_of(label, folder) for label in runs}
+        same_lines({target: commands[target] for target in targets})
         steps = {}
         for target, words in commands.items():
             print(f"\rhow many steps: {target:40}", end="", file=sys.stderr, flush=True)
@@ -193,25 +244,31 @@ def compare(targets, options):
             for target, results in runs.items():
                 print(f"\rround {number + 1} of {options.rounds}: {target:40}", end="", file=sys.stderr, flush=True)
                 results.append(measure(commands[target], steps[target]))
-        grown = growth({target: commands[target] for target in GROWING if target in commands}) if options.grow else {}
+        grown = growth(commands, folder) if options.grow else {}
+    parts = all_parts() if options.grow else {}
     most = peak()
     print(file=sys.stderr)
     found = summary(runs)
+    same = {label: numbers for label, numbers in found.items() if label not in others}
+    other = {label: numbers for label, numbers in found.items() if label in others}
     machine = f"{processor()}, {os.cpu_count()} cores, {platform.system()}"
     python = f"{platform.python_implementation()} {platform.python_version()}"
-    print(*table(found), sep="\n")
+    print(*table(same), sep="\n")
+    if other:
+        print("\nanother training:", *table(other), sep="\n")
     print(f"{options.rounds} rounds, in turn, processor time; {python}, {machine}")
     for flag, rows in grown.items():
-        print(f"\n--{flag}, ms a step:")
+        print(f"\n--{flag}, ms a document:")
         for target, row in rows.items():
-            print(f"build/{target:32}", "  ".join(f"{value}: {time:.4g}" for value, time, _ in row))
+            print(f"build/{target:32}", "  ".join(f"{value}: {taken:.4g}" for value, taken, _ in row))
     if most:
         print(f"one core does {most:.0f} billion operations a second at the most")
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MEGABYTE
     print(f"a process begins as a copy of this one, so its memory is never shown as less than some {own:.0f} MB")
     if options.record:
         about = {"date": datetime.date.today().isoformat(), "machine": machine, "python": python}
-        record = about | {"rounds": options.rounds, "programs": found, "growth": grown, "peak": most}
+        record = about | {"rounds": options.rounds, "programs": same, "others": other, "growth": grown, "peak": most}
+        record |= parts
         write_record(Path(options.record), before, record)
 
 

@@ -1,0 +1,169 @@
+"""What is not Python: gradients of the programs in C and JavaScript, batches, workers that share them, and 32 bits."""
+
+import os
+import random
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+from programs import BUILD, MICROGPT, ROOT, command, lacking, load, run
+
+NAMES = "emma\nzoe\nmax\naurelio\nbartholomewtheelder\n"  # the last one is longer than the context
+HARNESS = """
+#define main the_program
+#include "{path}"
+#undef main
+
+int main(int count, char **words) {{ /* as the program begins; then one step, whose gradients are printed */
+    command_line(words + (count > 0));
+    read_documents();
+    seed(fabs(flags[SEED].value));
+    shuffle();
+    number_characters();
+    new_model();
+    train(reserve(flags[BLOCK_SIZE].value + 2, sizeof(int)));
+    for (long i = 0; i < parameter_count; i++)
+        printf("%.17g\\n", (double)numbers[grad + i]);
+}}
+"""
+IN_NODE = """
+const fs = require("fs"), [path, text] = process.argv.slice(1);
+const more = `
+  const { model, lessons } = begin(text, { ...DEFAULTS, n_layer: 2 });
+  lossOf(model, lessons[0]);
+  backward(model, lessons[0].length - 1);
+  for (const { grad } of model.parameters) console.log(grad.join("\\\\n"));`;
+new Function("require", "text", fs.readFileSync(path, "utf8") + more)(undefined, fs.readFileSync(text, "utf8"));
+"""
+
+
+@pytest.fixture
+def names(tmp_path):
+    """Return the path of a text of five names."""
+    path = tmp_path / "names.txt"
+    path.write_text(NAMES, encoding="utf-8")
+    return path
+
+
+def expected_gradients(batch):
+    """Return the mean gradients of the first documents, by microgpt.py."""
+    gpt = load("microgpt.py")
+    random.seed(42)
+    documents = NAMES.split()
+    random.shuffle(documents)
+    characters = sorted({*"".join(documents)})
+    model = gpt.new_model(len(characters) + 1, 16, 2, 16)
+    parameters = gpt.parameters_of(model)
+    for document in documents[:batch]:
+        gpt.backward(gpt.loss_of(model, gpt.encode(document, characters)[:17], 4))  # adds to those of the one before
+    return [p.grad / batch for p in parameters]
+
+
+def output_of(words):
+    """Return what a command prints, which must succeed."""
+    done = subprocess.run([*map(str, words)], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def compiled(target, folder, *more):
+    """Return the command of a program in C, or skip the test."""
+    if missing := lacking(target):
+        pytest.skip(f"needs {missing}, which is not here")
+    return command(target, folder, *more)
+
+
+@pytest.mark.parametrize(
+    ("target", "batch", "more"),
+    [
+        ("efficiency/exact.c", 1, []),
+        ("efficiency/native.c", 1, []),
+        ("efficiency/batched.c", 4, ["--batch_size=4"]),
+        ("efficiency/batched.c", 4, ["--batch_size=4", "--workers=3"]),
+    ],
+)
+def test_every_gradient_in_c_is_that_of_the_tape(target, batch, more, names, tmp_path):
+    compiled(target, tmp_path)
+    source, program = tmp_path / "harness.c", tmp_path / "harness"
+    source.write_text(HARNESS.format(path=BUILD / target), encoding="utf-8")
+    subprocess.run(["cc", "-O2", "-w", "-o", program, source, "-lm"], check=True)
+    output = output_of([program, names, "--n_layer=2", "--num_steps=1", *more])
+    found = [float(line) for line in output.splitlines() if not line.startswith("step")]
+    assert found == pytest.approx(expected_gradients(batch), rel=1e-9, abs=1e-14)
+
+
+def test_every_gradient_in_javascript_is_that_of_the_tape(names):
+    target = "efficiency/microgpt.js"
+    if missing := lacking(target):
+        pytest.skip(f"needs {missing}, which is not here")
+    found = [float(line) for line in output_of(["node", "-e", IN_NODE, BUILD / target, names]).split()]
+    assert found == pytest.approx(expected_gradients(1), rel=1e-9, abs=1e-14)
+
+
+def test_a_batch_of_one_is_the_training_of_microgpt(tmp_path):
+    words = [*compiled("efficiency/batched.c", tmp_path), "--batch_size=1", "--num_steps=15", "--samples=5"]
+    assert output_of(words) == run("--num_steps=15", "--samples=5", program=MICROGPT).stdout
+    assert output_of([*words, "--workers=2"]) == output_of(words)  # the second one has nothing to do
+
+
+def test_any_number_of_workers_takes_the_same_steps(tmp_path):
+    words = [*compiled("efficiency/batched.c", tmp_path), "--batch_size=10", "--num_steps=100", "--samples=5"]
+    alone = output_of(words)
+    for workers in (2, 3, 12):
+        assert output_of([*words, f"--workers={workers}"]) == alone
+
+
+def test_a_batch_in_c_is_a_batch_in_pytorch(tmp_path):
+    pytest.importorskip("torch")
+    words = [*compiled("efficiency/batched.c", tmp_path), "--workers=2"]
+    flags = ["--batch_size=8", "--num_steps=20", "--samples=2"]
+    there = run(*flags, program=BUILD / "efficiency" / "torch_gpt.py")
+    losses = re.findall(r"loss (\S+)", output_of([*words, *flags]))
+    assert len(losses) == 20
+    assert losses == re.findall(r"step .*? loss (\d\S+)", there.stdout)
+
+
+@pytest.mark.parametrize("target", ["efficiency/native.c", "efficiency/batched.c"])
+def test_numbers_of_32_bits_stay_near(target, tmp_path):
+    exact, short = (output_of([*compiled(target, tmp_path, *more), "--num_steps=300"]) for more in ([], ["-DFLOAT"]))
+    losses = [[float(loss) for loss in re.findall(r"loss (\S+)", output)] for output in (exact, short)]
+    assert len(losses[0]) == 300
+    assert losses[1] == pytest.approx(losses[0], abs=0.02)  # rounding, magnified by 300 steps
+
+
+def test_numbers_that_grow_too_large_end_all_workers_with_one_line(tmp_path):
+    words = [*compiled("efficiency/batched.c", tmp_path), "--learning_rate=1e9", "--batch_size=4", "--workers=2"]
+    done = subprocess.run([*map(str, words)], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1 and "the numbers grew too large" in done.stderr
+
+
+@pytest.mark.parametrize("victim", ["first", "other"])
+def test_nobody_waits_for_a_worker_that_was_killed(victim, tmp_path):
+    words = [*compiled("efficiency/batched.c", tmp_path), "--num_steps=100000000", "--workers=3"]
+    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as first:
+        while "step" not in first.stdout.readline():
+            pass
+        others = subprocess.run(["pgrep", "-P", str(first.pid)], capture_output=True, text=True, check=True).stdout
+        workers = [int(pid) for pid in others.split()]
+        assert len(workers) == 2
+        os.kill(first.pid if victim == "first" else workers[0], signal.SIGKILL)
+        _, errors = first.communicate(timeout=60)
+    if victim == "other":
+        assert first.returncode == 1
+        assert errors == "microgpt: a worker was ended by signal 9\n"
+    end = time.monotonic() + 60
+    while any(is_running(pid) for pid in workers):
+        assert time.monotonic() < end, "a worker goes on alone"
+        time.sleep(0.05)
+
+
+def is_running(pid):
+    """Return whether a process is there and has not ended."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
