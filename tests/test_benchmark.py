@@ -46,7 +46,8 @@ def test_a_record_replaces_nothing_but_a_record(tmp_path):
 def test_a_record_that_was_saved_while_the_programs_ran_is_left_as_it_is(tmp_path, monkeypatch):
     record = tmp_path / "record.json"
     module = BENCHMARK["compare"].__globals__
-    monkeypatch.setitem(module, "command", lambda target, folder: target)
+    monkeypatch.setitem(module, "command_of", lambda label, folder: label)
+    monkeypatch.setitem(module, "OTHERS", ())
     monkeypatch.setitem(module, "same_lines", lambda commands: record.write_text("mine", encoding="utf-8"))
     monkeypatch.setitem(module, "enough", lambda words: 20)
     monkeypatch.setitem(module, "measure", lambda words, steps: (1.0, 2.0))
@@ -68,7 +69,9 @@ def test_the_record_in_the_essay_is_of_the_programs_that_there_are():
     record = json.loads((ROOT / "docs" / "benchmark.json").read_text(encoding="utf-8"))
     takes_part = {target for target, options in CONTRACTS.items() if {"prints", "losses"} & options.keys()}
     assert {*record["programs"]} == takes_part | {"microgpt.py"}, "run tests/tools/benchmark.py --grow --record again"
-    assert {*record["growth"]} == {*BENCHMARK["SIZES"]}
+    assert {*record["others"]} == {*BENCHMARK["OTHERS"]}
+    assert {*record["growth"]} == {*BENCHMARK["SIZES"], "batch_size"}
+    assert {*record["parts"]} == {*BENCHMARK["all_parts"].__globals__["PROGRAMS"]}
     assert record["peak"] > 0
 
 

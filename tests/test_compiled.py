@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 from programs import BUILD, MICROGPT, ROOT, command, lacking, load, run
@@ -163,7 +164,6 @@ def test_nobody_waits_for_a_worker_that_was_killed(victim, tmp_path):
 def is_running(pid):
     """Return whether a process is there and has not ended."""
     try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
-            return file.read().rpartition(")")[2].split()[0] != "Z"
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
