@@ -241,7 +241,7 @@ function showPlace() {
   if (number) show(number);
 }
 
-// A finger is wide: a tap on the name of an experiment shows the line, where a link to it stands, and does not go there.
+// A finger is wide: a tap on the name of an experiment shows the line, with a link to it, and does not go there.
 listing.addEventListener("click", (event) => {
   const clicked = /** @type {Element} */ (event.target);
   const number = numbers.find((one) => lineOf(one).contains(clicked));
