@@ -427,6 +427,169 @@ def test_a_foot_says_where_a_chunk_is_used_and_folds_the_rest(tab):
     assert page.url.partition("#")[0].endswith(LISTING)
 
 
+# The page of a program: what there is to say about a line
+
+
+def line_of(text):
+    """Return the number of the first line of the program that has a text."""
+    lines = (BUILD / "microgpt.py").read_text(encoding="utf-8").split("\n")
+    return next(number for number, line in enumerate(lines, 1) if text in line)
+
+
+@pytest.fixture
+def panel(tab):
+    """Return a function that opens the page of the first program: panel(width, …) -> (page, the panel on it)."""
+
+    def open_page(width=1440, path=LISTING, **options):
+        page = tab(path, width, **options)
+        return page, page.get_by_role("region", name="Line")
+
+    return open_page
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "names"),
+    [
+        ("def rmsnorm(", ["What is rmsnorm?", "The dot product of a vector with itself"], []),
+        ("shift = value(", ["there is a standard recipe", "The shift is a precaution"], ["small shift"]),
+        ("a.grad += da", ["Now the walk:", "We pass the method itself"], ["stored left"]),
+        (
+            "return [bos, ",
+            ["One thing is missing", "e  m  m  a", "holds five little tasks"],
+            ["no beginning", "no end"],
+        ),
+        ("import argparse", ["We import what little we need"], ["no math"]),
+    ],
+)
+def test_a_line_that_is_chosen_shows_its_paragraphs_and_its_experiments(panel, code, said, names):
+    page, shown = panel()
+    number = line_of(code)
+    page.locator(f"#L{number}").scroll_into_view_if_needed()
+    before = page.locator(f"#L{number}").bounding_box()
+    page.locator(f"#L{number} .source").click(position={"x": 700, "y": 5})
+    shown.get_by_role("heading", name=f"Line {number}").wait_for()
+    text = shown.inner_text()
+    assert [words for words in said if words not in text] == []
+    assert shown.locator("li > a").all_inner_texts() == names
+    assert shown.locator("li").count() == shown.locator("li summary").count()  # all have been measured
+    assert page.locator(f"#L{number}").bounding_box() == before  # the code has not moved
+    assert page.url.endswith(f"#L{number}")
+
+
+def test_the_link_of_the_panel_leads_to_the_chunk_and_that_of_an_experiment_to_it(panel, site):
+    page, shown = panel(path=f"{LISTING}#L{line_of('shift = value(')}")
+    place = shown.locator(".place")
+    assert place.inner_text() == "⟨softmax⟩ in The model: Looking back"
+    shown.locator("summary").click()
+    assert re.match("Loss on unseen names|It stops|The loss", shown.locator(".finding").inner_text())
+    assert shown.locator("li > a").evaluate("a => a.href") == f"{site}the-model/#experiment-small-shift"
+    place.locator("a").click()
+    page.wait_for_url(f"{site}the-model/#chunk-softmax")
+
+
+def test_the_keyboard_chooses_a_line_and_gets_its_place_back(panel):
+    page, shown = panel()
+    lines = page.get_by_role("group", name="lines of microgpt.py")
+    assert lines.locator("a").evaluate_all("links => links.filter(a => a.tabIndex >= 0).length") == 1
+    page.locator("#L1 .number").focus()
+    for _ in range(3):
+        page.keyboard.press("ArrowDown")
+    focused = page.locator(".number:focus")
+    assert focused.inner_text() == "4"
+    assert shown.count() == 0  # who walks through the page is not told about each line
+    for key in ("Enter", " "):
+        page.keyboard.press(key)
+        shown.get_by_role("heading", name="Line 4").wait_for()
+        assert focused.get_attribute("aria-expanded") == "true"
+        page.keyboard.press(key)
+        shown.wait_for(state="hidden")
+        assert focused.get_attribute("aria-expanded") == "false"
+    page.keyboard.press("Enter")
+    shown.wait_for()
+    page.keyboard.press("ArrowUp")
+    shown.get_by_role("heading", name="Line 3").wait_for()
+    assert page.locator("[aria-expanded=true].number").all_inner_texts() == ["3"]
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "close"
+    page.keyboard.press("Escape")
+    assert shown.count() == 0
+    assert focused.inner_text() == "3"
+    page.keyboard.press("End")
+    assert focused.inner_text() == str(page.locator(".listing .line").count())
+    assert page.locator(".preview").is_hidden()
+
+
+def test_a_line_closes_by_its_button_and_by_a_second_click_and_text_can_be_selected(panel):
+    page, shown = panel()
+    line = page.locator("#L7 .source")
+    line.click()
+    shown.get_by_role("button", name="close").click()
+    assert shown.count() == 0
+    assert page.locator(".number:focus").inner_text() == "7"
+    assert "#" not in page.url
+    line.click()
+    shown.wait_for()
+    line.click()
+    assert shown.count() == 0
+    box = page.locator("#L6").bounding_box()
+    page.mouse.move(box["x"] + 60, box["y"] + 8)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 250, box["y"] + 8, steps=5)
+    page.mouse.up()
+    assert page.evaluate("getSelection().toString()")
+    assert shown.count() == 0
+
+
+def test_on_a_phone_a_tap_opens_a_sheet_from_below(panel):
+    page, shown = panel(360, height=740, has_touch=True)
+    number = line_of("probabilities = softmax(")
+    page.locator(f"#L{number}").scroll_into_view_if_needed()  # at the foot of the screen
+    page.locator(f"#L{number} .number").tap()
+    shown.wait_for()
+    box = shown.bounding_box()
+    assert (box["x"], box["width"], box["y"] + box["height"]) == (0, 360, 740)
+    assert box["height"] <= 0.5 * 740
+    assert page.locator(f"#L{number}").bounding_box()["y"] + 10 < box["y"], "the sheet covers the line"
+    assert shown.evaluate("panel => panel.scrollHeight > panel.clientHeight")
+    shown.evaluate("panel => panel.scrollTo(0, panel.scrollHeight)")
+    close = shown.get_by_role("button", name="close")
+    assert close.bounding_box()["y"] >= box["y"]  # it stays in sight
+    close.tap()
+    assert shown.count() == 0
+    page.locator(f"#L{number} .experiments a").tap()  # which is too small for a finger to be meant
+    shown.get_by_role("link", name="no temperature").wait_for()
+
+
+@pytest.mark.parametrize("width", [768, 1280, 1440, 1920])
+def test_the_panel_covers_no_code(panel, width):
+    page, shown = panel(width, path=f"{LISTING}#L72")
+    shown.wait_for()
+    box, code = shown.bounding_box(), page.locator("#L72").bounding_box()
+    beside = box["x"] + box["width"] <= code["x"] or code["x"] + code["width"] <= box["x"]
+    below = code["y"] + code["height"] <= box["y"]
+    assert below if width == 768 else beside
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= width
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1440])
+def test_no_accessibility_violation_beside_a_line(panel, width, scheme):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed").Axe()
+    page, shown = panel(width, path=f"{LISTING}#L{line_of('shift = value(')}", scheme=scheme, reduced_motion="reduce")
+    shown.locator("summary").click()
+    result = axe.run(page, options={"resultTypes": ["violations"]})
+    assert [(found["id"], found["nodes"][0]["html"][:120]) for found in result.response["violations"]] == []
+
+
+def test_without_javascript_the_number_of_a_line_leads_to_the_essay(tab, site):
+    page = tab(LISTING, java_script_enabled=False)
+    assert page.locator(".choose").is_hidden()
+    page.locator(f"#L{line_of('def softmax(')} .number").click()
+    assert page.url == f"{site}the-model/#chunk-softmax"
+
+
 def test_unfolded_code_is_in_one_file_of_json(site):
     chunks = json.loads((SITE / "assets" / "chunks.json").read_text(encoding="utf-8"))
     assert "hidden" in chunks["mlp"]

@@ -203,7 +203,7 @@ def test_what_happens_is_folded_away_and_says_how_to_run_it():
     box = box_of("no-root")
     head, fold = box.split("<details><summary>What happens?</summary>")
     assert "to run it" not in head.lower()
-    assert "(has not been measured yet)" in fold
+    assert '<p><span class="finding">(has not been measured yet)</span></p>' in fold  # the first sentence, for listings
     assert "<code>python3 tangle.py --run microgpt.py --break no-root</code>" in fold
 
 

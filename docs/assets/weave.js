@@ -67,6 +67,8 @@ async function target(link) {
   return (here ? document : await pages.get(pathname)).getElementById(decodeURIComponent(hash.slice(1)));
 }
 
+Object.assign(window, { weave: { target } });  // panel.js, a module, takes its paragraphs in the same way
+
 // What a preview shows of an element: a copy of it, of a term with what it means, of an experiment without its result.
 function copyOf(element) {
   if (!element?.matches("dt")) return element?.cloneNode(true);

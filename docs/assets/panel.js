@@ -1,0 +1,290 @@
+// The page of a program: beside the line that is chosen stand its paragraph of the essay and its experiments.
+//
+// Nothing of that is on this page. It is taken from the pages of the essay, as previews are (see weave.js). Without
+// this script, the number of a line leads there.
+
+/** What weave.js lends: the element that a link leads to, on this page or on another one of the site.
+ * @type {(link: Element) => Promise<Element | null>} */
+const target = /** @type {any} */ (window).weave.target;
+
+const ENOUGH = 100;  // letters: what says less, as "Now the walk:" does, explains nothing
+const PROSE = "p:not(.reading-time), ul, ol, dl, blockquote, table, .highlight";  // with illustrations
+const CODE = ".chunk, .demonstration";
+
+const listing = /** @type {HTMLElement} */ (document.querySelector(".listing"));
+const numbers = /** @type {HTMLAnchorElement[]} */ ([...listing.querySelectorAll("a.number")]);
+const panel = document.createElement("section");
+let current = numbers[0];  // the one that the Tab key stops at
+/** @type {HTMLAnchorElement | null} */
+let chosen = null;  // the one whose line is explained, while the panel is open
+
+/** Makes an element.
+ * @param {string} tag
+ * @param {...(Node | string)} contents
+ */
+function element(tag, ...contents) {
+  const made = document.createElement(tag);
+  made.append(...contents);
+  return made;
+}
+
+/** @param {HTMLElement} number */
+function lineOf(number) {
+  return /** @type {HTMLElement} */ (number.closest(".line"));
+}
+
+// What the panel says.
+
+/** Copies an element of a page, so that its links lead where they did.
+ * @param {Element} original
+ * @param {string} page
+ */
+function copyFrom(original, page) {
+  const copy = /** @type {Element} */ (original.cloneNode(true));
+  for (const inner of [copy, ...copy.querySelectorAll("[id]")]) inner.removeAttribute("id");
+  for (const link of copy.querySelectorAll("a[href]")) {
+    link.setAttribute("href", new URL(link.getAttribute("href") ?? "", page).href);
+  }
+  return copy;
+}
+
+/** Returns the prose before a chunk that leads to it: the nearest paragraph, and more of them where it says little.
+ * @param {Element} chunk
+ */
+function proseBefore(chunk) {
+  /** @type {Element[]} */
+  const found = [];
+  for (let next = chunk.previousElementSibling; next; next = next.previousElementSibling) {
+    if (saysEnough(found) && beginsSentence(found[0])) break;
+    if (next.matches(PROSE)) found.unshift(next);
+    else if (!next.matches(CODE)) break;
+  }
+  return found;
+}
+
+/** Returns the prose after a chunk that looks back at it, in the same way; what leads on to something else does not.
+ * @param {Element} chunk
+ */
+function proseAfter(chunk) {
+  /** @type {Element[]} */
+  const found = [];
+  for (let next = chunk.nextElementSibling; next && !saysEnough(found); next = next.nextElementSibling) {
+    if (!next.matches(PROSE)) break;
+    if (next.nextElementSibling?.matches(".chunk, .experiment") || /[:?]$/.test(textOf(next))) break;
+    found.push(next);
+  }
+  return found;
+}
+
+/** @param {Element[]} prose */
+function saysEnough(prose) {
+  return prose.map(textOf).join("").length > ENOUGH;
+}
+
+/** Tells a paragraph from an illustration, and from one that goes on after an illustration.
+ * @param {Element} prose
+ */
+function beginsSentence(prose) {
+  return !prose.matches(".highlight") && !/^\p{Ll}/u.test(textOf(prose));
+}
+
+/** Returns the text of an element, without the sign that links to it.
+ * @param {Element} element
+ */
+function textOf(element) {
+  const copy = /** @type {Element} */ (element.cloneNode(true));
+  copy.querySelector(".headerlink")?.remove();
+  return (copy.textContent ?? "").trim();
+}
+
+/** Says which section an element stands in: its chapter, and its last heading or the fold around it.
+ * @param {Element} chunk
+ */
+function sectionOf(chunk) {
+  const above = [...chunk.ownerDocument.querySelectorAll("article :is(h1, h2, h3, h4):not(.chunk-name)")]
+    .filter((heading) => heading.compareDocumentPosition(chunk) & Node.DOCUMENT_POSITION_FOLLOWING);
+  const last = chunk.closest("details.solution")?.querySelector("summary") ?? above.at(-1);
+  const titles = new Set([above[0], last].map((heading) => (heading ? textOf(heading) : "")));
+  return [...titles].join(": ");
+}
+
+/** Makes a link.
+ * @param {string} href
+ * @param {string} text
+ */
+function linkTo(href, text) {
+  const link = element("a", text);
+  link.setAttribute("href", href);
+  return link;
+}
+
+/** Returns what the panel says of the chunk of a line: the prose before it, a link to it, and the prose after it.
+ * @param {HTMLAnchorElement} number
+ */
+async function explanation(number) {
+  const chunk = await target(number).catch(() => null);
+  const title = element("h2", `Line ${number.textContent}`);
+  title.id = "panel-title";
+  if (!chunk) return [title, element("p", linkTo(number.href, "Its place in the essay"))];
+  const name = chunk.querySelector(".chunk-name")?.firstChild?.textContent ?? "";
+  const place = element("p", linkTo(number.href, name.trim()), ` in ${sectionOf(chunk)}`);
+  place.className = "place";
+  const [before, after] = [proseBefore(chunk), proseAfter(chunk)].map((prose) =>
+    prose.map((original) => copyFrom(original, number.href)));
+  if (!before.length && !after.length) after.push(element("p", "The essay shows this piece without words about it."));
+  return [title, ...before, place, ...after];
+}
+
+/** Returns an experiment: its name as a link, its question, and, folded away, what came of it.
+ * @param {HTMLAnchorElement} link
+ */
+async function experiment(link) {
+  const box = await target(link).catch(() => null);
+  const item = element("li", linkTo(link.href, link.textContent ?? ""));
+  const question = box?.previousElementSibling;
+  if (question?.matches("p")) item.append(": ", ...copyFrom(question, link.href).childNodes);
+  const finding = box?.querySelector(".finding");
+  if (finding) item.append(element("details", element("summary", "What happens?"), copyFrom(finding, link.href)));
+  return item;
+}
+
+/** Returns what the panel says of a line.
+ * @param {HTMLAnchorElement} number
+ */
+async function contents(number) {
+  const links = /** @type {NodeListOf<HTMLAnchorElement>} */ (lineOf(number).querySelectorAll(".experiments a"));
+  const [explained, experiments] = await Promise.all([explanation(number), Promise.all([...links].map(experiment))]);
+  const button = element("button", "×");
+  button.setAttribute("aria-label", "close");
+  button.addEventListener("click", close);
+  const tried = [element("h3", "Experiments with this line"), element("ul", ...experiments)];
+  return [button, ...explained, ...(experiments.length ? tried : [])];
+}
+
+// Choosing a line.
+
+/** Makes a line the one that the Tab key stops at.
+ * @param {HTMLAnchorElement} number
+ */
+function stopAt(number) {
+  current.tabIndex = -1;
+  current = number;
+  current.tabIndex = 0;
+}
+
+/** Marks the line that is chosen, or none.
+ * @param {HTMLAnchorElement | null} number
+ */
+function mark(number) {
+  for (const [which, is] of /** @type {const} */ ([[chosen, false], [number, true]])) {
+    if (!which) continue;
+    which.setAttribute("aria-expanded", String(is));
+    lineOf(which).classList.toggle("chosen", is);
+  }
+  chosen = number;
+}
+
+/** Shows what there is to say about a line.
+ * @param {HTMLAnchorElement} number
+ */
+async function show(number) {
+  stopAt(number);
+  mark(number);
+  const said = await contents(number);
+  if (chosen !== number) return;  // another one has been chosen in the meantime
+  panel.replaceChildren(...said);
+  panel.hidden = false;
+  panel.scrollTop = 0;
+  uncover(lineOf(number));
+}
+
+/** Moves a line out from under the sheet of a narrow screen.
+ * @param {HTMLElement} line
+ */
+function uncover(line) {
+  const covered = line.getBoundingClientRect().bottom - panel.getBoundingClientRect().top;
+  if (getComputedStyle(panel).position === "fixed" && covered > 0) scrollBy(0, covered + 8);
+}
+
+function close() {
+  mark(null);
+  panel.hidden = true;
+  current.focus({ preventScroll: true });
+  history.replaceState(null, "", location.pathname);
+}
+
+/** Shows a line, or closes what it shows; the address of the page says which.
+ * @param {HTMLAnchorElement} number
+ */
+function choose(number) {
+  if (chosen === number) {
+    close();
+    return;
+  }
+  number.focus({ preventScroll: true });
+  history.replaceState(null, "", `#${lineOf(number).id}`);
+  show(number);
+}
+
+/** Goes to another line; what is shown goes with it.
+ * @param {HTMLAnchorElement} number
+ */
+function goTo(number) {
+  stopAt(number);
+  number.focus();
+  if (chosen) show(number);
+}
+
+/** Shows the line that the address of the page names. */
+function showPlace() {
+  const number = numbers.find((one) => `#${lineOf(one).id}` === location.hash);
+  if (number) show(number);
+}
+
+// A finger is wide: a tap on the name of an experiment shows the line, with a link to it, and does not go there.
+listing.addEventListener("click", (event) => {
+  const clicked = /** @type {Element} */ (event.target);
+  const number = numbers.find((one) => lineOf(one).contains(clicked));
+  const isTap = /** @type {PointerEvent} */ (event).pointerType === "touch";
+  const leads = clicked.closest("a:not(.number)") && !(isTap && clicked.closest(".experiments"));
+  const selects = event.detail > 1 || (event.detail && !getSelection()?.isCollapsed);
+  if (!number || leads || selects || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+  event.preventDefault();
+  choose(number);
+});
+
+listing.addEventListener("keydown", (event) => {
+  const at = numbers.indexOf(/** @type {HTMLAnchorElement} */ (event.target));
+  if (at < 0 || event.ctrlKey || event.metaKey || event.altKey) return;
+  const ways = new Map([["ArrowUp", at - 1], ["ArrowDown", at + 1], ["Home", 0], ["End", numbers.length - 1]]);
+  const number = numbers[ways.get(event.key) ?? -1];
+  if (number) goTo(number);
+  else if (event.key === " ") choose(numbers[at]);  // Enter is a click, as on every link
+  else return;
+  event.preventDefault();
+});
+
+// Escape closes a preview first, and then the panel; in the search it is for the search.
+document.addEventListener("keydown", (event) => {
+  const other = document.querySelector(".preview:not([hidden]), input:focus");
+  if (event.key === "Escape" && chosen && !other) close();
+}, { capture: true });
+
+addEventListener("hashchange", showPlace);
+
+// A number is a link without this script, and a button with it: one stop for the Tab key, and arrow keys from there.
+for (const number of numbers) {
+  number.tabIndex = number === current ? 0 : -1;
+  number.setAttribute("role", "button");
+  number.setAttribute("aria-expanded", "false");
+}
+listing.querySelector(".code")?.setAttribute("role", "group");
+listing.querySelector(".code")?.setAttribute("aria-label", `lines of ${listing.dataset.program}`);
+panel.className = "panel";
+panel.hidden = true;
+panel.setAttribute("aria-labelledby", "panel-title");
+listing.append(panel);
+for (const hint of document.querySelectorAll(".choose")) hint.removeAttribute("hidden");
+showPlace();
+
+export {};
