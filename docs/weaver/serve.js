@@ -10,6 +10,7 @@
   note.hidden = true;
   document.body.append(note);
 
+  /** @param {string} text */
   function show(text) {
     if (note.textContent !== text) note.textContent = text;
     note.hidden = !text;
