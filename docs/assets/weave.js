@@ -1,4 +1,5 @@
-// Previews, unfolding and copying of chunks. All links work without this script, which shows its own buttons itself.
+// Previews, unfolding and copying of chunks, reading without a network. All links work without this script, which shows
+// its own buttons itself.
 
 "use strict";
 
@@ -26,7 +27,12 @@ async function unfold(button) {
     return;
   }
   chunks ??= fetch(new URL("assets/chunks.json", root)).then((response) => response.json());
-  const html = (await chunks)[chunk];
+  const html = await chunks.then((found) => found[chunk], () => "");
+  if (!html) {  // without a network
+    chunks = undefined;
+    button.setAttribute("aria-expanded", "false");
+    return;
+  }
   if (button.getAttribute("aria-expanded") !== "true" || line.nextElementSibling?.matches(".unfolded")) return;
   const code = document.createElement("span");
   code.className = "unfolded";
@@ -76,6 +82,7 @@ async function target(link) {
   if (!page) {
     page = fetch(pathname).then((response) => response.text())
       .then((text) => new DOMParser().parseFromString(text, "text/html"));
+    page.catch(() => pages.delete(pathname));
     pages.set(pathname, page);
   }
   return (await page).getElementById(decodeURIComponent(hash.slice(1)));
@@ -95,7 +102,7 @@ function copyOf(element) {
 /** @param {Element} link */
 async function show(link) {
   shown = link;
-  const element = await target(link);
+  const element = await target(link).catch(() => null);  // without a network
   if (!element || shown !== link) return;
   const chunk = copyOf(element);
   chunk.removeAttribute("id");
@@ -205,6 +212,21 @@ addEventListener("beforeprint", () => {
   for (const fold of opened) fold.open = true;
 });
 addEventListener("afterprint", () => { for (const fold of opened) fold.open = false; });
+
+// A service worker keeps what was visited for when there is no network, but not while the essay is written: see serve.js.
+
+async function keepForLater() {
+  await navigator.serviceWorker.register(new URL("offline.js", root));
+  const { active } = await navigator.serviceWorker.ready;
+  active?.postMessage([location.href]);  // this and some of the files were there before it
+  new PerformanceObserver((list) => active?.postMessage(list.getEntries().map(({ name }) => name)))
+    .observe({ type: "resource", buffered: true });
+}
+
+addEventListener("load", () => {
+  if (!navigator.serviceWorker || location.protocol === "file:" || "serving" in document.body.dataset) return;
+  keepForLater().catch(() => { /* then the pages need a network */ });
+});
 
 document.body.append(preview);
 setUp();
