@@ -66,6 +66,7 @@ def test_every_page_has_its_file(tmp_path):
         "files/small.py",
         "index.md",
         "indexes/index.md",
+        "offline.js",
         "programs/small-py/index.md",
         "tools/index.md",
         "two/index.md",

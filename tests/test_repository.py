@@ -76,3 +76,19 @@ def test_linters_are_content(linter):
     arguments += ["--output-format", "concise"] if "check" in arguments else []
     done = subprocess.run([command, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, tangle.where(done.stdout, ESSAY.relative_to(ROOT), PROGRAMS)
+
+
+SCRIPTS = {  # {what is there: the scripts that use it}
+    "dom,dom.iterable": ["docs/assets/weave.js", "docs/assets/live.js", "docs/weaver/serve.js"],
+    "webworker": ["docs/assets/run-worker.js", "docs/assets/offline.js"],
+}
+
+
+@pytest.mark.skipif(not shutil.which("tsc"), reason="tsc, the type checker of JavaScript, is not installed")
+@pytest.mark.parametrize("library", SCRIPTS)
+def test_the_types_of_scripts_are_right(library):
+    options = ["--noEmit", "--allowJs", "--checkJs", "--strict", "--target", "es2022", "--lib", f"es2022,{library}",
+               "--module", "es2022", "--moduleResolution", "node"]  # fmt: skip
+    command = ["tsc", *options, "docs/assets/types.d.ts", *SCRIPTS[library]]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout

@@ -6,20 +6,30 @@
 "use strict";
 
 {
-  const root = new URL("..", document.currentScript.src);
+  const script = /** @type {HTMLScriptElement} */ (document.currentScript);
+  const root = new URL("..", script.src);
   const calm = matchMedia("(prefers-reduced-motion: reduce)");
-  const place = document.getElementById(document.currentScript.dataset.place);
+  const place = /** @type {HTMLElement} */ (document.getElementById(script.dataset.place ?? ""));
   const SHOWN = 8;  // names that are written again and again, by the same random numbers
-  let state = null, running = 0;
+  /** @type {Begun & { microgpt: Microgpt, losses: number[], training: Generator<number> }} */
+  let state;  // of the training, as soon as it has begun
+  let running = 0;
 
+  /**
+   * @template {keyof HTMLElementTagNameMap} T
+   * @param {T} tag
+   * @param {Partial<HTMLElementTagNameMap[T]>} properties
+   * @param {(Node | string)[]} children
+   */
   const make = (tag, properties = {}, ...children) => {
     const element = Object.assign(document.createElement(tag), properties);
     element.append(...children);
     return element;
   };
+  /** @param {keyof SVGElementTagNameMap} tag @param {Record<string, string | number>} attributes */
   const drawn = (tag, attributes) => {
     const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
-    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
     return element;
   };
 
@@ -30,12 +40,14 @@
   const curve = drawn("svg", { viewBox: "0 0 400 120", role: "img", "aria-label": "The loss, step by step" });
   const line = drawn("polyline", { class: "live-line" });
   curve.append(drawn("path", { d: "M30 4V104H396", class: "run-axes" }), line);
-  for (const loss of [2, 3]) curve.append(text(24, y(loss) + 4, loss, "end"));
+  for (const loss of [2, 3]) curve.append(text(24, y(loss) + 4, String(loss), "end"));
   curve.append(text(213, 118, "steps", "middle"));
-  const named = (name) => `live-${name}-${place.id}`;
-  const beginning = make("input", { id: named("beginning"), value: document.currentScript.dataset.beginning, size: 8, autocomplete: "off", spellcheck: false });
-  const heat = make("input", { id: named("heat"), type: "range", min: 0.1, max: 2, step: 0.1, value: 0.5 });
-  const shown = make("output", { htmlFor: named("heat"), textContent: "0.5" });
+  const named = (/** @type {string} */ name) => `live-${name}-${place.id}`;
+  const beginning = make("input", { id: named("beginning"), value: script.dataset.beginning, size: 8,
+    autocomplete: "off", spellcheck: false });
+  const heat = make("input", { id: named("heat"), type: "range", min: "0.1", max: "2", step: "0.1", value: "0.5" });
+  const shown = make("output", { textContent: "0.5" });
+  shown.htmlFor.add(heat.id);
   const write = make("button", { type: "button", className: "md-button", textContent: "Write a name" });
   const bars = drawn("svg", { viewBox: "0 0 400 110", role: "img" });
   const written = make("p", { className: "live-written" });
@@ -47,19 +59,22 @@
   const learning = make("div", { hidden: true }, names, curve);
   const box = make("div", { className: "live" }, make("div", {}, make("p", { className: "run-buttons" }, start), status, learning), ask);
 
+  /** @param {number} x @param {number} at @param {string} content @param {string} anchor */
   function text(x, at, content, anchor) {
     const element = drawn("text", { x, y: at, "text-anchor": anchor, class: "live-text" });
     element.textContent = content;
     return element;
   }
 
+  /** @param {number} loss */
   function y(loss) { return 104 - 100 * Math.min(1, Math.max(0, (loss - 1.8) / 1.8)); }
 
   async function load() {
     const [documents] = await Promise.all([
       fetch(new URL("files/names.txt", root)).then((response) => response.text()),
       globalThis.microgpt ?? new Promise((resolve, reject) => {
-        document.head.append(make("script", { src: new URL("files/efficiency/microgpt.js", root), onload: resolve, onerror: reject }));
+        const { href } = new URL("files/efficiency/microgpt.js", root);
+        document.head.append(make("script", { src: href, onload: resolve, onerror: reject }));
       }),
     ]);
     return documents;
@@ -69,11 +84,11 @@
     start.disabled = true;
     status.textContent = "The names are being fetched.";
     try {
-      const documents = await load(), { microgpt } = globalThis;
-      state = { ...microgpt.begin(documents, microgpt.DEFAULTS), losses: [], microgpt };
-      state.training = microgpt.train(state.model, state.lessons, microgpt.DEFAULTS);
-    } catch (error) {
-      status.textContent = `That did not work: ${error.message ?? "a file is missing"}.`;
+      const documents = await load(), { microgpt } = globalThis, begun = microgpt.begin(documents, microgpt.DEFAULTS);
+      const training = microgpt.train(begun.model, begun.lessons, microgpt.DEFAULTS);
+      state = { ...begun, microgpt, losses: [], training };
+    } catch (error) {  // what a script that is missing throws is an event
+      status.textContent = `That did not work: ${error instanceof Error ? error.message : "a file is missing"}.`;
       start.disabled = false;
       return;
     }
@@ -84,6 +99,7 @@
   }
 
   // Some steps for each picture on the screen; all of it takes some seconds, so that one can watch.
+  /** @param {number} turn */
   function tick(turn) {
     if (turn !== running) return;
     const until = performance.now() + 10, steps = state.microgpt.DEFAULTS.num_steps;
@@ -97,7 +113,8 @@
   }
 
   function end() {
-    status.textContent = `It has learned from ${state.losses.length.toLocaleString("en")} names; the last loss is ${state.losses.at(-1).toFixed(4)}, as in Python.`;
+    const { length } = state.losses, last = state.losses[length - 1].toFixed(4);
+    status.textContent = `It has learned from ${length.toLocaleString("en")} names; the last loss is ${last}, as in Python.`;
     start.textContent = "Train it again";
     start.disabled = false;
     ask.hidden = false;
@@ -105,7 +122,8 @@
   }
 
   function draw() {
-    const { losses } = state, mean = (i) => losses.slice(Math.max(0, i - 49), i + 1).reduce((a, b) => a + b) / Math.min(50, i + 1);
+    const { losses } = state, mean = (/** @type {number} */ i) =>
+      losses.slice(Math.max(0, i - 49), i + 1).reduce((a, b) => a + b) / Math.min(50, i + 1);
     const points = losses.flatMap((_, i) => (i % 10 && i < losses.length - 1 ? [] : [`${(30 + 0.366 * i).toFixed(1)},${y(mean(i)).toFixed(1)}`]));
     line.setAttribute("points", points.join(" "));
     curve.setAttribute("aria-label", `The loss: ${mean(losses.length - 1).toFixed(2)} on average after ${losses.length} steps`);
@@ -114,9 +132,10 @@
   }
 
   // Writes a name that begins with some tokens: the word, and how likely each token was to come next after these.
+  /** @param {number[]} first @param {number} temperature @param {Die} random */
   function name(first, temperature, random) {
-    let thrown = 0, chances = null;
-    const choice = (weights) => {
+    let thrown = 0, chances = new Float64Array();
+    const choice = (/** @type {Float64Array} */ weights) => {
       if (thrown === first.length) chances = weights.slice();
       return thrown++ < first.length ? first[thrown - 1] : random.choice(weights);
     };
@@ -134,7 +153,8 @@
     const temperature = Number(heat.value), { chances } = name(prefix(), temperature, new state.microgpt.Random(1n));
     shown.textContent = heat.value;
     bars.replaceChildren();
-    const highest = Math.max(0.5, ...chances), label = (token) => state.characters[token] ?? "end";
+    const highest = Math.max(0.5, ...chances);
+    const label = (/** @type {number} */ token) => state.characters[token] ?? "end";
     chances.forEach((chance, token) => {
       const x = 8 + token * 14.4, height = 84 * chance / highest;
       bars.append(drawn("rect", { x, y: 90 - height, width: 11, height, class: "live-bar" }), text(x + 5.5, 103, state.characters[token] ?? "⏎", "middle"));
@@ -151,5 +171,5 @@
     const { word } = name(prefix(), Number(heat.value), new state.microgpt.Random(dice.next++));
     written.textContent = `${written.textContent} ${word}`.trim().split(" ").slice(-12).join(" ");
   });
-  place.querySelector("details").before(box);
+  place.querySelector("details")?.before(box);
 }

@@ -51,11 +51,16 @@ def run(words):
 run
 `;
 const interrupt = new Uint8Array(1);
-let python = null, run = null, address = "", looked = 0, stopping = false;
+/** @type {Pyodide} */
+let python;  // as soon as it is loaded
+/** @type {(words: unknown) => number} */
+let run;  // of START
+let address = "", looked = 0, stopping = false;
 
+/** @param {string} name @param {(bytes: number) => void} report */
 function fetched(name, report) {
   return fetch(new URL(`pyodide/${name}`, import.meta.url)).then(async (response) => {
-    if (!response.ok) throw new Error(`${name}: ${response.status} ${response.statusText}`);
+    if (!response.ok || !response.body) throw new Error(`${name}: ${response.status} ${response.statusText}`);
     const reader = response.body.getReader();
     for (let part = await reader.read(); !part.done; part = await reader.read()) report(part.value.length);
   });
@@ -64,7 +69,7 @@ function fetched(name, report) {
 async function load() {
   const total = Object.values(FILES).reduce((a, b) => a + b);
   let done = 0;
-  const report = (bytes) => postMessage({ kind: "loading", done: done += bytes, total });
+  const report = (/** @type {number} */ bytes) => postMessage({ kind: "loading", done: done += bytes, total });
   await Promise.all(Object.keys(FILES).map((name) => fetched(name, report)));  // now they are in the browser's cache
   postMessage({ kind: "loading", done: total, total });
   python = await loadPyodide({ indexURL: new URL("pyodide/", import.meta.url).href });
@@ -74,6 +79,7 @@ async function load() {
   run = python.runPython(START);
 }
 
+/** @param {string} text @param {boolean} error */
 function print(text, error) {
   postMessage({ kind: "line", text, error });
   if (stopping || Date.now() - looked < 100) return;
@@ -84,6 +90,7 @@ function print(text, error) {
   interrupt[0] = 2;  // SIGINT
 }
 
+/** @param {string} blob its address */
 function isThere(blob) {
   const request = new XMLHttpRequest();
   try {
@@ -95,6 +102,7 @@ function isThere(blob) {
   }
 }
 
+/** @param {Record<string, string>} files */
 function write(files) {
   for (const [path, text] of Object.entries(files)) {
     const folder = `${HERE}/${path}`.replace(/\/[^/]*$/, "");
@@ -114,6 +122,6 @@ onmessage = async ({ data }) => {
     const made = data.made && status === 0 ? python.FS.readFile(`${HERE}/${data.made}`, { encoding: "utf8" }) : null;
     postMessage({ kind: "end", status, made });
   } catch (error) {
-    postMessage({ kind: "failed", text: String(error.message ?? error) });
+    postMessage({ kind: "failed", text: error instanceof Error ? error.message : String(error) });
   }
 };

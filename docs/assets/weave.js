@@ -1,20 +1,25 @@
-// Previews, unfolding and copying of chunks. All links work without this script, which shows its own buttons itself.
+// Previews, unfolding and copying of chunks, reading without a network. All links work without this script, which shows
+// its own buttons itself.
 
 "use strict";
 
-const root = new URL("..", document.currentScript.src);
-let chunks = null;  // their code, which is fetched when the first one is unfolded
+const root = new URL("..", /** @type {HTMLScriptElement} */ (document.currentScript).src);
+/** @type {Promise<Record<string, string>> | undefined} */
+let chunks;  // their code, which is fetched when the first one is unfolded
 
 function setUp() {
-  for (const button of document.querySelectorAll("button.copy, button.unfold")) button.hidden = false;
+  /** @type {NodeListOf<HTMLButtonElement>} */
+  const buttons = document.querySelectorAll("button.copy, button.unfold");
+  for (const button of buttons) button.hidden = false;
   const search = document.querySelector(".md-search[role=dialog]");
   if (search) search.setAttribute("aria-label", "Search");
 }
 
 // A reference unfolds in its place, at its own indentation, with the colours, links and buttons of the chunk.
 
+/** @param {HTMLButtonElement} button */
 async function unfold(button) {
-  const line = button.closest(".line");
+  const line = /** @type {Element} */ (button.closest(".line")), { chunk = "", indent = "" } = button.dataset;
   const open = button.getAttribute("aria-expanded") === "true";
   button.setAttribute("aria-expanded", String(!open));
   if (open) {
@@ -22,25 +27,36 @@ async function unfold(button) {
     return;
   }
   chunks ??= fetch(new URL("assets/chunks.json", root)).then((response) => response.json());
-  const html = (await chunks)[button.dataset.chunk];
+  const html = await chunks.then((found) => found[chunk], () => "");
+  if (!html) {  // without a network
+    chunks = undefined;
+    button.setAttribute("aria-expanded", "false");
+    return;
+  }
   if (button.getAttribute("aria-expanded") !== "true" || line.nextElementSibling?.matches(".unfolded")) return;
   const code = document.createElement("span");
   code.className = "unfolded";
-  code.style.setProperty("--columns", button.dataset.indent);
+  code.style.setProperty("--columns", indent);
   code.innerHTML = html;
-  for (const link of code.querySelectorAll('a[href^="@/"]')) link.setAttribute("href", here(link.getAttribute("href")));
+  for (const link of code.querySelectorAll('a[href^="@/"]')) link.setAttribute("href", here(hrefOf(link)));
   for (const inner of code.querySelectorAll("button")) inner.hidden = false;
   line.after(code);
 }
 
 // Turns an address below the site's root, which begins with @/, into one that leads there from this page.
+/** @param {string} address */
 function here(address) {
   const url = new URL(address.slice(2) || ".", root);
   return document.getElementById(decodeURIComponent(url.hash.slice(1))) ? url.hash : url.href;
 }
 
+// What a link in a text or in a figure, which has no property of that name, leads to.
+/** @param {Element} link */
+function hrefOf(link) { return link.getAttribute("href") ?? ""; }
+
+/** @param {HTMLButtonElement} button */
 async function copy(button) {
-  await navigator.clipboard.writeText(button.dataset.code);
+  await navigator.clipboard.writeText(button.dataset.code ?? "");
   button.textContent = "copied";
   setTimeout(() => { button.textContent = "copy"; }, 2000);
 }
@@ -48,30 +64,36 @@ async function copy(button) {
 // A preview shows the chunk that a link leads to, on hover and on keyboard focus. It stays while the pointer is over it,
 // and Escape closes it. Pages are fetched by the address of the link, so it does not matter where the site is served.
 
+/** @type {Map<string, Promise<Document>>} */
 const pages = new Map();
 const preview = document.createElement("div");
 preview.className = "preview md-typeset";
 preview.setAttribute("role", "tooltip");
 preview.id = "chunk-preview";
 preview.hidden = true;
+/** @type {Element | null} */
 let shown = null;
 let timer = 0;
 
+/** @param {Element} link */
 async function target(link) {
-  const { pathname, hash } = new URL(link.getAttribute("href"), document.baseURI);  // a link in a figure has no such
-  const here = pathname === location.pathname;
-  if (!here && !pages.has(pathname)) {
-    pages.set(pathname, fetch(pathname).then((response) => response.text())
-      .then((text) => new DOMParser().parseFromString(text, "text/html")));
+  const { pathname, hash } = new URL(hrefOf(link), document.baseURI);
+  let page = pathname === location.pathname ? document : pages.get(pathname);
+  if (!page) {
+    page = fetch(pathname).then((response) => response.text())
+      .then((text) => new DOMParser().parseFromString(text, "text/html"));
+    page.catch(() => pages.delete(pathname));
+    pages.set(pathname, page);
   }
-  return (here ? document : await pages.get(pathname)).getElementById(decodeURIComponent(hash.slice(1)));
+  return (await page).getElementById(decodeURIComponent(hash.slice(1)));
 }
 
 Object.assign(window, { weave: { target } });  // panel.js, a module, takes its paragraphs in the same way
 
 // What a preview shows of an element: a copy of it, of a term with what it means, of an experiment without its result.
+/** @param {Element} element */
 function copyOf(element) {
-  if (!element?.matches("dt")) return element?.cloneNode(true);
+  if (!element.matches("dt")) return /** @type {Element} */ (element.cloneNode(true));
   const list = document.createElement("dl");
   list.append(element.cloneNode(true));
   for (let next = element.nextElementSibling; next && (next.matches("dd") || !list.querySelector("dd"));
@@ -79,10 +101,12 @@ function copyOf(element) {
   return list;
 }
 
+/** @param {Element} link */
 async function show(link) {
   shown = link;
-  const chunk = copyOf(await target(link));
-  if (!chunk || shown !== link) return;
+  const element = await target(link).catch(() => null);  // without a network
+  if (!element || shown !== link) return;
+  const chunk = copyOf(element);
   chunk.removeAttribute("id");
   for (const element of chunk.querySelectorAll("[id]:not(svg *)")) element.removeAttribute("id");
   for (const element of chunk.querySelectorAll("button, .chunk-tools, .chunk-foot, .unfolded, .headerlink, details")) element.remove();
@@ -100,6 +124,7 @@ async function show(link) {
 }
 
 // The preview stands where there is more room, below the link or above it, and is never larger than that room.
+/** @param {Element} link */
 function place(link) {
   const box = link.getBoundingClientRect();
   const above = box.top - 12;
@@ -117,24 +142,29 @@ function hide() {
   preview.hidden = true;
 }
 
+/** @param {() => void} action @param {number} wait in milliseconds */
 function later(action, wait) {
   clearTimeout(timer);
   timer = setTimeout(action, wait);
 }
 
+// What matches the selector, at the place of an event or around it; nothing where that is the document itself.
+/** @param {Event} event @param {string} selector */
+function around({ target }, selector) { return target instanceof Element ? target.closest(selector) : null; }
+
 document.addEventListener("pointerover", (event) => {
-  const link = event.target.closest?.("a[data-peek]");
+  const link = around(event, "a[data-peek]");
   if (link && event.pointerType !== "touch") later(() => show(link), 250);
-  else if (preview.contains(event.target)) clearTimeout(timer);
+  else if (around(event, ".preview")) clearTimeout(timer);
   else if (shown && shown !== document.activeElement) later(hide, 250);
 });
 document.addEventListener("focusin", (event) => {
-  const link = event.target.closest("a[data-peek]");
+  const link = around(event, "a[data-peek]");
   if (link?.matches(":focus-visible")) show(link);
   else hide();
 });
 document.addEventListener("keydown", (event) => {
-  const pages = { PageDown: 1, PageUp: -1 }[event.key];
+  const pages = event.key === "PageDown" ? 1 : event.key === "PageUp" ? -1 : 0;
   if (event.key === "Escape") hide();
   else if (pages && shown && preview.scrollHeight > preview.clientHeight) {  // a long preview can be read to its end
     preview.scrollBy(0, pages * 0.8 * preview.clientHeight);
@@ -147,39 +177,58 @@ document.addEventListener("scroll", () => {  // focus scrolls the link into view
 }, { passive: true });
 
 document.addEventListener("click", (event) => {
-  const button = event.target.closest("button.unfold, button.copy");
-  if (button) (button.classList.contains("unfold") ? unfold : copy)(button);
+  const button = around(event, "button.unfold, button.copy");
+  if (button instanceof HTMLButtonElement) (button.classList.contains("unfold") ? unfold : copy)(button);
 });
 
 // What is folded away opens for a link that leads into it, and for printing.
 
+/** @param {string} hash */
 function reveal(hash) {
   let element = document.getElementById(decodeURIComponent(hash.slice(1)));
   const folds = [];
   for (; element; element = element.parentElement) {
-    if (element.matches("details") && !element.open) folds.push(element);
+    if (element instanceof HTMLDetailsElement && !element.open) folds.push(element);
   }
   for (const fold of folds) fold.open = true;
   return folds.length > 0;
 }
 
 function revealPlace() {
-  if (reveal(location.hash)) document.getElementById(decodeURIComponent(location.hash.slice(1))).scrollIntoView();
+  if (reveal(location.hash)) document.getElementById(decodeURIComponent(location.hash.slice(1)))?.scrollIntoView();
 }
 
 document.addEventListener("click", (event) => {
-  const link = event.target.closest?.("a[href]");
-  const url = link && new URL(link.getAttribute("href"), document.baseURI);
+  const link = around(event, "a[href]");
+  const url = link && new URL(hrefOf(link), document.baseURI);
   if (url && url.pathname === location.pathname) reveal(url.hash);  // before the browser goes there
 });
 addEventListener("hashchange", revealPlace);
 
+/** @type {HTMLDetailsElement[]} */
 let opened = [];
 addEventListener("beforeprint", () => {
-  opened = [...document.querySelectorAll(":is(.experiment details, details.solution):not([open])")];
+  /** @type {NodeListOf<HTMLDetailsElement>} */
+  const folds = document.querySelectorAll(":is(.experiment details, details.solution):not([open])");
+  opened = [...folds];
   for (const fold of opened) fold.open = true;
 });
 addEventListener("afterprint", () => { for (const fold of opened) fold.open = false; });
+
+// A service worker keeps what was visited for when there is no network, but not while the essay is written: see serve.js.
+
+async function keepForLater() {
+  await navigator.serviceWorker.register(new URL("offline.js", root));
+  const { active } = await navigator.serviceWorker.ready;
+  active?.postMessage([location.href]);  // this and some of the files were there before it
+  new PerformanceObserver((list) => active?.postMessage(list.getEntries().map(({ name }) => name)))
+    .observe({ type: "resource", buffered: true });
+}
+
+addEventListener("load", () => {
+  if (!navigator.serviceWorker || location.protocol === "file:" || "serving" in document.body.dataset) return;
+  keepForLater().catch(() => { /* then the pages need a network */ });
+});
 
 document.body.append(preview);
 setUp();

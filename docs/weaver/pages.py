@@ -18,6 +18,7 @@ WRITTEN = {"tools/": "tools.md"}  # pages that are not in the essay: their paths
 RESERVED = ("programs", "tools", "experiments", "indexes", "everything", "run", "assets", "files", "search", "sitemap",
             "index", "404")  # fmt: skip
 RECORDS = (experiments.RECORD, "docs/benchmark.json", "docs/devices.json")  # data about programs, and not for them
+WORKER = "offline.js"  # the one script that stands at the root of the site: it can answer only for what is below it
 LISTED = ".pages.json"  # what the last weave wrote: nothing else is ever removed
 NAMES = "The classes, functions, methods and global names of all programs."
 ADDRESS = re.compile(r'(href|src)="@/([^"#]*)(#[^"]*)?"')
@@ -234,7 +235,7 @@ def files(essay, found, unfolded, docs, data):
     for asset in sorted((docs / "assets").iterdir()):
         is_wanted = re.fullmatch(r"[A-Za-z0-9][\w.-]*\.(css|js|svg|png|woff2|txt)", asset.name)
         if asset.is_file() and is_wanted and (runs or asset.name not in playground.SCRIPTS):
-            wanted[f"assets/{asset.name}"] = asset.read_bytes()
+            wanted[asset.name if asset.name == WORKER else f"assets/{asset.name}"] = asset.read_bytes()
     wanted |= runs
     wanted["assets/chunks.json"] = json.dumps(unfolded, indent=0, sort_keys=True, ensure_ascii=False).encode()
     return wanted

@@ -1,0 +1,45 @@
+// What the scripts use and others define, for the type checker (tests/test_repository.py). The site does not have this file.
+
+/** Of weaver/serve.py, which puts it into serve.js. */
+declare const EDITION: string;
+
+/** Of the essay's program in JavaScript, build/efficiency/microgpt.js, when its script has been loaded. */
+declare var microgpt: Microgpt;
+
+interface Microgpt {
+  DEFAULTS: { num_steps: number, seed: bigint, [name: string]: number | bigint };
+  Random: new (seed: bigint) => Die;
+  begin(text: string, flags: object): Begun;
+  train(model: object, lessons: number[][], flags: object): Generator<number>;
+  sample(model: object, bos: number, flags: { temperature: number }, random: Die): Generator<number>;
+}
+
+interface Begun {
+  characters: string[];
+  bos: number;
+  lessons: number[][];
+  model: object;
+}
+
+interface Die {
+  choice(weights: Float64Array): number;
+}
+
+/** Of Pyodide, Python for the browser: as much as run-worker.js needs. */
+interface Pyodide {
+  FS: {
+    mkdirTree(path: string): void;
+    writeFile(path: string, text: string): void;
+    readFile(path: string, options: { encoding: "utf8" }): string;
+    chdir(path: string): void;
+  };
+  setInterruptBuffer(buffer: Uint8Array): void;
+  setStdout(options: { batched(text: string): void }): void;
+  setStderr(options: { batched(text: string): void }): void;
+  runPython(code: string): any;
+  toPy(value: unknown): unknown;
+}
+
+declare module "*/pyodide.mjs" {
+  export function loadPyodide(options: { indexURL: string }): Promise<Pyodide>;
+}
