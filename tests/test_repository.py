@@ -79,7 +79,7 @@ def test_linters_are_content(linter):
 
 
 SCRIPTS = {  # {what is there: the scripts that use it}
-    "dom,dom.iterable": ["docs/assets/weave.js", "docs/assets/live.js", "docs/weaver/serve.js"],
+    "dom,dom.iterable": ["docs/assets/weave.js", "docs/assets/live.js", "docs/assets/panel.js", "docs/weaver/serve.js"],
     "webworker": ["docs/assets/run-worker.js", "docs/assets/offline.js"],
 }
 
