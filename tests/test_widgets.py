@@ -1,12 +1,14 @@
 """Figures that answer: by keys alone they give the numbers of the essay's programs, computed here by these."""
 
+import json
+
 import pytest
 from programs import load
 from test_site import tab  # noqa: F401 - a fixture
 from weaver.results import known_widgets
 
 pytestmark = pytest.mark.slow
-PAGES = {"tape": "values-that-remember/"}
+PAGES = {"look": "the-model/", "tape": "values-that-remember/"}
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +27,17 @@ def opened(tab):  # noqa: F811
         return box
 
     return open_widget
+
+
+@pytest.fixture
+def demonstrated(tab):  # noqa: F811
+    """Return a function that returns the data which the demonstration of a widget has given to the page."""
+
+    def given(name):
+        page = tab(PAGES[name], java_script_enabled=False)
+        return json.loads(page.get_attribute(f"[data-widget={name}]", "data-given"))
+
+    return given
 
 
 def press(control, *keys):
@@ -132,3 +145,70 @@ def test_the_tape_walks_back_as_the_program_does(opened, program, adds):
     assert box.page.evaluate("document.activeElement.textContent") == "Again"  # and not lost with the other
     press(box.get_by_role("button", name="Again"), "Enter")
     assert box.locator("svg").get_attribute("aria-label").startswith("Gradients: a 0, b 0, c 0, d 0, e 0, loss 1")
+
+
+# A query and two keys
+
+
+def look_back(program, vectors, values, divided):
+    """Return the rows of the table that the program computes for a query and keys: scores, weights, what comes back."""
+    query, *keys = [[program.value(number) for number in vector] for vector in vectors]
+    columns = [[program.value(number) for number in column] for column in zip(*values)]
+    root = program.value(len(query) ** -0.5 if divided else 1.0)
+    scores = program.scale([program.dot(query, key) for key in keys], root)
+    weights = program.softmax(scores)
+    found = [program.dot(weights, column) for column in columns]
+    if divided:
+        whole = program.attend(query, keys, [[program.value(x) for x in value] for value in values])
+        assert [number.data for number in whole] == [number.data for number in found]  # as the program has it
+    program.tape.clear()
+    pair = ",\u00a0".join(fixed(number.data, 2) for number in found)
+    return [*(fixed(number.data, 2) for number in scores + weights), f"({pair})"]
+
+
+def fixed(number, digits):
+    """Return a number with so many digits, as the widgets write it."""
+    return f"{number:.{digits}f}".replace("-", "−")
+
+
+def test_a_look_back_finds_what_attend_finds(opened, program, demonstrated):
+    box, given = opened("look"), demonstrated("look")
+    vectors = [[*vector] for vector in (given["query"], *given["keys"])]
+    moves = [
+        (0, 1, 3),
+        (1, 0, -9),
+        (2, 0, -5),
+        (2, 1, -2),
+        (0, 0, 2),
+    ]  # of which vector, which number, by how many steps
+    for vector, number, steps in [(0, 0, 0), *moves]:
+        label = f"{['query', 'key 1', 'key 2'][vector]}, {['across', 'up'][number]}"
+        press(box.get_by_label(label), *["ArrowRight" if steps > 0 else "ArrowLeft"] * abs(steps))
+        vectors[vector][number] = max(-4, vectors[vector][number] + steps / 2)
+        both = [look_back(program, vectors, given["values"], divided) for divided in (True, False)]
+        assert [*cells(box).values()] == [list(pair) for pair in zip(*both)]
+        scores = both[0]
+        assert box.locator("[role=status]").inner_text().replace("\u00a0", " ") == (
+            f"The weights are {scores[2]} and {scores[3]}, and {scores[4]} comes back.".replace("\u00a0", " ")
+        )
+
+
+def test_the_table_begins_with_what_the_demonstration_prints(opened):
+    box = opened("look")
+    printed = box.page.locator("#demonstration-attend-by-hand .output").inner_text().split()
+    assert cells(box)["what comes back"][0] == f"({printed[0]},\u00a0{printed[1]})"
+
+
+def test_an_arrow_can_be_dragged_as_well(opened):
+    box = opened("look")
+    box.scroll_into_view_if_needed()
+    circle = box.locator("circle.widget-orange").bounding_box()
+    x, y = circle["x"] + circle["width"] / 2, circle["y"] + circle["height"] / 2
+    unit = box.locator("svg").bounding_box()["width"] / 264 * 30
+    mouse = box.page.mouse
+    mouse.move(x, y)
+    mouse.down()
+    mouse.move(x - 3 * unit, y - 1.5 * unit)
+    mouse.up()
+    mouse.move(x, y)  # and then it stays where it is
+    assert [box.get_by_label(f"query, {way}").input_value() for way in ("across", "up")] == ["-1", "1.5"]
