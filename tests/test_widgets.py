@@ -1,6 +1,7 @@
 """Figures that answer: by keys alone they give the numbers of the essay's programs, computed here by these."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 from programs import load
@@ -8,7 +9,7 @@ from test_site import tab  # noqa: F401 - a fixture
 from weaver.results import known_widgets
 
 pytestmark = pytest.mark.slow
-PAGES = {"look": "the-model/", "tape": "values-that-remember/"}
+PAGES = {"adam": "learning/", "look": "the-model/", "tape": "values-that-remember/"}
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +95,7 @@ def test_it_can_be_used_by_everybody(opened, name, width, scheme):
     sizes = box.locator("svg text").evaluate_all(
         "texts => texts.map(t => parseFloat(getComputedStyle(t).fontSize) * Math.abs(t.getScreenCTM().a))"
     )
-    assert min(sizes) >= 10.9
+    assert min(sizes, default=11) >= 10.9
     assert box.evaluate("box => box.getAnimations({subtree: true}).length") == 0
     assert 0 < len(box.locator("[role=status]").inner_text()) < 200
     assert all(label for label in box.locator("svg[role=img]").evaluate_all("all => all.map(svg => svg.ariaLabel)"))
@@ -212,3 +213,55 @@ def test_an_arrow_can_be_dragged_as_well(opened):
     mouse.up()
     mouse.move(x, y)  # and then it stays where it is
     assert [box.get_by_label(f"query, {way}").input_value() for way in ("across", "up")] == ["-1", "1.5"]
+
+
+# Adam beside plain descent
+
+
+def steps_of(program, gradients, rate):
+    """Return by how much plain descent, and `adam` with its own defaults, move a parameter at each step."""
+    parameter, means, squares, found = SimpleNamespace(data=0.0), [0.0], [0.0], []
+    for step, gradient in enumerate(gradients, 1):
+        before, parameter.grad = parameter.data, gradient
+        program.adam([parameter], means, squares, step, rate)
+        found.append((-rate * gradient, parameter.data - before))
+    return found
+
+
+def short(number):
+    """Return a number with three digits that count, as the widgets write it."""
+    if 0 < abs(number) < 1e-6:
+        return f"{number:.3g}".replace("e-0", "e-").replace("-", "−")
+    return written(f"{number:.3g}", 10)
+
+
+@pytest.mark.parametrize("text", [None, "5 -5 5 −5, 1e-7 0 300", "0", "0.02 0.02 10"])
+def test_the_steps_are_those_of_adam(opened, program, demonstrated, text):
+    box = opened("adam")
+    rate = {name: default for name, default, _ in program.FLAGS}["learning_rate"]
+    gradients = demonstrated("adam")["examples"]["10 and −10"]
+    if text is None:
+        press(box.get_by_role("button", name="10 and −10"), "Enter")
+    else:
+        press(box.get_by_label("gradients"), "Control+A", "Delete")
+        box.page.keyboard.type(text)
+        gradients = [float(word) for word in text.replace("−", "-").replace(",", "").split()]
+    expected = steps_of(program, gradients, rate)
+    assert [*cells(box).values()] == [[*map(short, (g, *pair))] for g, pair in zip(gradients, expected)]
+    ends = [short(sum(moves)) for moves in zip(*expected)]
+    assert (
+        box.locator("[role=status]").inner_text() == f"In all, plain descent moves it by {ends[0]}, Adam by {ends[1]}."
+    )
+
+
+def test_gradients_that_are_none_are_refused_and_too_many_are_cut(opened):
+    box = opened("adam")
+    before = cells(box)
+    box.get_by_label("gradients").fill("1 two 3")
+    assert box.locator("[role=status]").inner_text() == "two is not a number."
+    assert cells(box) == before
+    box.get_by_label("gradients").fill(" ")
+    assert box.locator("[role=status]").inner_text() == "Write some numbers, with blanks between them."
+    box.get_by_label("gradients").fill("1 " * 40)
+    assert len(cells(box)) == 12
+    assert box.locator("[role=status]").inner_text().endswith("(Only the first 12 numbers count.)")

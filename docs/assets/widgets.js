@@ -51,7 +51,7 @@ export function lettering(x, y, content, kind = "") {
  * @param {number} [digits] behind the point, at most
  */
 export function written(value, digits = 4) {
-  return String(Number(value.toFixed(digits)) || 0).replace("-", "−");  // nothing is as little as minus nothing
+  return String(Number(value.toFixed(digits)) || 0).replaceAll("-", "−");  // nothing is as little as minus nothing
 }
 
 /**
