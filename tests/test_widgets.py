@@ -9,7 +9,7 @@ from test_site import tab  # noqa: F401 - a fixture
 from weaver.results import known_widgets
 
 pytestmark = pytest.mark.slow
-PAGES = {"adam": "learning/", "look": "the-model/", "tape": "values-that-remember/"}
+PAGES = {"adam": "learning/", "counter": "the-price-of-a-step/", "look": "the-model/", "tape": "values-that-remember/"}
 
 
 @pytest.fixture(scope="module")
@@ -265,3 +265,40 @@ def test_gradients_that_are_none_are_refused_and_too_many_are_cut(opened):
     box.get_by_label("gradients").fill("1 " * 40)
     assert len(cells(box)) == 12
     assert box.locator("[role=status]").inner_text().endswith("(Only the first 12 numbers count.)")
+
+
+# A counter
+
+
+def counts(program, n_embd, n_layer, block_size, letters):
+    """Return how many parameters such a model has, and how many entries the program makes for a name, as written."""
+    model = program.new_model(27, n_embd, n_layer, block_size)
+    program.tape.clear()
+    program.loss_of(model, [26, *range(letters), 26], n_head=4)
+    entries = len(program.tape)
+    program.tape.clear()
+    return [f"{len(program.parameters_of(model)):,}", f"{entries:,}"]
+
+
+def test_the_counter_counts_what_the_program_makes(opened, program):
+    box = opened("counter")
+    assert cells(box)["all"] == counts(program, 16, 1, 16, len("emma"))
+    printed = box.page.locator("#demonstration-count-operations .output").inner_text()
+    assert printed.replace("\n", " ").startswith(cells(box)["all"][1].replace(",", "") + " entries")
+    drawn = box.page.locator("#demonstration-where-it-goes figure svg text").all_text_contents()
+    assert all(entries in map(str.strip, drawn) for part, (_, entries) in cells(box).items() if part != "all")
+    steps = {"letters": 3, "width": 2, "layers": 1, "positions": -1}
+    for name, count in steps.items():
+        press(box.get_by_label(name), *["ArrowRight" if count > 0 else "ArrowLeft"] * abs(count))
+    assert cells(box)["all"] == counts(program, 24, 2, 8, 7)  # the name is as long as it can be with 8 positions
+    press(box.get_by_label("width"), "Home")
+    press(box.get_by_label("layers"), "ArrowRight")
+    assert cells(box)["all"] == counts(program, 4, 3, 8, 7)
+    all_of_it = cells(box)["all"]
+    assert box.locator("[role=status]").inner_text() == (
+        f"{all_of_it[0]} parameters, and {all_of_it[1]} entries for this name."
+    )
+    press(box.get_by_label("positions"), "End")
+    press(box.get_by_label("positions"), "Home")
+    press(box.get_by_label("letters"), "End")
+    assert box.get_by_label("letters").input_value() == "7"
