@@ -1,5 +1,6 @@
 """Demonstrations in a real kernel: what they find there, what they may do, and how they end."""
 
+import json
 import re
 import shutil
 import signal
@@ -33,6 +34,14 @@ def run(root, text, said=()):
     woven = Weave(root)
     woven.run(said.append if isinstance(said, list) else lambda _: None)
     return {item.name: result for item, result in woven.outcome.pairs()}
+
+
+def test_what_a_demonstration_gives_its_widget(root):
+    found = run(root, with_prose(demonstration("a", 'give({"b": [0.1, "ü"]})\nprint("c")')))
+    assert (found["a"].text, json.loads(found["a"].given)) == ("c\n", {"b": [0.1, "ü"]})
+    assert run(root, with_prose(demonstration("a", 'give({"b": [0.1, "ü"]})\nprint("c")'))) == found  # as it was kept
+    message = failure(root, with_prose(demonstration("a", "give([1e999])")))
+    assert message.startswith("microgpt.md:13: ")
 
 
 def failure(root, text):

@@ -156,6 +156,16 @@ def test_a_link_in_a_figure_that_leads_nowhere_is_an_error_with_the_line_of_its_
     assert (line, message.split(":")[0]) == (31, "#nowhere in the figure of twice leads nowhere on the site")
 
 
+@pytest.mark.parametrize(("option", "given", "problem"), [
+    (', widget="tape"', "", "twice has a widget, and gives it no data: call give(…)"),
+    ("", "[]", "twice gives data, and has no widget"),
+])  # fmt: skip
+def test_a_widget_needs_data_and_data_need_a_widget(option, given, problem):
+    essay = Essay(SMALL.replace('"twice"', f'"twice"{option}'))
+    assert pages.mismatched_widgets(essay, {"twice": Result("", [], given)}) == [(31, problem)]
+    assert pages.mismatched_widgets(essay, {}) == []
+
+
 # How long it takes
 
 LONG = f"# One\n\n{'word ' * 460}\n\n``` c {{file=x.c}}\n{'int x;' + chr(10) * 2}```\n"
@@ -320,7 +330,8 @@ def test_what_editors_leave_is_not_published(tmp_path):
     (root / "docs" / "assets" / "loose.css").symlink_to("/nowhere")
     woven(root)
     found = {path.removeprefix("assets/") for path in listed(root) if path.startswith("assets/")}
-    assert found == {"chunks.json", "weave.css", "weave.js", "live.js", "image.png"}
+    widgets = {path.name for path in (root / "docs" / "assets").glob("widget*.js")}
+    assert found == {"chunks.json", "weave.css", "weave.js", "live.js", "image.png"} | widgets
     assert (root / "build" / "pages" / "assets" / "image.png").read_bytes() == b"\x89PNG\xff"
 
 

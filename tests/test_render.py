@@ -38,6 +38,14 @@ def text_of(markup):
     return html.unescape(re.sub("<[^>]*>", "", str(markup)))
 
 
+def test_data_for_a_widget_stand_in_an_attribute():
+    text = with_prose(demonstration("a", "x", ', widget="tape"'))
+    markup = shown(renderer_of(text, {"a": Result("", [], '{"a": "<\\""}')}), "a")
+    assert '<div data-widget="tape" data-given="{&#34;a&#34;: &#34;&lt;\\&#34;&#34;}"></div>' in markup
+    assert '<script type="module" src="@/assets/widget-tape.js"></script>' in markup
+    assert "widget" not in shown(renderer_of(text, {}), "a")  # it has not run yet
+
+
 # Chunks
 
 

@@ -79,7 +79,11 @@ def test_linters_are_content(linter):
 
 
 SCRIPTS = {  # {what is there: the scripts that use it}
-    "dom,dom.iterable": ["docs/assets/weave.js", "docs/assets/live.js", "docs/assets/panel.js", "docs/weaver/serve.js"],
+    "dom,dom.iterable": [
+        "docs/weaver/serve.js",
+        *(f"docs/assets/{name}.js" for name in ("weave", "live", "panel", "widgets")),
+        *(f"docs/assets/widget-{name}.js" for name in ("tape", "look", "adam", "counter")),
+    ],
     "webworker": ["docs/assets/run-worker.js", "docs/assets/offline.js"],
 }
 

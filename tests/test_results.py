@@ -5,6 +5,7 @@ import copy
 import io
 import os
 import pickle
+import re
 import sys
 
 import pytest
@@ -96,8 +97,13 @@ def test_two_demonstrations_of_one_name():
 
 def test_an_option_that_means_nothing():
     assert errors_of(SMALL + demonstration("a", "1", ', captoin="x"')) == [
-        (37, "a demonstration has no option captoin, but name, alt, caption, keep, data, live")
+        (37, "a demonstration has no option captoin, but name, alt, caption, keep, data, live, widget")
     ]
+
+
+def test_a_widget_that_is_not_there():
+    ((line, message),) = errors_of(SMALL + demonstration("a", "1", ', widget="tap"'))
+    assert (line, re.sub(r"but .*\btape\b.*", "but …", message)) == (37, "there is no widget tap, but …")
 
 
 def test_lines_in_messages_of_python_are_those_of_the_essay():

@@ -113,16 +113,18 @@ class Formatter(PwebFormatter):
 
 def result_of(outputs):
     """Return the Result of a cell's outputs; what went to stderr, whose time is not certain, comes last."""
-    texts, warnings, figures = [], [], []
+    texts, warnings, figures, given = [], [], [], ""
     for output in outputs:
         if output["output_type"] == "stream":
             (warnings if output["name"] == "stderr" else texts).append(output["text"])
         elif "image/svg+xml" in output.get("data", {}):
             figures.append(output["data"]["image/svg+xml"])
+        elif "application/json" in output.get("data", {}):
+            given = json.dumps(output["data"]["application/json"])
         else:
             texts.append(output["data"].get("text/plain", "") + "\n")
     text = COLOUR.sub("", "".join([*texts, *warnings]))
-    return Result(ODD.sub("\ufffd", text), figures)
+    return Result(ODD.sub("\ufffd", text), figures, given)
 
 
 def in_the_essay(traceback, line):

@@ -226,6 +226,17 @@ def check(essay, results, anchors=None):
     return errors
 
 
+def mismatched_widgets(essay, results):
+    """Return (line, message) for widgets that have run and have no data, and for data without a widget."""
+    errors = []
+    for fence in [fence for fence in essay.fences if fence.kind == "demonstration" and fence.name in results]:
+        given = bool(results[fence.name].given)
+        if given != ("widget" in fence.options):
+            problem = "gives data, and has no widget" if given else "has a widget, and gives it no data: call give(…)"
+            errors.append((fence.line, f"{fence.name} {problem}"))
+    return errors
+
+
 def files(essay, found, unfolded, docs, data):
     """Return {path: bytes} of all that belongs into build/pages."""
     wanted = {f"{sheet.path}index.md": sheet.text.encode() for sheet in found}

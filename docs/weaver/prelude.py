@@ -109,7 +109,7 @@ def begin(namespace, file):
         namespace |= {name: values[name] for name in names}
     random.seed(0)
     numpy.random.seed(0)
-    namespace |= COLOURS | {"tell": tell}
+    namespace |= COLOURS | {"tell": tell, "give": give}
 
     def demonstrate(source, line):
         """Run code whose first line is that line of the essay, which tracebacks show."""
@@ -167,6 +167,14 @@ def tell(value):
     if not isinstance(value, numbers.Real) or not math.isfinite(value):
         raise ValueError(f"{value!r} cannot be written as a number")
     print(json.dumps(int(value) if isinstance(value, numbers.Integral) else float(value)))
+
+
+def give(data):
+    """Hand data to the page, for the widget of a demonstration; JSON has to be able to hold it, so nothing infinite."""
+    from IPython.display import publish_display_data
+
+    json.dumps(data, allow_nan=False)
+    publish_display_data({"application/json": data})
 
 
 def guard(essay, data):

@@ -184,7 +184,7 @@ class Renderer:
     def demonstration(self, fence):
         """Return the HTML of a demonstration."""
         result = self.results.get(fence.name)
-        text, drawn = (result.text, result.figures) if result else (NOT_YET, [])
+        text, drawn, given = result or (NOT_YET, [], "")
         alt = fence.options.get("alt", "")
         place = f"demonstration-{fence.name}"
         figures = [figure(svg, f"{place}_{i}_", alt, self.anchors) for i, svg in enumerate(drawn, 1)]
@@ -194,6 +194,8 @@ class Renderer:
             figures=figures,
             caption=fence.options.get("caption", ""),
             live=fence.options.get("live"),
+            widget=fence.options.get("widget") if given else None,
+            given=given,
             text=text,
             code=self.code(fence),
         )

@@ -35,7 +35,8 @@ from weaver.reach import POSITIONS, Reach, imports_in, module_of, names_bound, n
 
 LIBRARIES = ("Pweave", "ipykernel", "ipython", "matplotlib", "matplotlib-inline", "numpy")
 TAKEN = {*sys.stdlib_module_names, "IPython", "ipykernel", "matplotlib", "numpy", "tangle", "weaver"}
-OPTIONS = ("name", "alt", "caption", "keep", "data", "live")  # of the fence of a demonstration
+OPTIONS = ("name", "alt", "caption", "keep", "data", "live", "widget")  # of the fence of a demonstration
+ASSETS = Path(__file__).resolve().parent.parent / "assets"
 
 
 class Item(NamedTuple):
@@ -70,10 +71,11 @@ def words(fence, option):
 
 
 class Result(NamedTuple):
-    """What an item printed and drew: the text, and the figures as SVG."""
+    """What an item printed and drew: the text, and the figures as SVG; and what it gave its widget, as JSON."""
 
     text: str
     figures: list
+    given: str = ""
 
     @property
     def value(self):
@@ -190,7 +192,7 @@ def sessions_of(essay, numbers):
 
 def check_options(fences):
     """Raise WeaveError where two demonstrations have one name, or one has an option that means nothing."""
-    errors, lines = [], {}
+    errors, lines, widgets = [], {}, known_widgets()
     for fence in fences:
         if fence.name in lines:
             taken = f"the name {fence.name} is taken by the demonstration on line {lines[fence.name]}"
@@ -199,8 +201,15 @@ def check_options(fences):
         known = ", ".join(OPTIONS)
         errors += [(fence.line, f"a demonstration has no option {option}, but {known}")
                    for option in fence.options if option not in OPTIONS]  # fmt: skip
+        if (widget := fence.options.get("widget")) not in (None, *widgets):
+            errors.append((fence.line, f"there is no widget {widget}, but {', '.join(widgets)}"))
     if errors:
         raise WeaveError(errors)
+
+
+def known_widgets():
+    """Return the names of all widgets: each is a script, docs/assets/widget-NAME.js."""
+    return sorted(path.stem.removeprefix("widget-") for path in ASSETS.glob("widget-*.js"))
 
 
 def in_order(sessions):
@@ -340,7 +349,7 @@ class Cache:
         """Return the Results of a session, or None."""
         try:
             found = json.loads(self.file(session).read_text(encoding="utf-8"))
-            results = [Result(str(text), [*map(str, figures)]) for text, figures in found["results"]]
+            results = [Result(str(text), [*map(str, figures)], str(data)) for text, figures, data in found["results"]]
             values = [result.value for item, result in zip(session.items, results, strict=True) if item.number]
             sound = found["kept"] == self.kept_sum(session) and all(isinstance(value, int | float) for value in values)
         except (OSError, ValueError, TypeError, KeyError, RecursionError):

@@ -44,8 +44,9 @@ class Weave:
 
     @property
     def complaints(self):
-        """What is wrong in the essay and yet leaves pages to be shown: numbers, and records of experiments."""
-        return numbers.complaints(self.wrong) + experiments.complaints(self.essay, self.stale)
+        """What is wrong in the essay and yet leaves pages to be shown: numbers, records of experiments, and widgets."""
+        widgets = pages.mismatched_widgets(self.essay, self.outcome.demonstrations())
+        return numbers.complaints(self.wrong) + experiments.complaints(self.essay, self.stale) + widgets
 
     def run(self, report):
         """Run the demonstrations whose results are missing; raise DemonstrationError at an error."""

@@ -1,0 +1,109 @@
+// Adam beside plain descent: the reader writes some gradients, and sees by how much each of them moves a parameter.
+
+import { build, button, drawn, lettering, make, saying, table, written } from "./widgets.js";
+
+/**
+ * What the program has as defaults, and examples by their names.
+ * @typedef {{ rate: number, beta1: number, beta2: number, epsilon: number, examples: Record<string, number[]> }} Given
+ */
+
+const MOST = 12;  // gradients that are looked at
+const LEFT = 8, WIDTH = 344, TOP = 30, HEIGHT = 110;  // of the place for the lines
+
+/**
+ * Return by how much each step of Adam moves the parameter, computed as `adam` of the essay does.
+ * @param {number[]} gradients
+ * @param {Given} given
+ */
+function adam(gradients, { rate, beta1, beta2, epsilon }) {
+  let mean = 0, square = 0;
+  return gradients.map((gradient, i) => {
+    const step = i + 1;
+    mean = beta1 * mean + (1 - beta1) * gradient;
+    square = beta2 * square + (1 - beta2) * gradient ** 2;
+    return -rate * (mean / (1 - beta1 ** step)) / ((square / (1 - beta2 ** step)) ** 0.5 + epsilon);
+  });
+}
+
+/**
+ * Write a number with three digits that count.
+ * @param {number} value
+ */
+function short(value) { return written(Number(value.toPrecision(3)), 10); }
+
+/**
+ * Return where the parameter is after each step; it begins at 0.
+ * @param {number[]} moves
+ */
+function path(moves) {
+  const found = [0];
+  for (const move of moves) found.push(found[found.length - 1] + move);
+  return found;
+}
+
+/**
+ * Return the numbers in a text, or the first word that is none.
+ * @param {string} text
+ */
+function numbersIn(text) {
+  const words = text.replaceAll("−", "-").split(/[\s,;]+/).filter(Boolean);
+  const wrong = words.find((word) => !Number.isFinite(Number(word)));
+  return wrong ?? words.map(Number);
+}
+
+build("adam", "Choose the gradients", (/** @type {Given} */ given) => {
+  const examples = Object.entries(given.examples);
+  const field = make("input", { id: "widget-gradients", className: "widget-field", autocomplete: "off" });
+  const buttons = examples.map(([name, gradients]) => button(name, () => { write(gradients); show(); }));
+  const picture = drawn("svg", { viewBox: `0 0 ${2 * LEFT + WIDTH} ${TOP + HEIGHT + 10}`, role: "img" });
+  const answer = make("div"), says = saying();
+
+  /** @param {number[]} gradients */
+  function write(gradients) { field.value = gradients.map((gradient) => written(gradient)).join(" "); }
+
+  /** Draw and compute it for what is in the field now; if that is no list of numbers, say so and leave the rest. */
+  function show() {
+    const found = numbersIn(field.value);
+    if (typeof found === "string" || !found.length) {
+      says.textContent = found.length ? `${found} is not a number.` : "Write some numbers, with blanks between them.";
+      return;
+    }
+    const gradients = found.slice(0, MOST), plain = gradients.map((gradient) => -given.rate * gradient);
+    const moves = adam(gradients, given), paths = [path(plain), path(moves)];
+    const [ends, endsOfAdam] = paths.map((numbers) => short(numbers[numbers.length - 1]));
+    draw(paths);
+    picture.setAttribute("aria-label", `The parameter: plain descent ends at ${ends}, Adam at ${endsOfAdam}.`);
+    answer.replaceChildren(table(`What each step adds to the parameter; the learning rate is ${written(given.rate)}.`, [
+      ["step", "gradient", "plain descent", "Adam"],
+      ...gradients.map((gradient, i) => [String(i + 1), short(gradient), short(plain[i]), short(moves[i])]),
+    ]));
+    const more = found.length > MOST ? ` (Only the first ${MOST} numbers count.)` : "";
+    says.textContent = `In all, plain descent moves it by ${ends}, Adam by ${endsOfAdam}.${more}`;
+  }
+
+  /**
+   * Draw where the parameter goes, on the two ways.
+   * @param {number[][]} paths
+   */
+  function draw(paths) {
+    const low = Math.min(...paths.flat()), high = Math.max(...paths.flat()), steps = paths[0].length - 1;
+    /** @param {number} value */
+    const y = (value) => TOP + HEIGHT * (high > low ? (high - value) / (high - low) : 0.5);
+    const lines = paths.map((numbers, i) => drawn("polyline", {
+      points: numbers.map((number, step) => `${LEFT + WIDTH * step / steps},${y(number)}`).join(" "),
+      class: i ? "widget-blue" : "widget-orange",
+    }));
+    picture.replaceChildren(
+      drawn("path", { d: `M${LEFT} ${y(0)}h${WIDTH}`, class: "widget-gone" }), ...lines,
+      drawn("path", { d: `M${LEFT} 12h24`, class: "widget-orange" }), lettering(LEFT + 74, 16, "plain descent"),
+      drawn("path", { d: `M${LEFT + 140} 12h24`, class: "widget-blue" }), lettering(LEFT + 188, 16, "Adam"),
+    );
+  }
+
+  field.addEventListener("input", show);
+  write(examples[0][1]);
+  show();
+  const label = make("label", { htmlFor: field.id, textContent: "gradients" });
+  return [make("p", { className: "widget-buttons" }, ...buttons),
+    make("p", { className: "widget-row" }, label, field), picture, answer, says];
+});

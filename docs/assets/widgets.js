@@ -1,0 +1,159 @@
+// What the widgets share: each is built below the figure of a demonstration, from the data that this gave to the page.
+//
+// A widget is a script of its own, widget-NAME.js, with one idea; without JavaScript there is nothing of it.
+// Its numbers are computed again in JavaScript, and the tests hold them against those of the essay's programs.
+
+/** @typedef {Node | string} Child */
+
+/**
+ * Make an element of HTML.
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {Partial<HTMLElementTagNameMap[Tag]>} [properties]
+ * @param {...Child} children
+ * @returns {HTMLElementTagNameMap[Tag]}
+ */
+export function make(tag, properties = {}, ...children) {
+  const element = Object.assign(document.createElement(tag), properties);
+  element.append(...children);
+  return element;
+}
+
+/**
+ * Make an element of SVG.
+ * @template {keyof SVGElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {Record<string, string | number>} attributes
+ * @param {...Child} children
+ * @returns {SVGElementTagNameMap[Tag]}
+ */
+export function drawn(tag, attributes, ...children) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
+  element.append(...children);
+  return element;
+}
+
+/**
+ * Make a text of SVG, whose middle is at x.
+ * @param {number} x
+ * @param {number} y
+ * @param {string} content
+ * @param {string} [kind] a class of its look
+ */
+export function lettering(x, y, content, kind = "") {
+  return drawn("text", { x, y, "text-anchor": "middle", class: kind }, content);
+}
+
+/**
+ * Write a number as the essay does, with a minus and not a hyphen, and with no more digits than it has.
+ * @param {number} value
+ * @param {number} [digits] behind the point, at most
+ */
+export function written(value, digits = 4) {
+  return String(Number(value.toFixed(digits)) || 0).replaceAll("-", "−");  // nothing is as little as minus nothing
+}
+
+/**
+ * Write a number with so many digits behind the point.
+ * @param {number} value
+ * @param {number} digits
+ */
+export function fixed(value, digits) {
+  const text = value.toFixed(digits);
+  return (Number(text) ? text : text.replace("-", "")).replace("-", "−");
+}
+
+/**
+ * Make a button.
+ * @param {string} name
+ * @param {() => void} press
+ */
+export function button(name, press) {
+  const element = make("button", { type: "button", className: "md-button", textContent: name });
+  element.addEventListener("click", press);
+  return element;
+}
+
+let inputs = 0;
+
+/**
+ * Make a labelled input for a number that is set by dragging or by the arrow keys, and shown beside it.
+ * @param {string} name
+ * @param {{ min: number, max: number, step: number, value: number }} bounds
+ * @param {() => void} change is told after each change
+ */
+export function slider(name, bounds, change) {
+  const id = `widget-input-${inputs += 1}`, shown = make("output");
+  shown.setAttribute("for", id);
+  shown.setAttribute("aria-hidden", "true");  // the slider says it
+  const input = make("input", { type: "range", id });
+  for (const [property, value] of Object.entries(bounds)) input.setAttribute(property, String(value));
+  const show = () => { shown.textContent = written(Number(input.value)).replace(/\B(?=(\d{3})+$)/, ","); };
+  input.addEventListener("input", () => { show(); change(); });
+  show();
+  return {
+    input,
+    row: make("p", { className: "widget-row" }, make("label", { htmlFor: id, textContent: name }), input, shown),
+    get value() { return Number(input.value); },
+    /** @param {number} value */
+    set value(value) { input.value = String(value); show(); },
+  };
+}
+
+/**
+ * Make a choice of one of some names; the first is chosen.
+ * @param {string} title
+ * @param {string[]} names
+ * @param {() => void} change is told after each change
+ */
+export function choice(title, names, change) {
+  const group = `widget-choice-${inputs += 1}`;
+  const radios = names.map((name, i) => make("input", { type: "radio", name: group, value: name, checked: !i }));
+  const labels = radios.map((radio, i) => make("label", {}, radio, ` ${names[i]}`));
+  for (const radio of radios) radio.addEventListener("change", change);
+  return {
+    row: make("fieldset", { className: "widget-choice" }, make("legend", { textContent: title }), ...labels),
+    get value() { return radios.find((radio) => radio.checked)?.value ?? names[0]; },
+  };
+}
+
+/** Make a line that says what has happened; a screen reader says it when it has time. */
+export function saying() {
+  const line = make("p", { className: "widget-says" });
+  line.setAttribute("role", "status");
+  return line;
+}
+
+/**
+ * Make a table whose first row and column are heads.
+ * @param {string} caption
+ * @param {string[][]} rows
+ */
+export function table(caption, rows) {
+  const [heads, ...others] = rows;
+  const head = make("tr", {}, ...heads.map((text) => make("th", { scope: "col", textContent: text })));
+  const body = others.map(([first, ...cells]) => make("tr", {}, make("th", { scope: "row", textContent: first }),
+    ...cells.map((text) => make("td", { textContent: text }))));
+  return make("table", { className: "widget-table" }, make("caption", { textContent: caption }),
+    make("thead", {}, head), make("tbody", {}, ...body));
+}
+
+/**
+ * Build all widgets of a name on this page, each from the data that its demonstration gave.
+ * @template Data
+ * @param {string} name
+ * @param {string} title
+ * @param {(data: Data) => Child[]} start returns what the widget consists of
+ */
+export function build(name, title, start) {
+  for (const place of document.querySelectorAll(`[data-widget="${name}"]`)) {
+    if (!(place instanceof HTMLElement) || place.childElementCount) continue;
+    const id = `widget-title-${inputs += 1}`;
+    place.className = "widget";
+    place.setAttribute("role", "group");
+    place.setAttribute("aria-labelledby", id);
+    const data = JSON.parse(place.dataset.given ?? "null");
+    place.append(make("p", { className: "widget-title", id, textContent: title }), ...start(data));
+  }
+}

@@ -1,0 +1,304 @@
+"""Figures that answer: by keys alone they give the numbers of the essay's programs, computed here by these."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+from programs import load
+from test_site import tab  # noqa: F401 - a fixture
+from weaver.results import known_widgets
+
+pytestmark = pytest.mark.slow
+PAGES = {"adam": "learning/", "counter": "the-price-of-a-step/", "look": "the-model/", "tape": "values-that-remember/"}
+
+
+@pytest.fixture(scope="module")
+def program():
+    return load("microgpt.py")
+
+
+@pytest.fixture
+def opened(tab):  # noqa: F811
+    """Return a function that opens the page of a widget and returns it, under the policy that readers have."""
+
+    def open_widget(name, width=1440, scheme="light", **options):
+        page = tab(PAGES[name], width, scheme, bypass_csp=False, **options)
+        box = page.locator(f"[data-widget={name}]")
+        box.locator("[role=status]").wait_for()
+        return box
+
+    return open_widget
+
+
+@pytest.fixture
+def demonstrated(tab):  # noqa: F811
+    """Return a function that returns the data which the demonstration of a widget has given to the page."""
+
+    def given(name):
+        page = tab(PAGES[name], java_script_enabled=False)
+        return json.loads(page.get_attribute(f"[data-widget={name}]", "data-given"))
+
+    return given
+
+
+def press(control, *keys):
+    """Press keys on a control, as somebody without a mouse does."""
+    control.focus()
+    for key in keys:
+        control.page.keyboard.press(key)
+
+
+def written(number, digits=4):
+    """Return a number as the widgets write it."""
+    return f"{round(float(number), digits) + 0:.{digits}f}".rstrip("0").rstrip(".").replace("-", "−")
+
+
+def cells(box):
+    """Return {head of a row: cells} of the table of a widget."""
+    rows = box.locator("tbody tr").evaluate_all("rows => rows.map(row => [...row.cells].map(cell => cell.textContent))")
+    return {head: found for head, *found in rows}
+
+
+def test_each_widget_is_tried():
+    assert [*PAGES] == known_widgets()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_without_javascript_there_is_the_figure_and_nothing_dead(tab, name):  # noqa: F811
+    page = tab(PAGES[name], java_script_enabled=False)
+    demonstration = page.locator(f".demonstration:has([data-widget={name}])")
+    assert demonstration.locator("figure svg").is_visible()
+    assert demonstration.locator("button, input, select").count() == 0
+    assert page.locator(f"[data-widget={name}]").inner_text() == ""
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_it_is_not_printed(opened, name):
+    box = opened(name)
+    box.page.emulate_media(media="print")
+    assert box.is_hidden()
+    assert box.page.locator(f".demonstration:has([data-widget={name}]) figure svg").is_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1440])
+@pytest.mark.parametrize("name", PAGES)
+def test_it_can_be_used_by_everybody(opened, name, width, scheme):
+    """After its first control was used: no violation, nothing too wide or too small, no motion, a short message."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed").Axe()
+    box = opened(name, width, scheme, reduced_motion="reduce")
+    press(box.locator("input, button, select").first, "ArrowDown")
+    press(box.locator("input, button, select").last, "Enter")
+    violations = axe.run(box.page, context=f"[data-widget={name}]").response["violations"]
+    assert [(found["id"], found["nodes"][0]["html"]) for found in violations] == []
+    assert box.evaluate("box => box.scrollWidth <= box.clientWidth + 1")
+    sizes = box.locator("svg text").evaluate_all(
+        "texts => texts.map(t => parseFloat(getComputedStyle(t).fontSize) * Math.abs(t.getScreenCTM().a))"
+    )
+    assert min(sizes, default=11) >= 10.9
+    assert box.evaluate("box => box.getAnimations({subtree: true}).length") == 0
+    assert 0 < len(box.locator("[role=status]").inner_text()) < 200
+    assert all(label for label in box.locator("svg[role=img]").evaluate_all("all => all.map(svg => svg.ariaLabel)"))
+
+
+# The tape stepped back
+
+
+def computation(program):
+    """Return a, b, c, d, e and the loss of the essay's small computation, which is on the tape then."""
+    a, b, c = program.value(2.0), program.value(-3.0), program.value(10.0)
+    d = a * b
+    e = d + c
+    return [a, b, c, d, e, e * e]
+
+
+def walks(program, adds):
+    """Yield the gradients after each entry of the tape, walked back as `backward` does it, or with = in place of +=."""
+    values = computation(program)
+    values[-1].grad = 1.0
+    while program.tape:
+        result, *inputs = program.tape.pop()
+        for parent, derivative in (inputs[:2], inputs[2:]):
+            parent.grad = (parent.grad if adds else 0.0) + derivative * result.grad
+        yield [value.grad for value in values]
+
+
+def right_gradients(program):
+    """Return the gradients that the program itself finds."""
+    values = computation(program)
+    program.backward(values[-1])
+    return [value.grad for value in values]
+
+
+@pytest.mark.parametrize("adds", [True, False])
+def test_the_tape_walks_back_as_the_program_does(opened, program, adds):
+    box, names, right = opened("tape"), ["a", "b", "c", "d", "e", "loss"], right_gradients(program)
+    if not adds:
+        press(box.get_by_label("added"), "ArrowRight")
+    for grads in walks(program, adds):
+        press(box.get_by_role("button", name="One entry back"), "Enter")
+        label = box.locator("svg").get_attribute("aria-label")
+        assert label.partition("Gradients: ")[2] == ", ".join(map(" ".join, zip(names, map(written, grads)))) + "."
+    wrong = [f"{name} {written(good)}" for name, found, good in zip(names, grads, right) if found != good]
+    assert bool(wrong) != adds
+    says = box.locator("[role=status]").inner_text()
+    assert says.endswith(f"wrong. Right would be {', '.join(wrong)}." if wrong else "all gradients are right.")
+    assert box.page.evaluate("document.activeElement.textContent") == "Again"  # and not lost with the other
+    press(box.get_by_role("button", name="Again"), "Enter")
+    assert box.locator("svg").get_attribute("aria-label").startswith("Gradients: a 0, b 0, c 0, d 0, e 0, loss 1")
+
+
+# A query and two keys
+
+
+def look_back(program, vectors, values, divided):
+    """Return the rows of the table that the program computes for a query and keys: scores, weights, what comes back."""
+    query, *keys = [[program.value(number) for number in vector] for vector in vectors]
+    columns = [[program.value(number) for number in column] for column in zip(*values)]
+    root = program.value(len(query) ** -0.5 if divided else 1.0)
+    scores = program.scale([program.dot(query, key) for key in keys], root)
+    weights = program.softmax(scores)
+    found = [program.dot(weights, column) for column in columns]
+    if divided:
+        whole = program.attend(query, keys, [[program.value(x) for x in value] for value in values])
+        assert [number.data for number in whole] == [number.data for number in found]  # as the program has it
+    program.tape.clear()
+    pair = ",\u00a0".join(fixed(number.data, 2) for number in found)
+    return [*(fixed(number.data, 2) for number in scores + weights), f"({pair})"]
+
+
+def fixed(number, digits):
+    """Return a number with so many digits, as the widgets write it."""
+    return f"{number:.{digits}f}".replace("-", "−")
+
+
+def test_a_look_back_finds_what_attend_finds(opened, program, demonstrated):
+    box, given = opened("look"), demonstrated("look")
+    vectors = [[*vector] for vector in (given["query"], *given["keys"])]
+    moves = [
+        (0, 1, 3),
+        (1, 0, -9),
+        (2, 0, -5),
+        (2, 1, -2),
+        (0, 0, 2),
+    ]  # of which vector, which number, by how many steps
+    for vector, number, steps in [(0, 0, 0), *moves]:
+        label = f"{['query', 'key 1', 'key 2'][vector]}, {['across', 'up'][number]}"
+        press(box.get_by_label(label), *["ArrowRight" if steps > 0 else "ArrowLeft"] * abs(steps))
+        vectors[vector][number] = max(-4, vectors[vector][number] + steps / 2)
+        both = [look_back(program, vectors, given["values"], divided) for divided in (True, False)]
+        assert [*cells(box).values()] == [list(pair) for pair in zip(*both)]
+        scores = both[0]
+        assert box.locator("[role=status]").inner_text().replace("\u00a0", " ") == (
+            f"The weights are {scores[2]} and {scores[3]}, and {scores[4]} comes back.".replace("\u00a0", " ")
+        )
+
+
+def test_the_table_begins_with_what_the_demonstration_prints(opened):
+    box = opened("look")
+    printed = box.page.locator("#demonstration-attend-by-hand .output").inner_text().split()
+    assert cells(box)["what comes back"][0] == f"({printed[0]},\u00a0{printed[1]})"
+
+
+def test_an_arrow_can_be_dragged_as_well(opened):
+    box = opened("look")
+    box.scroll_into_view_if_needed()
+    circle = box.locator("circle.widget-orange").bounding_box()
+    x, y = circle["x"] + circle["width"] / 2, circle["y"] + circle["height"] / 2
+    unit = box.locator("svg").bounding_box()["width"] / 264 * 30
+    mouse = box.page.mouse
+    mouse.move(x, y)
+    mouse.down()
+    mouse.move(x - 3 * unit, y - 1.5 * unit)
+    mouse.up()
+    mouse.move(x, y)  # and then it stays where it is
+    assert [box.get_by_label(f"query, {way}").input_value() for way in ("across", "up")] == ["-1", "1.5"]
+
+
+# Adam beside plain descent
+
+
+def steps_of(program, gradients, rate):
+    """Return by how much plain descent, and `adam` with its own defaults, move a parameter at each step."""
+    parameter, means, squares, found = SimpleNamespace(data=0.0), [0.0], [0.0], []
+    for step, gradient in enumerate(gradients, 1):
+        before, parameter.grad = parameter.data, gradient
+        program.adam([parameter], means, squares, step, rate)
+        found.append((-rate * gradient, parameter.data - before))
+    return found
+
+
+def short(number):
+    """Return a number with three digits that count, as the widgets write it."""
+    if 0 < abs(number) < 1e-6:
+        return f"{number:.3g}".replace("e-0", "e-").replace("-", "−")
+    return written(f"{number:.3g}", 10)
+
+
+@pytest.mark.parametrize("text", [None, "5 -5 5 −5, 1e-7 0 300", "0", "0.02 0.02 10"])
+def test_the_steps_are_those_of_adam(opened, program, demonstrated, text):
+    box = opened("adam")
+    rate = {name: default for name, default, _ in program.FLAGS}["learning_rate"]
+    gradients = demonstrated("adam")["examples"]["10 and −10"]
+    if text is None:
+        press(box.get_by_role("button", name="10 and −10"), "Enter")
+    else:
+        press(box.get_by_label("gradients"), "Control+A", "Delete")
+        box.page.keyboard.type(text)
+        gradients = [float(word) for word in text.replace("−", "-").replace(",", "").split()]
+    expected = steps_of(program, gradients, rate)
+    assert [*cells(box).values()] == [[*map(short, (g, *pair))] for g, pair in zip(gradients, expected)]
+    ends = [short(sum(moves)) for moves in zip(*expected)]
+    assert (
+        box.locator("[role=status]").inner_text() == f"In all, plain descent moves it by {ends[0]}, Adam by {ends[1]}."
+    )
+
+
+def test_gradients_that_are_none_are_refused_and_too_many_are_cut(opened):
+    box = opened("adam")
+    before = cells(box)
+    box.get_by_label("gradients").fill("1 two 3")
+    assert box.locator("[role=status]").inner_text() == "two is not a number."
+    assert cells(box) == before
+    box.get_by_label("gradients").fill(" ")
+    assert box.locator("[role=status]").inner_text() == "Write some numbers, with blanks between them."
+    box.get_by_label("gradients").fill("1 " * 40)
+    assert len(cells(box)) == 12
+    assert box.locator("[role=status]").inner_text().endswith("(Only the first 12 numbers count.)")
+
+
+# A counter
+
+
+def counts(program, n_embd, n_layer, block_size, letters):
+    """Return how many parameters such a model has, and how many entries the program makes for a name, as written."""
+    model = program.new_model(27, n_embd, n_layer, block_size)
+    program.tape.clear()
+    program.loss_of(model, [26, *range(letters), 26], n_head=4)
+    entries = len(program.tape)
+    program.tape.clear()
+    return [f"{len(program.parameters_of(model)):,}", f"{entries:,}"]
+
+
+def test_the_counter_counts_what_the_program_makes(opened, program):
+    box = opened("counter")
+    assert cells(box)["all"] == counts(program, 16, 1, 16, len("emma"))
+    printed = box.page.locator("#demonstration-count-operations .output").inner_text()
+    assert printed.replace("\n", " ").startswith(cells(box)["all"][1].replace(",", "") + " entries")
+    drawn = box.page.locator("#demonstration-where-it-goes figure svg text").all_text_contents()
+    assert all(entries in map(str.strip, drawn) for part, (_, entries) in cells(box).items() if part != "all")
+    steps = {"letters": 3, "width": 2, "layers": 1, "positions": -1}
+    for name, count in steps.items():
+        press(box.get_by_label(name), *["ArrowRight" if count > 0 else "ArrowLeft"] * abs(count))
+    assert cells(box)["all"] == counts(program, 24, 2, 8, 7)  # the name is as long as it can be with 8 positions
+    press(box.get_by_label("width"), "Home")
+    press(box.get_by_label("layers"), "ArrowRight")
+    assert cells(box)["all"] == counts(program, 4, 3, 8, 7)
+    all_of_it = cells(box)["all"]
+    assert box.locator("[role=status]").inner_text() == (
+        f"{all_of_it[0]} parameters, and {all_of_it[1]} entries for this name."
+    )
+    press(box.get_by_label("positions"), "End")
+    press(box.get_by_label("positions"), "Home")
+    press(box.get_by_label("letters"), "End")
+    assert box.get_by_label("letters").input_value() == "7"
