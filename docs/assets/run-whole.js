@@ -31,7 +31,7 @@ export function wholeEssay(page) {
   let first = 0, count = 0;  // the lines of the essay that are in the field; none where it has to be filled anew
   let last = 0;  // the line of the caret
   let headings = headingsOf([], []), titles = "";
-  let program = { lines: [""], origins: [0], tangled: [""] };  // and the essay that it comes from
+  let program = { lines: /** @type {string[]} */ ([]), origins: /** @type {number[]} */ ([]), tangled: [""] };  // and the essay that it comes from
   let good = [""];  // the essay that was right last
   let asked = /** @type {{lines: string[], target: string} | null} */ (null), timer = 0;
   let broken = /** @type {[number, string][]} */ ([]), doubts = /** @type {[number, string][]} */ ([]);  // of programs, experiments
@@ -71,8 +71,9 @@ export function wholeEssay(page) {
 
   /** The first and the last line on which the caret, or what is selected, stands. */
   function caret() {
-    const line = (/** @type {number} */ end) => first + at.area.value.slice(0, end).split("\n").length - 1;
-    return [line(at.area.selectionStart), line(at.area.selectionEnd)];
+    const { value, selectionStart, selectionEnd } = at.area;
+    const start = first + value.slice(0, selectionStart).split("\n").length - 1;
+    return [start, start + value.slice(selectionStart, selectionEnd).split("\n").length - 1];
   }
 
   /**
@@ -114,8 +115,8 @@ export function wholeEssay(page) {
     at.area.style.setProperty("--top", `${top}px`);
     at.area.style.setProperty("--height", `${height}px`);
     const heading = headings.filter(({ line }) => line <= start).length - 1;
-    if (document.activeElement !== at.chapter) at.chapter.selectedIndex = heading;
-    const changes = at.lines.childElementCount ? differences(program.tangled, page.lines()) : [];
+    if (document.activeElement !== at.chapter && at.chapter.selectedIndex !== heading) at.chapter.selectedIndex = heading;
+    const changes = program.lines.length ? differences(program.tangled, page.lines()) : [];
     const here = program.origins.flatMap((origin, i) => {
       const line = moved(origin, changes);
       return line >= start && line <= end ? [i] : [];
