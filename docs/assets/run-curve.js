@@ -2,8 +2,10 @@
 
 import { element, make } from "./run-page.js";
 
-const at = { figure: element("figure", HTMLElement), curve: element("curve", SVGElement), ticks: element("ticks", SVGElement),
-  whole: element("whole", SVGElement), dots: element("dots", SVGElement), mean: element("mean", SVGElement) };
+const at = {
+  figure: element("figure", HTMLElement), curve: element("curve", SVGElement), ticks: element("ticks", SVGElement),
+  whole: element("whole", SVGElement), dots: element("dots", SVGElement), mean: element("mean", SVGElement),
+};
 let losses = /** @type {number[]} */ ([]), whole = /** @type {number[]} */ ([]), steps = 0, runs = 0;
 
 /** Forgets the last run; returns the number of the new one. */
@@ -23,7 +25,7 @@ export function add(number, all, loss) {
 }
 
 /**
- * The losses of the unchanged program with the same flags and text, by the essay's own program in JavaScript, bit by bit.
+ * The losses of the unchanged program with the same flags and text, by the essay's own program in JavaScript: the same bits.
  * @param {number} turn @param {string} text @param {(name: string) => string} flag @param {URL} source
  */
 export async function compare(turn, text, flag, source) {
@@ -56,7 +58,8 @@ export function draw() {
   at.figure.hidden = false;
   const x = (/** @type {number} */ i) => 34 + 360 * (i / Math.max(1, steps - 1));
   const y = (/** @type {number} */ loss) => 140 - 130 * Math.min(1, Math.max(0, (loss - 1) / 4));
-  const points = (/** @type {number[]} */ values) => values.map((loss, i) => `${x(i).toFixed(1)},${y(loss).toFixed(1)}`).join(" ");
+  const point = (/** @type {number} */ loss, /** @type {number} */ i) => `${x(i).toFixed(1)},${y(loss).toFixed(1)}`;
+  const points = (/** @type {number[]} */ values) => values.map(point).join(" ");
   const means = meansOf(losses);
   at.whole.setAttribute("points", points(meansOf(whole.slice(0, steps))));
   at.dots.setAttribute("points", points(losses));

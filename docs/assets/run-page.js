@@ -20,4 +20,5 @@ export const make = (tag, properties) => Object.assign(document.createElement(ta
  * A button that looks like a link.
  * @param {string} textContent @param {() => void} onclick
  */
-export const link = (textContent, onclick) => make("button", { type: "button", className: "run-name", textContent, onclick });
+export const link = (textContent, onclick) => (
+  make("button", { type: "button", className: "run-name", textContent, onclick }));

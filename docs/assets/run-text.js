@@ -213,7 +213,8 @@ export function withChanges(kept, essay) {
  */
 export function packed(kept) {
   const bytes = new TextEncoder().encode(JSON.stringify(kept));
-  return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join("")).replaceAll("+", "-").replaceAll("/", "_");
+  const letters = Array.from(bytes, (byte) => String.fromCharCode(byte));
+  return btoa(letters.join("")).replaceAll("+", "-").replaceAll("/", "_");
 }
 
 /** @param {string} word @returns {unknown} */

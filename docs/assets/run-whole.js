@@ -10,7 +10,8 @@ import { element, link, make } from "./run-page.js";
 /**
  * What tangle.py says: the program (none, where there never was a right one), whether it is that of an older text, and
  * what is wrong.
- * @typedef {{lines: string[] | null, origins: number[], old: boolean, errors: [number, string][], targets: string[]}} Tangled
+ * @typedef {[number, string][]} Errors
+ * @typedef {{lines: string[] | null, origins: number[], old: boolean, errors: Errors, targets: string[]}} Tangled
  */
 
 /**
@@ -20,21 +21,26 @@ import { element, link, make } from "./run-page.js";
  */
 
 const SOON = 400;  // milliseconds without a key until it is tangled
-const at = { view: element("panes", HTMLElement), chapter: element("chapter", HTMLSelectElement),
-  area: element("text-of-essay", HTMLTextAreaElement), mirror: element("mirror", HTMLElement), place: element("place", HTMLElement),
-  problems: element("problems", HTMLElement), said: element("problems-said", HTMLElement), offer: element("offer", HTMLElement),
+const at = {
+  view: element("panes", HTMLElement), chapter: element("chapter", HTMLSelectElement),
+  area: element("text-of-essay", HTMLTextAreaElement), mirror: element("mirror", HTMLElement),
+  place: element("place", HTMLElement),
+  problems: element("problems", HTMLElement), said: element("problems-said", HTMLElement),
+  offer: element("offer", HTMLElement),
   load: element("load", HTMLButtonElement), state: element("state", HTMLElement), lines: element("lines", HTMLElement),
-  program: element("program", HTMLSelectElement) };
+  program: element("program", HTMLSelectElement),
+};
 
 /** @param {Page} page */
 export function wholeEssay(page) {
   let first = 0, count = 0;  // the lines of the essay that are in the field; none where it has to be filled anew
   let last = 0;  // the line of the caret
   let headings = headingsOf([], []), titles = "";
-  let program = { lines: /** @type {string[]} */ ([]), origins: /** @type {number[]} */ ([]), tangled: [""] };  // and the essay that it comes from
+  let program = /** @type {{lines: string[], origins: number[], tangled: string[]}} */ (  // and the essay it comes from
+    { lines: [], origins: [], tangled: [] });
   let good = [""];  // the essay that was right last
   let asked = /** @type {{lines: string[], target: string} | null} */ (null), timer = 0;
-  let broken = /** @type {[number, string][]} */ ([]), doubts = /** @type {[number, string][]} */ ([]);  // of programs, experiments
+  let broken = /** @type {Errors} */ ([]), doubts = /** @type {Errors} */ ([]);  // of programs, of experiments
   let judged = [""];  // the essay that they are about
   let seen = "";  // where the caret was when it was looked at last
   let active = -1;  // the line of the program on which the reader is
@@ -81,7 +87,8 @@ export function wholeEssay(page) {
    * @param {number} line
    */
   function boxOf(line) {
-    const lines = page.lines().slice(first, first + count), mark = make("span", { textContent: `${lines[line - first]}\u200b` });
+    const lines = page.lines().slice(first, first + count);
+    const mark = make("span", { textContent: `${lines[line - first]}\u200b` });
     at.mirror.style.width = `${at.area.clientWidth}px`;
     at.mirror.replaceChildren(lines.slice(0, line - first).map((text) => `${text}\n`).join(""), mark);
     const top = mark.offsetTop, height = mark.offsetHeight;
@@ -109,13 +116,13 @@ export function wholeEssay(page) {
   }
 
   function caretMoved() {
-    seen = `${at.area.selectionStart} ${at.area.selectionEnd} ${at.area.clientWidth}`;
+    seen = whereabouts();
     const [start, end] = caret(), { top, height } = boxOf(start);
     last = start;
     at.area.style.setProperty("--top", `${top}px`);
     at.area.style.setProperty("--height", `${height}px`);
     const heading = headings.filter(({ line }) => line <= start).length - 1;
-    if (document.activeElement !== at.chapter && at.chapter.selectedIndex !== heading) at.chapter.selectedIndex = heading;
+    if (document.activeElement !== at.chapter) at.chapter.selectedIndex = heading;
     const changes = program.lines.length ? differences(program.tangled, page.lines()) : [];
     const here = program.origins.flatMap((origin, i) => {
       const line = moved(origin, changes);
@@ -125,8 +132,10 @@ export function wholeEssay(page) {
     at.place.replaceChildren(`Line ${start + 1}`, ...wordsFor(here));
   }
 
+  const whereabouts = () => [at.area.selectionStart, at.area.selectionEnd, at.area.clientWidth].join();
+
   function look() {
-    if (!at.view.hidden && seen !== `${at.area.selectionStart} ${at.area.selectionEnd} ${at.area.clientWidth}`) caretMoved();
+    if (!at.view.hidden && seen !== whereabouts()) caretMoved();
   }
 
   /** @param {number[]} here @returns {(string | Node)[]} */
@@ -180,6 +189,7 @@ export function wholeEssay(page) {
       const line = make("div", { className: "run-line", id: `run-line-${i + 1}`, textContent });
       line.setAttribute("role", "option");
       line.setAttribute("aria-selected", "false");
+      if (!textContent.trim()) line.setAttribute("aria-label", `line ${i + 1} is blank`);
       return line;
     }));
     at.lines.removeAttribute("aria-activedescendant");
@@ -222,7 +232,7 @@ export function wholeEssay(page) {
 
   /**
    * What is wrong with experiments, which tangle.py finds later than all else.
-   * @param {{errors: [number, string][]}} found
+   * @param {{errors: Errors}} found
    */
   function hearDoubts({ errors }) {
     doubts = errors;
@@ -237,19 +247,22 @@ export function wholeEssay(page) {
     at.lines.classList.toggle("run-old", old);
     at.state.classList.toggle("run-error", old);
     const right = "Each line leads to where it is written: with a click, or with Enter.";
-    const wrong = any ? "The essay has an error. This is the last program that was right." : "The essay has an error, so there is no program.";
-    at.state.textContent = old ? wrong : right;
+    const last = "The essay has an error. This is the last program that was right.";
+    const none = "The essay has an error, so there is no program.";
+    at.state.textContent = !old ? right : any ? last : none;
   }
 
   function showProblems() {
     const errors = [...broken, ...doubts];
     at.problems.replaceChildren(...errors.map(([line, message]) => {
       const item = make("li", {});
-      item.append(link(`microgpt.md:${line}`, () => goTo(moved(line - 1, differences(judged, page.lines())))), `: ${message}`);
+      const leads = () => goTo(moved(line - 1, differences(judged, page.lines())));
+      item.append(link(`microgpt.md:${line}`, leads), `: ${message}`);
       return item;
     }));
     at.problems.hidden = !errors.length;
-    const before = at.said.textContent, said = errors.length === 1 ? "The essay has an error." : `The essay has ${errors.length} errors.`;
+    const before = at.said.textContent;
+    const said = errors.length === 1 ? "The essay has an error." : `The essay has ${errors.length} errors.`;
     const now = errors.length ? said : before && "The essay has no error any more.";
     if (now !== before) at.said.textContent = now;  // or it would be read out at each key
   }
@@ -287,7 +300,8 @@ export function wholeEssay(page) {
   });
   at.lines.addEventListener("keydown", (event) => {
     const far = Math.floor(at.lines.clientHeight / (at.lines.firstElementChild?.clientHeight || 20));
-    const steps = { ArrowUp: active - 1, ArrowDown: active + 1, PageUp: active - far, PageDown: active + far, Home: 0, End: Infinity };
+    const steps = { ArrowUp: active - 1, ArrowDown: active + 1, PageUp: active - far, PageDown: active + far,
+      Home: 0, End: Infinity };
     if (event.key in steps) activate(steps[/** @type {keyof steps} */ (event.key)]);
     else if (event.key === "Enter" && active >= 0) lead();
     else return;

@@ -3,8 +3,9 @@
 //
 // The page sends {files, words, stop, made}: {path: text}, the arguments of tangle.py, and perhaps a file that it wants to
 // have. This sends back messages of a kind: "loading" (how many bytes are there), "started", "line" (what was printed, and
-// whether as an error), "stopping", and "end" (the exit status, and that file) or "failed". `stop` is the address of a blob: as soon as the page revokes it, Python is interrupted as by Ctrl-C.
-// That is looked up whenever the program prints, at most ten times a second, since a worker that computes hears nothing.
+// whether as an error), "stopping", and "end" (the exit status, and that file) or "failed". `stop` is the address of a
+// blob: as soon as the page revokes it, Python is interrupted as by Ctrl-C. That is looked up whenever the program
+// prints, at most ten times a second, since a worker that computes hears nothing.
 //
 // Or it sends {files, text, program}: an essay, of which it wants to see a program; then this sends "tangled" and, after
 // the experiments were looked at, "checked". What it is asked is done in turn.
@@ -60,7 +61,7 @@ class Tangler:
         spec = importlib.util.spec_from_file_location("tangle", "${HERE}/tangle.py")
         self.tangle = importlib.util.module_from_spec(spec)
         self.programs, self.targets, self.compiled = {}, [], set()  # targets: those that can be run here
-        self.fences, self.left, self.doubts = [], None, []  # experiments that are not checked yet, what is wrong with others
+        self.fences, self.left, self.doubts = [], None, []  # left: experiments that are not checked yet; doubts: of others
         spec.loader.exec_module(self.tangle)
         self.compile, self.tangle.check_syntax = self.tangle.check_syntax, self.check_syntax
 
@@ -91,7 +92,8 @@ class Tangler:
         program = self.programs.get(target)
         shown = self.tangle.render(program).split("\\n")[:-1] if program else None
         origins = [line.origin for line in (program or [])[: len(shown or [])]]
-        return json.dumps({"lines": shown, "origins": origins, "old": is_old, "errors": errors, "targets": self.targets})
+        return json.dumps({"lines": shown, "origins": origins, "old": is_old, "errors": errors,
+                           "targets": self.targets})
 
     def check(self):
         """Check one experiment; return False while more are left, then what is wrong as JSON, and then None."""
@@ -108,7 +110,8 @@ class Tangler:
 run, Tangler
 `;
 const interrupt = new Uint8Array(1);
-let python = null, run = null, Tangler = null, tangler = null, turn = Promise.resolve(), waiting = 0, address = "", looked = 0, stopping = false;
+let python = null, run = null, address = "", looked = 0, stopping = false;
+let Tangler = null, tangler = null, turn = Promise.resolve(), waiting = 0;  // turn: the work so far; what is to be done
 
 function fetched(name, report) {
   return fetch(new URL(`pyodide/${name}`, import.meta.url)).then(async (response) => {

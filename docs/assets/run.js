@@ -21,27 +21,35 @@ const assets = new URL("../assets/", location.href);
 const KEPT = "microgpt-changes", LARGEST = 5e6, PATIENCE = 2000;  // bytes of a text; milliseconds until Python is ended
 const at = {
   form: /** @type {HTMLFormElement} */ (document.getElementById("run")),
-  start: element("start", HTMLButtonElement), stop: element("stop", HTMLButtonElement), status: element("status", HTMLElement),
+  start: element("start", HTMLButtonElement), stop: element("stop", HTMLButtonElement),
+  status: element("status", HTMLElement),
   step: element("step", HTMLElement), progress: element("progress", HTMLProgressElement),
   byPiece: element("by-piece", HTMLInputElement), byWhole: element("by-whole", HTMLInputElement),
-  piece: element("piece", HTMLElement), chunk: element("chunk", HTMLSelectElement), page: element("page", HTMLAnchorElement),
+  piece: element("piece", HTMLElement), chunk: element("chunk", HTMLSelectElement),
+  page: element("page", HTMLAnchorElement),
   editor: element("editor", HTMLTextAreaElement), undo: element("undo", HTMLButtonElement),
   link: element("link", HTMLButtonElement), essay: element("essay", HTMLButtonElement),
-  download: element("download", HTMLButtonElement), changes: element("changes", HTMLElement), list: element("list", HTMLElement),
+  download: element("download", HTMLButtonElement), changes: element("changes", HTMLElement),
+  list: element("list", HTMLElement),
   program: element("program", HTMLSelectElement), more: element("more", HTMLInputElement),
-  text: element("text", HTMLTextAreaElement), file: element("file", HTMLInputElement), output: element("output", HTMLElement),
+  text: element("text", HTMLTextAreaElement), file: element("file", HTMLInputElement),
+  output: element("output", HTMLElement),
 };
 const experiments = document.getElementById("run-break") && {  // an essay may have none
-  name: element("break", HTMLSelectElement), page: element("experiment", HTMLAnchorElement), shown: element("broken", HTMLElement),
+  name: element("break", HTMLSelectElement), page: element("experiment", HTMLAnchorElement),
+  shown: element("broken", HTMLElement),
 };
 const flags = /** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll(".run-side input[name]"));
 let essay = [""], lines = essay;  // as it was published, and as it is
-let fences = /** @type {Fence[]} */ ([]), changes = /** @type {Change[]} */ ([]), originals = /** @type {Map<string, string>} */ (new Map());
-let offer = { fences: /** @type {Known[]} */ ([]), experiments: /** @type {Record<string, string>} */ ({}), data: [""] };
+let fences = /** @type {Fence[]} */ ([]), changes = /** @type {Change[]} */ ([]);
+let originals = /** @type {Map<string, string>} */ (new Map());  // the code of the pieces as it was published
+let offer = /** @type {{fences: Known[], experiments: Record<string, string>, data: string[]}} */ (
+  { fences: [], experiments: {}, data: [] });
 let known = /** @type {Map<string, Known>} */ (new Map());
 let shown = { key: "", first: 0, count: 0, isEmpty: false };  // the piece in the field, and its lines
-let aside = false, samples = [""], worker = /** @type {Worker | null} */ (null), stop = "", began = 0, doomed = 0, wanted = "";
-let ran = lines, wrong = /** @type {number | null} */ (null);  // the text that was run last, and the line that was at fault
+let aside = false, samples = [""], worker = /** @type {Worker | null} */ (null);
+let stop = "", began = 0, doomed = 0, wanted = "";
+let ran = lines, wrong = /** @type {number | null} */ (null);  // the text that was run last, and its line at fault
 let isRunning = false;
 
 // The essay and its changes
@@ -114,8 +122,8 @@ function textToRun() {
 
 /** @param {Fence} fence */
 const titleOf = (fence) => {
-  const title = known.get(keyOf(fence))?.title ?? (fence.kind === "root" ? fence.name : fence.name.replaceAll("-", " "));
-  return title + (fence.number > 1 ? ` (${fence.number})` : "");
+  const fresh = fence.kind === "root" ? fence.name : fence.name.replaceAll("-", " ");
+  return (known.get(keyOf(fence))?.title ?? fresh) + (fence.number > 1 ? ` (${fence.number})` : "");
 };
 
 /**
@@ -266,7 +274,8 @@ async function start(command, made = "") {
   if (!made) {
     const flag = (/** @type {string} */ name) => element(name, HTMLInputElement).value;
     const program = new URL("../files/efficiency/microgpt.js", assets);
-    curve.compare(turn, at.text.value || found["docs/names.txt"], flag, program).catch(() => { /* nothing to compare with */ });
+    const text = at.text.value || found["docs/names.txt"];
+    curve.compare(turn, text, flag, program).catch(() => { /* then there is nothing to compare with */ });
   }
   worker ??= begin();
   stop = URL.createObjectURL(new Blob([""]));
@@ -276,9 +285,11 @@ async function start(command, made = "") {
 
 let fetchedData = /** @type {Promise<Record<string, string>> | null} */ (null);
 function data() {
+  if (fetchedData) return fetchedData;
   const texts = [["tangle.py", new URL("tangle.txt", assets)], ...offer.data.map((name) => (
     [name, new URL(`../files/${name.split("/").at(-1)}`, assets)]))];
-  fetchedData ??= Promise.all(texts.map(async ([name, url]) => [name, await (await fetch(url)).text()])).then(Object.fromEntries);
+  const fetched = texts.map(async ([name, url]) => [name, await (await fetch(url)).text()]);
+  fetchedData = Promise.all(fetched).then(Object.fromEntries);
   return fetchedData;
 }
 
@@ -348,11 +359,12 @@ function show(line, error) {
   output.append(make("span", { className: error ? "run-error" : "", textContent: line }));
   const found = /microgpt\.md(:|", line )(\d+)/.exec(line);
   if (found) {
-    const text = ran, number = Number(found[2]) - 1, fence = fencesOf(text).find(({ start, end }) => start <= number && number <= end);
+    const text = ran, number = Number(found[2]) - 1;
+    const fence = fencesOf(text).find(({ start, end }) => start <= number && number <= end);
     const inPiece = fence && ["root", "definition"].includes(fence.kind);
-    const name = inPiece ? `⟨${titleOf(fence)}⟩, line ${Math.max(1, number - fence.first + 1)}` : `line ${number + 1}`;
-    output.append(" ", link(name, () => leadTo(moved(number, differences(text, lines)))));
-    if (found[1] !== ":" || wrong === null) wrong = number;  // the last line of a traceback, the first of tangle.py's complaints
+    const inside = inPiece && `⟨${titleOf(fence)}⟩, line ${Math.max(1, number - fence.first + 1)}`;
+    output.append(" ", link(inside || `line ${number + 1}`, () => leadTo(moved(number, differences(text, lines)))));
+    if (found[1] !== ":" || wrong === null) wrong = number;  // a traceback's last line, or tangle.py's first complaint
   }
   output.append("\n");
   if (follows) output.scrollTop = output.scrollHeight;
@@ -399,10 +411,13 @@ function save(name, content) {
 /** @param {File | undefined} file */
 async function open(file) {
   if (!file) return;
-  if (file.size > LARGEST) say(`${file.name} has ${Math.round(file.size / 1e6)} million bytes: take a text of less than ${LARGEST / 1e6} million.`);
-  else {
+  if (file.size > LARGEST) {
+    const size = Math.round(file.size / 1e6);
+    say(`${file.name} has ${size} million bytes: take a text of less than ${LARGEST / 1e6} million.`);
+  } else {
     const content = await file.text();
-    if (content.includes("\0") || content.includes("\ufffd")) say(`${file.name} is no UTF-8 text: take a text file, one document a line.`);
+    const isText = !content.includes("\0") && !content.includes("\ufffd");
+    if (!isText) say(`${file.name} is no UTF-8 text: take a text file, one document a line.`);
     else if (!content.trim()) say(`${file.name} is empty: take a text file, one document a line.`);
     else {
       at.text.value = content;
@@ -449,7 +464,8 @@ function set(select, value) {
 }
 
 async function setUp() {
-  const [found, source] = await Promise.all(["run.json", "essay.txt"].map(async (name) => (await fetch(new URL(name, assets))).text()));
+  const fetched = ["run.json", "essay.txt"].map(async (name) => (await fetch(new URL(name, assets))).text());
+  const [found, source] = await Promise.all(fetched);
   offer = JSON.parse(found);
   known = new Map(offer.fences.map((fence) => [keyOf(fence), fence]));
   essay = source.split("\n");

@@ -13,7 +13,7 @@ from pathlib import Path
 from weaver import experiments
 
 PATH, TITLE = "run/", "Run and edit"
-SCRIPTS = ("run.js", "run-curve.js", "run-page.js", "run-text.js", "run-whole.js", "run-worker.js")  # only for this page
+SCRIPTS = ("run.js", "run-curve.js", "run-page.js", "run-text.js", "run-whole.js", "run-worker.js")  # of this page only
 PACKAGE, FOLDER = "flet_web", "web/pyodide"
 SUMS = {  # of the files of Pyodide 314.0.7
     "pyodide.mjs": "6f1d60f7bf529beb300f0f47983c921d3982363640ba20af0e38efdddbc66109",
@@ -62,7 +62,7 @@ def files(essay, data, source):
 
 
 def changed_by(essay, fence):
-    """Return the key of the fence that an experiment changes first: its name, and its number among those of that name."""
+    """Return the key of the fence that an experiment changes first: its name, then # and its number."""
     changed = experiments.places(essay, fence)[0]
     return changed.fence.name + (f"#{changed.number}" if changed.number > 1 else "")
 
