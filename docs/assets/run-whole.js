@@ -218,6 +218,8 @@ export function wholeEssay(page) {
     asked = null;
     at.lines.setAttribute("aria-busy", "false");
     if (!old) good = text;
+    const since = differences(judged, text);  // until experiments are looked at again, what was said of them moves along
+    doubts = doubts.map(([line, message]) => [moved(line - 1, since) + 1, message]);
     [judged, broken] = [text, errors];
     if (targets.length) chooseFrom(targets);
     if (lines) {
