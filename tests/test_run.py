@@ -1,12 +1,15 @@
 """The page on which the essay is edited and run: CPython in a real browser prints what it prints here."""
 
+import random
 import re
 
 import pytest
-from programs import BUILD, ESSAY, ROOT, TEXT, run
+from programs import BUILD, ROOT, TEXT, run
 from test_site import tab  # noqa: F401 - a fixture
 from weaver import playground
 from weaver.essay import Essay
+
+import tangle
 
 needs_pyodide = pytest.mark.skipif(
     not playground.is_possible(), reason="Pyodide is not installed: pip install --group browser"
@@ -168,11 +171,243 @@ def test_pyodide_is_the_one_that_was_tested_or_is_refused(monkeypatch):
             playground.pyodide()
 
 
-def test_what_can_be_edited_is_where_it_is_said_to_be():
-    lines = ESSAY.read_text(encoding="utf-8").split("\n")
-    for fence in playground.fences(Essay(TEXT)):
-        assert (
-            lines[fence["line"] - 2].startswith(("``` ", f"<<{fence['name']}>>="))
-            and lines[fence["line"] - 1 + fence["count"]] == "```"
-        )
+def test_what_can_be_edited_has_the_names_of_the_essay():
+    fences = [fence for fence in tangle.parse(TEXT)[0] if fence.kind in ("root", "definition")]
+    assert [fence["name"] for fence in playground.fences(Essay(TEXT))] == [fence.name for fence in fences]
     assert playground.flags(Essay(TEXT).main)[0][:2] == ("n_embd", 16)
+
+
+LINES = TEXT.split("\n")
+PROSE = "Suppose you stand in a library."
+SCORES = "    weights = softmax(scale([dot(query, key) for key in keys], value(len(query) ** -0.5)))"
+FENCES = """text => import("../assets/run-text.js").then(({ fencesOf }) => fencesOf(text.split("\\n")).map(
+    ({ kind, name, start, first, end }) => [kind, name, start + 1, first, end + 1]))"""
+FIELD = "#run-text-of-essay"
+
+
+@pytest.fixture
+def whole(opened):
+    """Return a function that opens the view of the whole essay, with the caret at a line and Python loaded."""
+
+    def open_whole(line=PROSE):
+        page = opened("#view=whole")
+        page.select_option("#run-chapter", index=chapters(page).index("The model"))
+        page.click("#run-load")
+        page.locator(".run-line").first.wait_for(timeout=60_000)
+        put_caret(page, line)
+        return page
+
+    return open_whole
+
+
+def chapters(page):
+    """The headings to choose from."""
+    return [title.strip() for title in page.locator("#run-chapter option").all_text_contents()]
+
+
+SELECT = """([field, text, length]) => {
+    const area = document.querySelector(field), start = area.value.indexOf(text);
+    area.focus();
+    area.setSelectionRange(start, start + length);
+}"""
+
+
+def put_caret(page, line):
+    """Put the caret at the beginning of a line of the chapter, and let the page know by a key."""
+    page.evaluate(SELECT, [FIELD, line, 0])
+    page.keyboard.press("Home")
+
+
+def line_of_caret(page):
+    """The line of the chapter on which the caret is, if it is there."""
+    return page.evaluate("""field => {
+        const { value, selectionStart } = document.activeElement;
+        return document.activeElement.matches(field) && value.slice(0, selectionStart).split("\\n").at(-1)
+            + value.slice(selectionStart).split("\\n")[0];
+    }""", FIELD)  # fmt: skip
+
+
+def edit(page, old, new):
+    """Replace something in the chapter, as if it were selected and something else typed."""
+    assert page.input_value(FIELD).count(old) == 1
+    page.evaluate(SELECT, [FIELD, old, len(old)])
+    page.keyboard.insert_text(new)
+
+
+def shown(page):
+    """The program beside the essay."""
+    return "\n".join(page.locator(".run-line").all_text_contents()) + "\n"
+
+
+def saved(page, button):
+    """The text that a button lets one download."""
+    with page.expect_download() as waiting:
+        page.click(button)
+    return waiting.value.path().read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+@needs_pyodide
+@pytest.mark.parametrize("text", [
+    TEXT,
+    "~~~\n``` python {#a}\n~~~\n``` python\n<<b>>=\nx\n```\n  ````\n```\n  ````\n``` diff {#c}\n-x\n``` c {file=d.c}\n",
+    '```python name="e"\n```text\n`````\n``` python\nf\n```\n``` c {file=g.c needs=cc}\n```x\n```\n``` c {#h} \n\n``` ',
+], ids=["essay", "verbatim", "malformed"])  # fmt: skip
+def test_the_page_finds_the_fences_that_tangle_finds(opened, text):
+    kinds = {"demonstration": "other", "illustration": "other"}
+    expected = [[kinds.get(fence.kind, fence.kind), "" if fence.kind in kinds else fence.name, fence.start, fence.line]
+                for fence in tangle.parse(text)[0]]  # fmt: skip
+    found = opened().evaluate(FENCES, text)
+    assert [fence[:4] for fence in found] == expected
+    if text == TEXT:
+        assert [fence[4] for fence in found] == [fence.end for fence in tangle.parse(text)[0]]
+
+
+@pytest.mark.slow
+@needs_pyodide
+def test_what_was_changed_makes_the_edited_text_of_the_essay_again(opened):
+    """Whatever was edited, what is kept of it gives the same text; and each change alone can be undone."""
+    chance, edited = random.Random(1), []
+    for _ in range(60):
+        lines = LINES[:400]
+        for _ in range(chance.randint(1, 6)):
+            i = chance.randrange(len(lines))
+            new = chance.choices([*LINES[:30], "", "new"], k=chance.choice([0, 1, 4]))
+            lines[i : i + chance.choice([0, 0, 1, 2, 9])] = new
+        edited.append("\n".join(lines))
+    essay = "\n".join(LINES[:400])
+    again = opened().evaluate("""async ([essay, edited]) => {
+        const { anchored, differences, packed, unpacked, withChanges } = await import("../assets/run-text.js");
+        const old = essay.split("\\n");
+        return edited.map(text => {
+            const changes = differences(old, text.split("\\n"));
+            const link = packed(changes.map(change => anchored(change, old)));
+            const lines = text.split("\\n");
+            for (const { at, before, after } of changes.reverse()) lines.splice(at, after.length, ...before);
+            return [withChanges(unpacked(link), old), lines.join("\\n")];
+        });
+    }""", [essay, edited])  # fmt: skip
+    assert [("\n".join(found["lines"]), found["lost"]) for found, _ in again] == [(text, 0) for text in edited]
+    assert {undone for _, undone in again} == {essay}
+
+
+@pytest.mark.slow
+@needs_pyodide
+def test_prose_that_was_edited_is_in_the_essay_and_changes_no_program(whole):
+    page = whole()
+    edit(page, PROSE, "Suppose you sit in a café.\n\nIn a library, that is.")
+    new = TEXT.replace(PROSE, "Suppose you sit in a café.\n\nIn a library, that is.")
+    assert saved(page, "#run-essay") == new
+    page.locator("#run-lines[aria-busy=false]").wait_for()
+    assert shown(page) == saved(page, "#run-download") == (BUILD / "microgpt.py").read_text(encoding="utf-8")
+    assert page.locator("#run-list button").first.inner_text() == "Looking back"  # the heading above it
+    assert page.locator("#run-list del").all_inner_texts() == [f"-{line}" for line in LINES if line.startswith(PROSE)]
+    page.reload()
+    page.locator(FIELD).wait_for()
+    assert saved(page, "#run-essay") == new
+    page.click("#run-link")
+    page.locator("#run-list button", has_text="undo").click()
+    page.reload()  # what was done after the link was made counts
+    page.locator(FIELD).wait_for()
+    assert saved(page, "#run-essay") == TEXT
+
+
+@pytest.mark.slow
+@needs_pyodide
+def test_code_that_was_edited_changes_its_line_of_the_program_and_is_run(whole, tmp_path):
+    page, new = whole(SCORES), SCORES.replace("-0.5", "-0.25")
+    edit(page, f"\n{SCORES}\n", f"\n    # softer\n{new}\n")
+    page.locator(".run-line", has_text="# softer").wait_for()
+    program = (BUILD / "microgpt.py").read_text(encoding="utf-8").replace(SCORES, f"    # softer\n{new}")
+    assert shown(page) == program
+    put_caret(page, new)
+    assert page.locator(".run-line[aria-selected=true]").all_text_contents() == [new]
+    problem = page.locator("#run-problems li", has_text="these lines stand together at no place")
+    problem.first.wait_for(timeout=60_000)  # experiments that quote the line
+    problem.first.locator("button").click()
+    assert line_of_caret(page)[:1] in "-+ "
+    put_caret(page, new)
+    page.keyboard.press("Control+Enter")
+    (tmp_path / "softer.py").write_text(program, encoding="utf-8")
+    assert end(page).strip() == run(*FLAGS, program=tmp_path / "softer.py").stdout.strip()
+    page.locator("label", has_text="Piece by piece").click()
+    page.select_option("#run-chunk", "attend")
+    assert "# softer" in page.input_value("#run-editor")
+    page.click("#run-undo")
+    page.locator("label", has_text="The whole essay").click()
+    page.locator(".run-line", has_text="# softer").wait_for(state="detached")
+    assert shown(page) == (BUILD / "microgpt.py").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+@needs_pyodide
+def test_a_broken_fence_is_told_at_its_line_and_leads_there(whole):
+    page = whole()
+    number = LINES.index("<<softmax>>=")  # of the line before it, which opens the fence
+    program = shown(page)
+    code = "    return scale(exps, total(exps) ** -1)\n"
+    edit(page, f"{code}```\n", f"New.\n{code}")
+    problem = page.locator("#run-problems li").first
+    problem.wait_for()
+    assert problem.inner_text().startswith(f"microgpt.md:{number}: unclosed: this fence is still open")
+    assert page.inner_text("#run-problems-said") == "The essay has an error."
+    assert page.inner_text("#run-state") == "The essay has an error. This is the last program that was right."
+    assert shown(page) == program  # and its lines are still where they come from
+    page.locator(".run-line", has_text="def rmsnorm(x):").click()
+    assert line_of_caret(page) == "def rmsnorm(x):"
+    problem.locator("button").focus()
+    page.keyboard.press("Enter")
+    assert line_of_caret(page) == "``` python"
+    assert page.inner_text("#run-place").startswith(f"Line {number} ")
+    edit(page, f"New.\n{code}", f"{code}```\n")
+    page.locator("#run-problems").wait_for(state="hidden")
+    assert page.inner_text("#run-problems-said") == "The essay has no error any more."
+
+
+@pytest.mark.slow
+@needs_pyodide
+def test_lines_of_the_program_lead_to_the_essay_and_the_caret_marks_them(whole):
+    page = whole("def softmax(logits):")
+    marked = page.locator(".run-line[aria-selected=true]")
+    assert marked.all_text_contents() == ["def softmax(logits):"]
+    assert marked.evaluate("(e, box) => e.offsetTop >= e.parentNode.scrollTop"
+                           " && e.offsetTop < e.parentNode.scrollTop + e.parentNode.clientHeight")  # fmt: skip
+    page.keyboard.press("ArrowUp")
+    assert marked.count() == 0 and page.inner_text("#run-place").endswith("no line of microgpt.py")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Tab")  # out of the field, to where the line is
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "run-lines"
+    for _ in range(4):
+        page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    assert line_of_caret(page) == "    return scale(exps, total(exps) ** -1)"
+    page.keyboard.press("ArrowUp")
+    assert marked.all_text_contents() == ["    exps = [(logit + shift).exp() for logit in logits]"]
+    page.locator(".run-line", has_text="class Value").click()  # in another chapter
+    assert line_of_caret(page).startswith("class Value")
+    assert page.locator("#run-chapter option:checked").inner_text().strip() in chapters(page)
+    page.select_option("#run-program", "exercises/top_k.py")
+    page.locator(".run-line", has_text="top_k").first.click()
+    assert "top_k" in line_of_caret(page)
+
+
+@pytest.mark.slow
+@needs_pyodide
+def test_the_whole_essay_is_for_everybody(whole):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed").Axe()
+    page, found = whole("def softmax(logits):"), {}
+    edit(page, "<<softmax>>=\n", "<<soft-max>>=\n")
+    page.locator("#run-problems li").first.wait_for()
+    put_caret(page, "def softmax(logits):")
+    page.emulate_media(reduced_motion="reduce")
+    for scheme, name in (("light", "default"), ("dark", "slate")):
+        if scheme == "dark":
+            page.locator("label[title='Switch to dark']").click()
+        page.locator(f"body[data-md-color-scheme={name}]").wait_for()
+        for width in (360, 1440):
+            page.set_viewport_size({"width": width, "height": 900})
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            for violation in axe.run(page, options={"resultTypes": ["violations"]}).response["violations"]:
+                found[scheme, width, violation["id"]] = [node["html"][:120] for node in violation["nodes"][:3]]
+    assert found == {}

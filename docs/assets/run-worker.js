@@ -1,16 +1,21 @@
-// Python, in a thread of its own: fetches Pyodide, lets tangle.py run a program of an essay, and reports what it prints.
+// Python, in a thread of its own: fetches Pyodide, lets tangle.py run a program of an essay, and reports what it prints;
+// or lets it tangle an essay, and answers with a program and what is wrong.
 //
 // The page sends {files, words, stop, made}: {path: text}, the arguments of tangle.py, and perhaps a file that it wants to
 // have. This sends back messages of a kind: "loading" (how many bytes are there), "started", "line" (what was printed, and
-// whether as an error), "stopping", and "end" (the exit status, and that file) or "failed". `stop` is the address of a blob: as soon as the page revokes it, Python is interrupted as by Ctrl-C.
-// That is looked up whenever the program prints, at most ten times a second, since a worker that computes hears nothing.
+// whether as an error), "stopping", and "end" (the exit status, and that file) or "failed". `stop` is the address of a
+// blob: as soon as the page revokes it, Python is interrupted as by Ctrl-C. That is looked up whenever the program
+// prints, at most ten times a second, since a worker that computes hears nothing.
+//
+// Or it sends {files, text, program}: an essay, of which it wants to see a program; then this sends "tangled" and, after
+// the experiments were looked at, "checked". What it is asked is done in turn.
 
 import { loadPyodide } from "./pyodide/pyodide.mjs";
 
 const FILES = { "pyodide.asm.wasm": 9598218, "python_stdlib.zip": 2545637, "pyodide.asm.mjs": 1250344 };  // bytes
 const HERE = "/essay";  // in a file system of its own, in memory
 const START = `
-import gc, os, runpy, sys, traceback
+import gc, importlib.util, json, os, runpy, sys, traceback
 
 class Ended(BaseException):
     """Instead of os._exit, which would end Python here for good."""
@@ -48,7 +53,61 @@ def run(words):
         sys.stdout.flush(); sys.stderr.flush()
         gc.enable(); gc.collect()
     return status
-run
+
+class Tangler:
+    """tangle.py as a module, and the programs of the last essay that was right."""
+
+    def __init__(self):
+        spec = importlib.util.spec_from_file_location("tangle", "${HERE}/tangle.py")
+        self.tangle = importlib.util.module_from_spec(spec)
+        self.programs, self.targets, self.compiled = {}, [], set()  # targets: those that can be run here
+        self.fences, self.left, self.doubts = [], None, []  # left: experiments that are not checked yet; doubts: of others
+        spec.loader.exec_module(self.tangle)
+        self.compile, self.tangle.check_syntax = self.tangle.check_syntax, self.check_syntax
+
+    def check_syntax(self, program, root):
+        """Return what is wrong with a program; one that was compiled before is right, and most of them were."""
+        text = self.tangle.render(program)
+        errors = [] if text in self.compiled else self.compile(program, root)
+        if not errors:
+            self.compiled.add(text)
+        return errors
+
+    def answer(self, text, target):
+        """Return a program as JSON: its lines, theirs in the essay, whether it is older than the text, what is wrong.
+
+        Experiments never stand in the way of a program: they are left for check(), one after the other.
+        """
+        self.fences, errors = self.tangle.parse(text)
+        self.left = {fence.name: fence for fence in self.fences if fence.kind == "experiment" and not errors}
+        lines, self.doubts = text.split("\\n"), []
+        for fence in self.left.values():
+            lines[fence.start - 1 : fence.end] = [""] * (fence.end - fence.start + 1)
+        try:
+            self.programs, is_old = self.tangle.tangle("\\n".join(lines)), False
+            self.targets = [target for target, root in self.tangle.roots_of(self.fences).items()
+                            if target.endswith(".py") and "needs" not in root.options]
+        except self.tangle.TangleError as error:
+            is_old, errors, self.left = True, error.errors, None
+        program = self.programs.get(target)
+        shown = self.tangle.render(program).split("\\n")[:-1] if program else None
+        origins = [line.origin for line in (program or [])[: len(shown or [])]]
+        return json.dumps({"lines": shown, "origins": origins, "old": is_old, "errors": errors,
+                           "targets": self.targets})
+
+    def check(self):
+        """Check one experiment; return False while more are left, then what is wrong as JSON, and then None."""
+        if self.left is None:
+            return None
+        if self.left:
+            name, _ = self.left.popitem()
+            fences = [fence for fence in self.fences if fence.kind != "experiment" or fence.name == name]
+            self.doubts += self.tangle.check_experiments(fences)
+            return False
+        self.left = None
+        return json.dumps(sorted(set(self.doubts)))
+
+run, Tangler
 `;
 const interrupt = new Uint8Array(1);
 /** @type {Pyodide} */
@@ -56,6 +115,13 @@ let python;  // as soon as it is loaded
 /** @type {(words: unknown) => number} */
 let run;  // of START
 let address = "", looked = 0, stopping = false;
+/** @type {any} */
+let Tangler;  // of START
+/** @type {any} */
+let tangler = null;
+/** @type {Promise<void>} */
+let turn = Promise.resolve();  // the work so far
+let waiting = 0;  // what is to be done
 
 /** @param {string} name @param {(bytes: number) => void} report */
 function fetched(name, report) {
@@ -76,7 +142,7 @@ async function load() {
   python.setInterruptBuffer(interrupt);
   python.setStdout({ batched: (text) => print(text, false) });
   python.setStderr({ batched: (text) => print(text, true) });
-  run = python.runPython(START);
+  [run, Tangler] = python.runPython(START);
 }
 
 /** @param {string} text @param {boolean} error */
@@ -112,16 +178,48 @@ function write(files) {
   python.FS.chdir(HERE);
 }
 
-onmessage = async ({ data }) => {
+/** @typedef {{ words?: string[], stop: string, made?: string, text: string, program: string,
+ *              files: Record<string, string> }} Job */
+
+/** @param {Job} job */
+function runProgram({ words, stop, made }) {
+  [address, stopping] = [stop, false];
+  postMessage({ kind: "started" });
+  const status = run(python.toPy(words));
+  const content = made && status === 0 ? python.FS.readFile(`${HERE}/${made}`, { encoding: "utf8" }) : null;
+  postMessage({ kind: "end", status, made: content });
+}
+
+/** @param {Job} job */
+function tangle({ text, program }) {
+  tangler ??= Tangler();
+  postMessage({ kind: "tangled", ...JSON.parse(tangler.answer(text, program)) });
+}
+
+// Experiments take seconds, so they are checked one at a time, and only while there is nothing else to do.
+async function checkExperiments() {
+  for (let found = false; found === false && !waiting;) {
+    found = tangler?.check();
+    if (typeof found === "string") postMessage({ kind: "checked", errors: JSON.parse(found) });
+    await new Promise((resolve) => setTimeout(resolve));
+  }
+}
+
+/** @param {Job} data */
+async function work(data) {
   try {
     if (!python) await load();
     write(data.files);
-    [address, stopping, interrupt[0]] = [data.stop, false, 0];
-    postMessage({ kind: "started" });
-    const status = run(python.toPy(data.words));
-    const made = data.made && status === 0 ? python.FS.readFile(`${HERE}/${data.made}`, { encoding: "utf8" }) : null;
-    postMessage({ kind: "end", status, made });
+    [waiting, interrupt[0]] = [waiting - 1, 0];
+    if (data.words) runProgram(data);
+    else tangle(data);
+    await checkExperiments();
   } catch (error) {
     postMessage({ kind: "failed", text: error instanceof Error ? error.message : String(error) });
   }
+}
+
+onmessage = ({ data }) => {
+  waiting += 1;
+  turn = turn.then(() => work(data));
 };

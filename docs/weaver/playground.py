@@ -13,7 +13,7 @@ from pathlib import Path
 from weaver import experiments
 
 PATH, TITLE = "run/", "Run and edit"
-SCRIPTS = ("run.js", "run-worker.js")  # of the assets, those that only this page needs
+SCRIPTS = ("run.js", "run-curve.js", "run-page.js", "run-text.js", "run-whole.js", "run-worker.js")  # of this page only
 PACKAGE, FOLDER = "flet_web", "web/pyodide"
 SUMS = {  # of the files of Pyodide 314.0.7
     "pyodide.mjs": "6f1d60f7bf529beb300f0f47983c921d3982363640ba20af0e38efdddbc66109",
@@ -54,23 +54,26 @@ def files(essay, data, source):
     found = {f"assets/pyodide/{name}": content for name, content in pyodide().items()}
     if not found:
         return {}
-    tried = {name: experiment(essay, place.fence) for name, place in essay.experiments.items()}
+    tried = {name: changed_by(essay, place.fence) for name, place in essay.experiments.items()}
     texts = [name for name in data if name.endswith(".txt")]
     offer = {"fences": fences(essay), "experiments": tried, "data": texts}
     found["assets/run.json"] = json.dumps(offer, ensure_ascii=False).encode()
     return found | {"assets/essay.txt": essay.text.encode(), "assets/tangle.txt": source}
 
 
-def experiment(essay, fence):
-    """Return the first and the last line of an experiment, and the key of the fence that it changes first."""
+def changed_by(essay, fence):
+    """Return the key of the fence that an experiment changes first: its name, then # and its number."""
     changed = experiments.places(essay, fence)[0]
-    return [fence.line, fence.end, changed.fence.name + (f"#{changed.number}" if changed.number > 1 else "")]
+    return changed.fence.name + (f"#{changed.number}" if changed.number > 1 else "")
 
 
 def fences(essay):
-    """Return what can be edited: name, number among the fences of that name, first line of its code, and how many."""
-    return [{"name": place.fence.name, "title": place.title, "number": place.number, "line": place.fence.line + 1,
-             "count": len(place.fence.code), "page": f"{place.page.path}#{place.id}"}
+    """Return what can be edited piece by piece: name, number among the fences of that name, title, and where it stands.
+
+    Their lines the page finds itself, in the text as the reader has it.
+    """
+    return [{"name": place.fence.name, "title": place.title, "number": place.number,
+             "page": f"{place.page.path}#{place.id}"}
             for place in essay.places.values() if place.fence.kind != "experiment"]  # fmt: skip
 
 

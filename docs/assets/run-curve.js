@@ -1,0 +1,90 @@
+// The losses of a run: the curve, that of the unchanged program beside it, and what came of them in one sentence.
+
+import { element, make } from "./run-page.js";
+
+const at = {
+  figure: element("figure", HTMLElement), curve: element("curve", SVGElement), ticks: element("ticks", SVGElement),
+  whole: element("whole", SVGElement), dots: element("dots", SVGElement), mean: element("mean", SVGElement),
+};
+let losses = /** @type {number[]} */ ([]), whole = /** @type {number[]} */ ([]), steps = 0, runs = 0;
+
+/** Forgets the last run; returns the number of the new one. */
+export function clear() {
+  [losses, whole, steps, runs] = [[], [], 0, runs + 1];
+  at.figure.hidden = true;
+  return runs;
+}
+
+export const done = () => losses.length;
+
+/** @param {number} number @param {number} all @param {number} loss */
+export function add(number, all, loss) {
+  losses.push(loss);
+  steps = all;
+  if (number === 1 || number === all || number % 5 === 0) draw();
+}
+
+/**
+ * The losses of the unchanged program with the same flags and text, by the essay's own program in JavaScript: the same bits.
+ * @param {number} turn @param {string} text @param {(name: string) => string} flag @param {URL} source
+ */
+export async function compare(turn, text, flag, source) {
+  const page = /** @type {any} */ (globalThis);  // where the program puts itself
+  if (!page.microgpt) {
+    await new Promise((resolve, reject) => {
+      document.head.append(make("script", { src: source.href, onload: resolve, onerror: reject }));
+    });
+  }
+  const { begin, train, DEFAULTS } = page.microgpt, flags = /** @type {Record<string, any>} */ ({});
+  for (const name of Object.keys(DEFAULTS)) flags[name] = name === "seed" ? BigInt(flag(name)) : Number(flag(name));
+  if (flags.n_embd > 64 || flags.n_layer > 4 || flags.num_steps > 10_000) return;  // it would take too long
+  const { model, lessons } = begin(text, flags), training = train(model, lessons, flags);
+  while (turn === runs && whole.length < flags.num_steps) {
+    for (const until = performance.now() + 8; performance.now() < until && whole.length < flags.num_steps;) {
+      whole.push(training.next().value);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 12));
+  }
+}
+
+/** @param {number[]} values */
+const meansOf = (values) => values.map((_, i) => {
+  const last = values.slice(Math.max(0, i + 1 - Math.min(50, Math.max(5, Math.round(steps / 10)))), i + 1);
+  return last.reduce((a, b) => a + b) / last.length;
+});
+
+export function draw() {
+  if (!losses.length) return;
+  at.figure.hidden = false;
+  const x = (/** @type {number} */ i) => 34 + 360 * (i / Math.max(1, steps - 1));
+  const y = (/** @type {number} */ loss) => 140 - 130 * Math.min(1, Math.max(0, (loss - 1) / 4));
+  const point = (/** @type {number} */ loss, /** @type {number} */ i) => `${x(i).toFixed(1)},${y(loss).toFixed(1)}`;
+  const points = (/** @type {number[]} */ values) => values.map(point).join(" ");
+  const means = meansOf(losses);
+  at.whole.setAttribute("points", points(meansOf(whole.slice(0, steps))));
+  at.dots.setAttribute("points", points(losses));
+  at.mean.setAttribute("points", points(means));
+  const mean = `the mean of the last fifty is ${means[means.length - 1].toFixed(2)} after step ${losses.length}`;
+  at.curve.setAttribute("aria-label", `The loss, step by step: ${mean}`);
+  if (!at.ticks.childNodes.length) {
+    for (const loss of [1, 2, 3, 4, 5]) {
+      const tick = document.createElementNS("http://www.w3.org/2000/svg", "text");
+      tick.setAttribute("x", "26");
+      tick.setAttribute("y", String(y(loss) + 4));
+      tick.textContent = String(loss);
+      at.ticks.append(tick);
+    }
+  }
+}
+
+/**
+ * What came of it: the last losses, beside those of the unchanged program, and the first names.
+ * @param {string[]} samples
+ */
+export function verdict(samples) {
+  if (!losses.length) return ".";
+  const mean = (/** @type {number[]} */ values) => meansOf(values)[values.length - 1].toFixed(2);
+  const other = whole.length >= losses.length ? ` (the unchanged program: ${mean(whole.slice(0, losses.length))})` : "";
+  const names = samples.length ? ` It wrote ${samples.slice(0, 4).join(", ")} …` : "";
+  return `: the last losses are ${mean(losses)} on average${other}.${names}`;
+}

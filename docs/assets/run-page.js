@@ -1,0 +1,24 @@
+// What the modules of the page share: how they find what stands in it, and make what is new.
+
+/**
+ * The element of the page with that name; an error where it is none of that kind.
+ * @template {Element} T @param {string} id @param {new () => T} kind @returns {T}
+ */
+export function element(id, kind) {
+  const found = document.getElementById(`run-${id}`);
+  if (!(found instanceof kind)) throw new Error(`the page has no ${id}`);
+  return found;
+}
+
+/**
+ * A new element with some properties.
+ * @template {keyof HTMLElementTagNameMap} K @param {K} tag @param {Partial<HTMLElementTagNameMap[K]>} properties
+ */
+export const make = (tag, properties) => Object.assign(document.createElement(tag), properties);
+
+/**
+ * A button that looks like a link.
+ * @param {string} textContent @param {() => void} onclick
+ */
+export const link = (textContent, onclick) => (
+  make("button", { type: "button", className: "run-name", textContent, onclick }));
