@@ -40,6 +40,18 @@ def parsed(pages):
     return {page: Anchors((SITE / page / "index.html").read_text(encoding="utf-8")) for page in pages}
 
 
+@pytest.fixture(scope="module")
+def axe():
+    """Return a function that says what axe finds on an open page: axe(page, …) -> [(rule, element), …]."""
+    checker = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed").Axe()
+
+    def violations(page, **options):
+        found = checker.run(page, options={"resultTypes": ["violations"], **options}).response["violations"]
+        return [(rule["id"], node["html"][:120]) for rule in found for node in rule["nodes"][:3]]
+
+    return violations
+
+
 @pytest.fixture
 def tab(browser, site):
     """Return a function that opens a page: tab(path, width, scheme, …) -> Playwright page, which must not complain."""
@@ -115,47 +127,65 @@ def test_ids_are_unique(parsed):
         assert len(ids) == len(set(ids)), page
 
 
+LOOK = """() => {  // what is to be seen on a page, at the width that it has
+    const code = [...document.querySelectorAll('.code, .output')];
+    const texts = [...document.querySelectorAll('figure svg text')].map(text => ({
+        size: parseFloat(getComputedStyle(text).fontSize) * Math.hypot(text.getScreenCTM().a, text.getScreenCTM().b),
+        text: text.textContent.trim()}));
+    const seen = {
+        width: document.documentElement.scrollWidth,
+        cut: code.filter(element => element.scrollWidth > element.clientWidth + 1).length,
+        texts: texts.length,
+        small: texts.filter(({ size }) => size < 11),
+        stops: [...document.querySelectorAll('.md-content a, .md-content button')]
+            .filter(e => e.tabIndex >= 0 && e.checkVisibility()).length,
+    };
+    for (const fold of document.querySelectorAll('article details')) fold.open = true;
+    seen.broken = [...document.querySelectorAll('.code .line')].filter(line => {
+        const range = document.createRange();
+        range.selectNodeContents(line.querySelector('.source') ?? line);
+        return range.getBoundingClientRect().height > 1.7 * parseFloat(getComputedStyle(line).lineHeight);
+    }).map(line => line.textContent);
+    return seen;
+}"""
+
+
 @pytest.mark.parametrize("width", [360, 768, 1440])
-def test_nothing_scrolls_sideways(tab, site, pages, kinds, width):
-    page = tab("", width)
-    for path in pages if width == 360 else kinds:
+def test_every_page_has_room(tab, site, pages, kinds, width):
+    """Nothing scrolls sideways; figures can be read on a phone; no line of code is broken at a desktop."""
+    page, texts = tab("", width), 0
+    for path in kinds if width == 768 else pages:
         page.goto(site + path)
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
-        code = "[...document.querySelectorAll('.code, .output')]"
-        assert page.evaluate(f"{code}.every(element => element.scrollWidth <= element.clientWidth + 1)"), path
+        seen = page.evaluate(LOOK)
+        assert seen["width"] <= width, path
+        assert seen["cut"] == 0, path
+        texts += seen["texts"]
+        if width == 360:
+            assert seen["small"] == [], path
+        if width == 1440 and path != "everything/":
+            assert seen["broken"] == [], path
+            assert seen["stops"] < (700 if path == "indexes/" else 170), path  # that page is nothing but links
+    assert texts > 50
 
 
-def test_no_line_of_code_is_broken_at_a_desktop(tab, site, pages):
-    page, broken = tab("", 1440), []
-    for path in pages:
-        if path != "everything/":
-            page.goto(site + path)
-            broken += page.evaluate("""() => {
-                for (const fold of document.querySelectorAll('article details')) fold.open = true;
-                return [...document.querySelectorAll('.code .line')].filter(line => {
-                    const range = document.createRange();
-                    range.selectNodeContents(line.querySelector('.source') ?? line);
-                    return range.getBoundingClientRect().height > 1.7 * parseFloat(getComputedStyle(line).lineHeight);
-                }).map(line => line.textContent);
-            }""")
-    assert broken == []
+LOOKED_AT = {  # {width: options of axe}
+    360: {"rules": {"color-contrast": {"enabled": False}}},  # slow to compute, and the same at all widths
+    768: {"runOnly": ["color-contrast"]},  # in the dark scheme, and nothing but the colours depends on the scheme
+    1440: {},
+}
+
+
+def test_the_essay_on_one_page_has_no_accessibility_violation(tab, axe):
+    """It has all that the chapters have."""
+    assert axe(tab("everything/", 360, reduced_motion="reduce"), **LOOKED_AT[360]) == []
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (768, "dark"), (1440, "light")])
-def test_no_accessibility_violation(tab, site, kinds, scheme, width):
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed").Axe()
-    found, options = {}, {"resultTypes": ["violations"]}
-    if width == 360:  # contrast is slow to compute, and the colours are the same at all widths
-        options["rules"] = {"color-contrast": {"enabled": False}}
-    elif scheme == "dark":  # and nothing but the colours depends on the scheme
-        options["runOnly"] = ["color-contrast"]
-    page = tab("", width, scheme, reduced_motion="reduce")
-    for path in [*kinds, "everything/"] if width == 360 else kinds:
-        page.goto(site + path)
-        result = axe.run(page, options=options)
-        for violation in result.response["violations"]:
-            found[path, violation["id"]] = [node["html"][:120] for node in violation["nodes"][:3]]
-    assert found == {}
+@pytest.mark.parametrize("path", ["", "the-model/", "the-same-in-c/", "in-a-browser/", "your-turn/", "words/", "run/",
+                                  LISTING, "tools/", "experiments/", "indexes/"])  # fmt: skip
+def test_no_accessibility_violation(tab, axe, path, width, scheme):
+    """Each kind of page, and of code; the other chapters are like these."""
+    assert axe(tab(path, width, scheme, reduced_motion="reduce"), **LOOKED_AT[width]) == []
 
 
 def test_a_preview_opens_on_hover_and_on_focus(tab):
@@ -325,21 +355,6 @@ def test_the_listing_hangs_its_lines_and_keeps_the_navigation(tab):
     assert page.locator(".md-nav--primary a:visible", has_text="The model").count() == 1
 
 
-def test_figures_can_be_read_on_a_phone(tab, site, pages):
-    page = tab("", 360)
-    small, seen = [], 0
-    for path in pages:
-        if path != "everything/":
-            page.goto(site + path)
-            sizes = page.evaluate("""[...document.querySelectorAll("figure svg text")].map(text => [
-                parseFloat(getComputedStyle(text).fontSize) * Math.hypot(text.getScreenCTM().a, text.getScreenCTM().b),
-                text.textContent.trim()])""")
-            seen += len(sizes)
-            small += [(path, *size) for size in sizes if size[0] < 11]
-    assert seen > 50
-    assert small == []
-
-
 def test_letters_in_figures_do_not_cover_each_other(tab):
     for path, figure in (
         ("learning/", "#demonstration-embeddings"),
@@ -368,16 +383,6 @@ def test_links_work_without_javascript(tab, site):
     page.locator("#chunk-layer-by-layer .code a.chunk-link").click()
     assert page.url == f"{site}the-model/#chunk-mlp"
     assert page.locator("button.unfold:visible, button.copy:visible").count() == 0
-
-
-def test_the_keyboard_needs_no_hundreds_of_stops(tab, site, kinds):
-    page = tab("", 1440)
-    for path in kinds:
-        if path != "everything/":
-            page.goto(site + path)
-            stops = page.evaluate("""[...document.querySelectorAll('.md-content a, .md-content button')]
-                .filter(e => e.tabIndex >= 0 && e.checkVisibility()).length""")
-            assert stops < (700 if path == "indexes/" else 170), path  # that page is nothing but links
 
 
 @pytest.mark.parametrize("path", ["", "the-model/", "experiments/", "indexes/", "run/"])
@@ -576,12 +581,10 @@ def test_the_panel_covers_no_code(panel, width):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1440])
-def test_no_accessibility_violation_beside_a_line(panel, width, scheme):
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed").Axe()
+def test_no_accessibility_violation_beside_a_line(panel, axe, width, scheme):
     page, shown = panel(width, path=f"{LISTING}#L{line_of('shift = value(')}", scheme=scheme, reduced_motion="reduce")
     shown.locator("summary").click()
-    result = axe.run(page, options={"resultTypes": ["violations"]})
-    assert [(found["id"], found["nodes"][0]["html"][:120]) for found in result.response["violations"]] == []
+    assert axe(page) == []
 
 
 def test_without_javascript_the_number_of_a_line_leads_to_the_essay(tab, site):

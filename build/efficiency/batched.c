@@ -577,6 +577,8 @@ static double backpropagate(const int *tokens, long n) {
 static long batch_size, workers, worker; /* this process is number `worker` of them */
 static pid_t first; /* is number 0, which prints */
 static _Atomic long *arrived; /* in common memory: how often a worker has come to a meeting */
+static double *losses; /* in common memory, of each worker */
+static real *totals; /* and its gradients */
 
 static void *common(double size) { /* memory that stays one and the same where a process becomes two */
     void *memory = size < 1e15 ? mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0) : NULL;
@@ -584,7 +586,9 @@ static void *common(double size) { /* memory that stays one and the same where a
 }
 
 static void start_workers(void) {
-    first = getpid();
+    batch_size = flags[BATCH_SIZE].value, workers = flags[WORKERS].value, first = getpid();
+    arrived = common(sizeof *arrived), losses = common((double)workers * sizeof *losses);
+    totals = common((double)workers * stored * sizeof *totals);
     fflush(stdout); /* or what still waits to be written would be written twice */
     for (long number = 1; number < workers && !worker; number++) {
         pid_t child = fork();
@@ -611,19 +615,19 @@ static void meet(void) {
     }
 }
 
-static double *losses; /* in common memory, one for each worker */
-static real *totals; /* in common memory, the gradients of each worker */
+static void add_to(real *restrict total, const real *restrict gradients) {
+    for (long p = 0; p < stored; p++)
+        total[p] += gradients[p];
+}
 
 /* Add up this worker's gradients for the documents of a step, and return the sum of their losses. */
-static double add_gradients(int *tokens, long step, real *restrict total) {
+static double add_gradients(int *tokens, long step, real *total) {
     double loss = 0;
     memset(total, 0, stored * sizeof *total);
     for (long i = worker; i < batch_size; i += workers) {
         long n = encode(documents[(step * batch_size + i) % document_count], tokens);
         loss += backpropagate(tokens, n);
-        const real *restrict gradients = numbers + grad;
-        for (long p = 0; p < stored; p++)
-            total[p] += gradients[p];
+        add_to(total, numbers + grad);
     }
     return loss;
 }
@@ -633,23 +637,20 @@ static double learn(int *tokens, long step, double rate) {
     losses[worker] = add_gradients(tokens, step, totals + worker * stored);
     meet();
     double loss = 0;
-    real *restrict gradients = numbers + grad;
-    memset(gradients, 0, stored * sizeof *gradients);
+    memset(numbers + grad, 0, stored * sizeof *numbers);
     for (long w = 0; w < workers; w++) {
         loss += losses[w];
-        for (long p = 0; p < stored; p++)
-            gradients[p] += totals[w * stored + p] / batch_size;
+        add_to(numbers + grad, totals + w * stored);
     }
+    for (long p = 0; p < stored; p++)
+        numbers[grad + p] /= batch_size;
     meet();
-    adam(numbers, gradients, step + 1, rate);
+    adam(numbers, numbers + grad, step + 1, rate);
     return loss / batch_size;
 }
 
 static void train(int *tokens) {
     double steps = flags[NUM_STEPS].value, first_rate = flags[LEARNING_RATE].value;
-    batch_size = flags[BATCH_SIZE].value, workers = flags[WORKERS].value;
-    arrived = common(sizeof *arrived), losses = common(workers * sizeof *losses);
-    totals = common((double)workers * stored * sizeof *totals);
     start_workers();
     for (long step = 0; step < steps; step++) {
         double loss = learn(tokens, step, first_rate * (1 - step / steps));

@@ -13,8 +13,8 @@ a second one core could do at the most.
 
 What trains with fewer bits, on many documents a step or on several cores is not the same training any more. It is
 measured in the same rounds, and in a table of its own: milliseconds a document, with several workers by the clock.
-With --grow some programs are also timed, the better of two runs, at other widths, depths, lengths of a document and batches, and
-parts.py says where the time of a step goes.
+With --grow some programs are also timed, the better of two runs, at other widths, depths, lengths of a document and
+batches, and parts.py says where the time of a step goes.
 """
 
 import argparse
