@@ -140,6 +140,7 @@ LOOK = """() => {  // what is to be seen on a page, at the width that it has
         stops: [...document.querySelectorAll('.md-content a, .md-content button')]
             .filter(e => e.tabIndex >= 0 && e.checkVisibility()).length,
     };
+    if (seen.width < 1000) return seen;  // on a narrow screen long lines go on below
     for (const fold of document.querySelectorAll('article details')) fold.open = true;
     seen.broken = [...document.querySelectorAll('.code .line')].filter(line => {
         const range = document.createRange();
@@ -164,7 +165,7 @@ def test_every_page_has_room(tab, site, pages, kinds, width):
             assert seen["small"] == [], path
         if width == 1440 and path != "everything/":
             assert seen["broken"] == [], path
-            assert seen["stops"] < (700 if path == "indexes/" else 170), path  # that page is nothing but links
+            assert seen["stops"] < (700 if path == "indexes/" else 200), path  # that page is nothing but links
     assert texts > 50
 
 
