@@ -1,15 +1,18 @@
 """Figures that answer: by keys alone they give the numbers of the essay's programs, computed here by these."""
 
 import json
+import re
+import statistics
 from types import SimpleNamespace
 
 import pytest
-from programs import load
+from programs import BUILD, load, run
 from test_site import tab  # noqa: F401 - a fixture
 from weaver.results import known_widgets
 
 pytestmark = pytest.mark.slow
-PAGES = {"adam": "learning/", "counter": "the-price-of-a-step/", "look": "the-model/", "tape": "values-that-remember/"}
+PAGES = {"adam": "learning/", "counter": "the-price-of-a-step/", "look": "the-model/", "rate": "learning/",
+         "tape": "values-that-remember/"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -302,3 +305,23 @@ def test_the_counter_counts_what_the_program_makes(opened, program):
     press(box.get_by_label("positions"), "Home")
     press(box.get_by_label("letters"), "End")
     assert box.get_by_label("letters").input_value() == "7"
+
+
+# Another learning rate
+
+
+def last_losses(rate):
+    """Return the mean of the last fifty losses with a learning rate, by the fastest program in Python."""
+    done = run("--learning_rate", rate, "--samples", 1, program=BUILD / "efficiency" / "generated.py")
+    return statistics.mean(float(loss) for loss in re.findall(r"loss (\S+)", done.stdout)[-50:])
+
+
+def test_another_rate_gives_the_losses_of_python(opened):
+    box = opened("rate")
+    press(box.get_by_label("10 to the power"), *["ArrowLeft"] * 4)  # the last one counts, whatever was going on
+    says = box.locator("[role=status]", has_text="on average")
+    says.wait_for(timeout=60_000)
+    assert says.inner_text() == f"With a rate of 0.001 the last 50 losses are {last_losses(0.001):.2f} on average."
+    assert box.locator("polyline").last.get_attribute("points").count(",") == 100
+    press(box.get_by_label("10 to the power"), "End")
+    box.locator("[role=status]", has_text="With a rate of 1 ").wait_for(timeout=60_000)

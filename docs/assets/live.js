@@ -7,7 +7,6 @@
 
 {
   const script = /** @type {HTMLScriptElement} */ (document.currentScript);
-  const root = new URL("..", script.src);
   const calm = matchMedia("(prefers-reduced-motion: reduce)");
   const place = /** @type {HTMLElement} */ (document.getElementById(script.dataset.place ?? ""));
   const SHOWN = 8;  // names that are written again and again, by the same random numbers
@@ -69,22 +68,12 @@
   /** @param {number} loss */
   function y(loss) { return 104 - 100 * Math.min(1, Math.max(0, (loss - 1.8) / 1.8)); }
 
-  async function load() {
-    const [documents] = await Promise.all([
-      fetch(new URL("files/names.txt", root)).then((response) => response.text()),
-      globalThis.microgpt ?? new Promise((resolve, reject) => {
-        const { href } = new URL("files/efficiency/microgpt.js", root);
-        document.head.append(make("script", { src: href, onload: resolve, onerror: reject }));
-      }),
-    ]);
-    return documents;
-  }
-
   async function begin() {
     start.disabled = true;
     status.textContent = "The names are being fetched.";
     try {
-      const documents = await load(), { microgpt } = globalThis, begun = microgpt.begin(documents, microgpt.DEFAULTS);
+      const { program } = await import(new URL("widgets.js", script.src).href), { documents, microgpt } = await program();
+      const begun = microgpt.begin(documents, microgpt.DEFAULTS);
       const training = microgpt.train(begun.model, begun.lessons, microgpt.DEFAULTS);
       state = { ...begun, microgpt, losses: [], training };
     } catch (error) {  // what a script that is missing throws is an event

@@ -139,6 +139,27 @@ export function table(caption, rows) {
     make("thead", {}, head), make("tbody", {}, ...body));
 }
 
+/** @type {Promise<{ documents: string, microgpt: Microgpt }> | null} */
+let fetched = null;
+
+/** Return the names and the essay's program in JavaScript, which are fetched once, when somebody wants them. */
+export function program() {
+  fetched ??= fetchProgram().catch((error) => { fetched = null; throw error; });  // the next one may try again
+  return fetched;
+}
+
+async function fetchProgram() {
+  const root = new URL("..", import.meta.url);
+  const [documents] = await Promise.all([
+    fetch(new URL("files/names.txt", root)).then((response) => response.text()),
+    globalThis.microgpt ?? new Promise((resolve, reject) => {
+      const { href } = new URL("files/efficiency/microgpt.js", root);
+      document.head.append(make("script", { src: href, onload: resolve, onerror: reject }));
+    }),
+  ]);
+  return { documents, microgpt: globalThis.microgpt };
+}
+
 /**
  * Build all widgets of a name on this page, each from the data that its demonstration gave.
  * @template Data
