@@ -508,12 +508,14 @@ def test_the_keyboard_chooses_a_line_and_gets_its_place_back(panel):
         page.keyboard.press(key)
         shown.get_by_role("heading", name="Line 4").wait_for()
         assert focused.get_attribute("aria-expanded") == "true"
-        page.keyboard.press(key)
+        page.keyboard.press(" ")
         shown.wait_for(state="hidden")
         assert focused.get_attribute("aria-expanded") == "false"
     page.keyboard.press("Enter")
     shown.wait_for()
     page.keyboard.press("ArrowUp")
+    shown.get_by_role("heading", name="Line 3").wait_for()
+    page.keyboard.press("Enter")  # as the page says, and it is open already
     shown.get_by_role("heading", name="Line 3").wait_for()
     assert page.locator("[aria-expanded=true].number").all_inner_texts() == ["3"]
     page.keyboard.press("Tab")

@@ -695,6 +695,11 @@ def test_a_name_may_stand_on_the_first_line_of_its_fence():
         ("``` python {#x}\n<<x>>=\n```\n", 2, "malformed: a reference <<name>> is alone on its line"),
         ("``` python\n<<x>>=\n<<y>>=\n```\n", 3, "malformed: a reference <<name>> is alone on its line"),
         ("``` python\n<<X>>=\n```\n", 1, "malformed: a chunk is"),
+        (
+            "`` python\n<<x>>=\nx = 1\n```\n",
+            2,
+            "malformed: this names a chunk, but no ``` python",
+        ),
         ("``` python\n<<x>>=\nx = 1\n", 1, "unclosed: this fence is open until the end"),
         ("``` python\n<<x>>=", 1, "unclosed: this fence is open until the end"),
     ],

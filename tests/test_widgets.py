@@ -146,8 +146,8 @@ def test_the_tape_walks_back_as_the_program_does(opened, program, adds):
     assert bool(wrong) != adds
     says = box.locator("[role=status]").inner_text()
     assert says.endswith(f"wrong. Right would be {', '.join(wrong)}." if wrong else "all gradients are right.")
-    assert box.page.evaluate("document.activeElement.textContent") == "Again"  # and not lost with the other
-    press(box.get_by_role("button", name="Again"), "Enter")
+    assert box.page.evaluate("document.activeElement.textContent") == "Start again"  # and not lost with the other
+    press(box.get_by_role("button", name="Start again"), "Enter")
     assert box.locator("svg").get_attribute("aria-label").startswith("Gradients: a 0, b 0, c 0, d 0, e 0, loss 1")
 
 

@@ -53,7 +53,7 @@
   const ask = make("div", { hidden: true },
     make("p", { className: "run-row" },
       make("label", { htmlFor: beginning.id, textContent: "It begins with" }), beginning,
-      make("label", { htmlFor: heat.id, textContent: "temperature" }), heat, shown),
+      make("span", { className: "live-heat" }, make("label", { htmlFor: heat.id, textContent: "temperature" }), heat, shown)),
     bars, make("p", { className: "run-buttons" }, write), written);
   const learning = make("div", { hidden: true }, names, curve);
   const box = make("div", { className: "live" }, make("div", {}, make("p", { className: "run-buttons" }, start), status, learning), ask);

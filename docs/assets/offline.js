@@ -73,7 +73,8 @@ async function begin() {
 
 worker.addEventListener("install", () => worker.skipWaiting());
 worker.addEventListener("activate", (event) => event.waitUntil(begin()));
-worker.addEventListener("message", (event) => event.waitUntil(keepLoaded(event.data)));
+// With the first page, to which whoever has no network is led.
+worker.addEventListener("message", (event) => event.waitUntil(keepLoaded([scope, ...event.data])));
 worker.addEventListener("fetch", (event) => {
   const { method, url, cache } = event.request;
   if (method === "GET" && url.startsWith(scope) && cache !== "no-store") event.respondWith(answer(event));

@@ -250,7 +250,7 @@ listing.addEventListener("click", (event) => {
   const selects = event.detail > 1 || (event.detail && !getSelection()?.isCollapsed);
   if (!number || leads || selects || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
   event.preventDefault();
-  choose(number);
+  if (event.detail || chosen !== number) choose(number);  // Enter closes nothing that the arrow keys have opened
 });
 
 listing.addEventListener("keydown", (event) => {

@@ -255,7 +255,9 @@ export function wholeEssay(page) {
   }
 
   function showProblems() {
-    const errors = [...broken, ...doubts];
+    const unfit = doubts.map(([line, message]) => [line, `the program is right, but this experiment no longer fits (${message})`]);
+    const errors = /** @type {Errors} */ ([...broken, ...unfit]);
+    at.problems.classList.toggle("run-mild", !broken.length);
     at.problems.replaceChildren(...errors.map(([line, message]) => {
       const item = make("li", {});
       const leads = () => goTo(moved(line - 1, differences(judged, page.lines())));
@@ -264,8 +266,9 @@ export function wholeEssay(page) {
     }));
     at.problems.hidden = !errors.length;
     const before = at.said.textContent;
-    const said = errors.length === 1 ? "The essay has an error." : `The essay has ${errors.length} errors.`;
-    const now = errors.length ? said : before && "The essay has no error any more.";
+    const said = broken.length === 1 ? "The essay has an error." : `The essay has ${broken.length} errors.`;
+    const mild = "The program is right, but not all experiments fit it any more.";
+    const now = broken.length ? said : doubts.length ? mild : before && "The essay has no error any more.";
     if (now !== before) at.said.textContent = now;  // or it would be read out at each key
   }
 

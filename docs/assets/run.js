@@ -37,7 +37,7 @@ const at = {
 };
 const experiments = document.getElementById("run-break") && {  // an essay may have none
   name: element("break", HTMLSelectElement), page: element("experiment", HTMLAnchorElement),
-  shown: element("broken", HTMLElement),
+  shown: element("broken", HTMLElement), said: element("with", HTMLElement),
 };
 const flags = /** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll(".run-side input[name]"));
 let essay = [""], lines = essay;  // as it was published, and as it is
@@ -433,6 +433,7 @@ function experiment(leads = true) {
   const option = experiments.name.selectedOptions[0], name = option.value;
   if (leads && name) showChunk(offer.experiments[name]);
   experiments.page.hidden = experiments.shown.hidden = !name;
+  experiments.said.textContent = name ? `With the experiment “${option.textContent}”` : "";
   const fence = fences.find((one) => one.kind === "experiment" && one.name === name);
   if (!fence) return;
   const pre = make("pre", { className: "run-difference" });  // its lines, as they stand in the essay

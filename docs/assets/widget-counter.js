@@ -55,7 +55,7 @@ function counted(count) { return count.toLocaleString("en"); }
  */
 function sum(counts) { return Object.values(counts).reduce((a, b) => a + b); }
 
-build("counter", "Other sizes", (/** @type {Given} */ given) => {
+build("counter", "Count other sizes", (/** @type {Given} */ given) => {
   const width = slider("width", { min: given.n_head, max: 128, step: given.n_head, value: given.n_embd }, show);
   const depth = slider("layers", { min: 1, max: 12, step: 1, value: given.n_layer }, show);
   const context = slider("positions", { min: 8, max: 64, step: 8, value: given.block_size }, show);

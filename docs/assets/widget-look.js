@@ -43,7 +43,7 @@ function arrow([across, up], name, colour, { width, below }) {
   return [
     drawn("line", { x1: MIDDLE, y1: MIDDLE, x2: x, y2: y, class: colour, style: `stroke-width: ${width}` }),
     drawn("circle", { cx: x, cy: y, r: 5, class: colour }),
-    lettering(label, below ? y + 21 : y - 10, name),
+    lettering(label, Math.min(Math.max(below ? y + 21 : y - 10, 14), 2 * MIDDLE - 4), name),
     drawn("circle", { cx: x, cy: y, r: 16, class: "widget-hold" }),  // as large as a finger
   ];
 }

@@ -80,7 +80,7 @@ build("tape", "Step the tape back", (/** @type {Entry[]} */ entries) => {
   let taken = 0;
   const way = choice("A gradient is", [ADDED, STORED], () => show());
   const step = button("One entry back", () => { taken += 1; show(); });
-  const again = button("Again", () => { taken = 0; show(); step.focus(); });
+  const again = button("Start again", () => { taken = 0; show(); step.focus(); });
   const says = saying();
   const picture = drawn("svg", { viewBox: `0 0 ${WIDTH * entries.length} ${2 * TOP + HEIGHT}`, role: "img" });
 
