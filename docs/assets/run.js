@@ -333,7 +333,7 @@ const hear = {
   },
   /** @param {import("./run-whole.js").Tangled} message */
   tangled(message) {
-    if (!isRunning && !at.status.textContent?.startsWith("It ")) say("");  // Python has started
+    if (at.status.textContent?.startsWith("Python ")) say("");  // it has started
     whole.hear(message);
   },
   /** @param {{errors: [number, string][]}} message */
