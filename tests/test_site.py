@@ -155,7 +155,7 @@ LOOK = """() => {  // what is to be seen on a page, at the width that it has
 def test_every_page_has_room(tab, site, pages, kinds, width):
     """Nothing scrolls sideways; figures can be read on a phone; no line of code is broken at a desktop."""
     page, texts = tab("", width), 0
-    for path in kinds if width == 768 else pages:
+    for path in pages if width == 1440 else kinds:
         page.goto(site + path)
         seen = page.evaluate(LOOK)
         assert seen["width"] <= width, path
