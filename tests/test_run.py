@@ -41,6 +41,16 @@ def end(page):
 
 @pytest.mark.slow
 @needs_pyodide
+def test_nothing_is_offered_for_running_that_the_browser_cannot_run(site):
+    """Pieces of Python alone, and not those of C, JavaScript, NumPy or PyTorch."""
+    offers = {path: (BUILD / "site" / path / "index.html").read_text(encoding="utf-8").count(">edit and run<")
+              for path in ("the-model", "the-same-in-c", "in-a-browser", "with-pytorch")}  # fmt: skip
+    assert offers.pop("the-model") > 5
+    assert {*offers.values()} == {0}
+
+
+@pytest.mark.slow
+@needs_pyodide
 def test_it_prints_what_python_prints_here_and_runs_again(opened):
     page = opened()
     page.click("#run-start")

@@ -17,7 +17,7 @@ from pygments.token import STANDARD_TYPES
 from pygments.util import ClassNotFound
 
 import tangle
-from weaver import experiments
+from weaver import experiments, playground
 from weaver.prose import address, is_foreign
 
 STYLES = {kind: name for kind, name in STANDARD_TYPES.items() if name}
@@ -177,6 +177,7 @@ class Renderer:
             arrows=arrows,
             users=[(user, self.is_first(user)) for user in users],
             uses=uses,
+            is_run=any(program in playground.programs(self.essay) for program, _ in uses),
             source="\n".join(fence.code),
             code=self.code(fence),
         )
