@@ -158,7 +158,7 @@ def parse(text):
             closing = re.compile(rf" {{0,3}}{match['mark']}{match['mark'][0]}*\s*")
             fences.append(fence)
         elif NAMING.fullmatch(line):
-            errors.append((number, "malformed: this names a chunk, but no ``` python, with three backticks, is above"))
+            errors.append((number, "malformed: this names a chunk, but no fence, such as ``` python, begins above it"))
         elif re.match(r"\s*(`{3,}|~{3,}).*\{ *(#|file=)", line):
             errors.append((number, f"malformed: {PLACE}"))
     if fence and fence.start not in {line for line, _ in errors}:  # one error a line is enough

@@ -17,16 +17,10 @@ HARNESS = """
 #include "{path}"
 #undef main
 
-int main(int count, char **words) {{ /* as the program begins; then one step, whose gradients are printed */
-    command_line(words + (count > 0));
-    read_documents();
-    seed(fabs(flags[SEED].value));
-    shuffle();
-    number_characters();
-    new_model();
-    train(reserve(flags[BLOCK_SIZE].value + 2, sizeof(int)));
+int main(int count, char **words) {{ /* the program, and the gradients that its last step left */
+    the_program(count, words);
     for (long i = 0; i < parameter_count; i++)
-        printf("%.17g\\n", (double)numbers[grad + i]);
+        printf("gradient %.17g\\n", (double)numbers[grad + i]);
 }}
 """
 IN_NODE = """
@@ -91,7 +85,7 @@ def test_every_gradient_in_c_is_that_of_the_tape(target, batch, more, names, tmp
     source.write_text(HARNESS.format(path=BUILD / target), encoding="utf-8")
     subprocess.run(["cc", "-O2", "-w", "-o", program, source, "-lm"], check=True)
     output = output_of([program, names, "--n_layer=2", "--num_steps=1", *more])
-    found = [float(line) for line in output.splitlines() if not line.startswith("step")]
+    found = [float(number) for number in re.findall(r"^gradient (\S+)$", output, re.M)]
     assert found == pytest.approx(expected_gradients(batch), rel=1e-9, abs=1e-14)
 
 

@@ -135,6 +135,21 @@ def test_a_change_is_run_shown_kept_shared_and_undone(opened, tmp_path):
 
 @pytest.mark.slow
 @needs_pyodide
+def test_a_tab_does_not_overwrite_what_another_one_has_kept(opened):
+    page = opened("#chunk=rmsnorm")
+    other = page.context.new_page()
+    other.goto(page.url)
+    other.wait_for_selector("#run:not([hidden])")
+    page.fill("#run-editor", page.input_value("#run-editor") + "# mine")
+    other.locator("#run-status", has_text="Another tab has kept changes").wait_for()
+    other.fill("#run-editor", other.input_value("#run-editor") + "# lost")
+    page.reload()
+    page.wait_for_selector("#run:not([hidden])")
+    assert page.input_value("#run-editor").endswith("# mine")
+
+
+@pytest.mark.slow
+@needs_pyodide
 def test_an_experiment_can_be_tried_from_where_it_stands(tab, opened):  # noqa: F811
     link = tab("the-model/").locator("#experiment-no-root .try a")
     page = opened("#" + link.get_attribute("href").partition("#")[2])

@@ -698,7 +698,7 @@ def test_a_name_may_stand_on_the_first_line_of_its_fence():
         (
             "`` python\n<<x>>=\nx = 1\n```\n",
             2,
-            "malformed: this names a chunk, but no ``` python",
+            "malformed: this names a chunk, but no fence, such as ``` python, begins above",
         ),
         ("``` python\n<<x>>=\nx = 1\n", 1, "unclosed: this fence is open until the end"),
         ("``` python\n<<x>>=", 1, "unclosed: this fence is open until the end"),

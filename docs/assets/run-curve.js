@@ -1,6 +1,7 @@
 // The losses of a run: the curve, that of the unchanged program beside it, and what came of them in one sentence.
 
 import { element, make } from "./run-page.js";
+import { engine } from "./widgets.js";
 
 const at = {
   figure: element("figure", HTMLElement), curve: element("curve", SVGElement), ticks: element("ticks", SVGElement),
@@ -26,16 +27,10 @@ export function add(number, all, loss) {
 
 /**
  * The losses of the unchanged program with the same flags and text, by the essay's own program in JavaScript: the same bits.
- * @param {number} turn @param {string} text @param {(name: string) => string} flag @param {URL} source
+ * @param {number} turn @param {string} text @param {(name: string) => string} flag
  */
-export async function compare(turn, text, flag, source) {
-  const page = /** @type {any} */ (globalThis);  // where the program puts itself
-  if (!page.microgpt) {
-    await new Promise((resolve, reject) => {
-      document.head.append(make("script", { src: source.href, onload: resolve, onerror: reject }));
-    });
-  }
-  const { begin, train, DEFAULTS } = page.microgpt, flags = /** @type {Record<string, any>} */ ({});
+export async function compare(turn, text, flag) {
+  const { begin, train, DEFAULTS } = await engine(), flags = /** @type {Record<string, any>} */ ({});
   for (const name of Object.keys(DEFAULTS)) flags[name] = name === "seed" ? BigInt(flag(name)) : Number(flag(name));
   if (flags.n_embd > 64 || flags.n_layer > 4 || flags.num_steps > 10_000) return;  // it would take too long
   const { model, lessons } = begin(text, flags), training = train(model, lessons, flags);

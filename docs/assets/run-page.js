@@ -1,5 +1,7 @@
 // What the modules of the page share: how they find what stands in it, and make what is new.
 
+import { make } from "./widgets.js";
+
 /**
  * The element of the page with that name; an error where it is none of that kind.
  * @template {Element} T @param {string} id @param {new () => T} kind @returns {T}
@@ -10,11 +12,7 @@ export function element(id, kind) {
   return found;
 }
 
-/**
- * A new element with some properties.
- * @template {keyof HTMLElementTagNameMap} K @param {K} tag @param {Partial<HTMLElementTagNameMap[K]>} properties
- */
-export const make = (tag, properties) => Object.assign(document.createElement(tag), properties);
+export { make };
 
 /**
  * A button that looks like a link.

@@ -96,6 +96,13 @@ function keep() {
   } catch { /* a browser may forbid it; then they last as long as the page */ }
 }
 
+// Two tabs keep their changes in one place: whoever is second to write would lose what the first has saved.
+addEventListener("storage", ({ key }) => {
+  if (key !== KEPT || aside) return;
+  aside = true;
+  say("Another tab has kept changes, so those of this one are not kept any more: copy a link, or download them.");
+});
+
 /**
  * Writes something into the address of the page, or takes it out.
  * @param {string} name @param {string} value
@@ -273,9 +280,8 @@ async function start(command, made = "") {
   const found = await data();
   if (!made) {
     const flag = (/** @type {string} */ name) => element(name, HTMLInputElement).value;
-    const program = new URL("../files/efficiency/microgpt.js", assets);
     const text = at.text.value || found["docs/names.txt"];
-    curve.compare(turn, text, flag, program).catch(() => { /* then there is nothing to compare with */ });
+    curve.compare(turn, text, flag).catch(() => { /* then there is nothing to compare with */ });
   }
   worker ??= begin();
   stop = URL.createObjectURL(new Blob([""]));

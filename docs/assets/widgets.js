@@ -139,25 +139,25 @@ export function table(caption, rows) {
     make("thead", {}, head), make("tbody", {}, ...body));
 }
 
-/** @type {Promise<{ documents: string, microgpt: Microgpt }> | null} */
+const files = new URL("../files/", import.meta.url);
+/** @type {Promise<Microgpt> | null} */
 let fetched = null;
 
-/** Return the names and the essay's program in JavaScript, which are fetched once, when somebody wants them. */
-export function program() {
-  fetched ??= fetchProgram().catch((error) => { fetched = null; throw error; });  // the next one may try again
+/** Return the essay's program in JavaScript, which is fetched once, when somebody wants it. */
+export function engine() {
+  fetched ??= new Promise((resolve, reject) => {
+    const { href } = new URL("efficiency/microgpt.js", files);
+    document.head.append(make("script", { src: href, onload: () => resolve(globalThis.microgpt), onerror: reject }));
+  });
+  fetched.catch(() => { fetched = null; });  // the next one may try again
   return fetched;
 }
 
-async function fetchProgram() {
-  const root = new URL("..", import.meta.url);
-  const [documents] = await Promise.all([
-    fetch(new URL("files/names.txt", root)).then((response) => response.text()),
-    globalThis.microgpt ?? new Promise((resolve, reject) => {
-      const { href } = new URL("files/efficiency/microgpt.js", root);
-      document.head.append(make("script", { src: href, onload: resolve, onerror: reject }));
-    }),
-  ]);
-  return { documents, microgpt: globalThis.microgpt };
+/** Return that program and the names. */
+export async function program() {
+  const names = fetch(new URL("names.txt", files)).then((response) => response.text());
+  const [documents, microgpt] = await Promise.all([names, engine()]);
+  return { documents, microgpt };
 }
 
 /**
