@@ -1,4 +1,4 @@
-"""Firefox as Debian has it, driven by its own protocol, Marionette; Playwright drives only a Firefox that it patches."""
+"""Firefox as Debian has it, driven by its own protocol, Marionette; Playwright drives only one that it has patched."""
 
 import contextlib
 import json

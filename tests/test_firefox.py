@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(not FIREFOX, reason="there is
 
 
 @pytest.fixture(scope="module")
-def firefox(site, tmp_path_factory):  # noqa: ARG001 - the site has to be there
+def firefox(site, tmp_path_factory):
     """Firefox, started once."""
     started = Firefox(FIREFOX, tmp_path_factory.mktemp("profile"))
     yield started

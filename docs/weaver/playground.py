@@ -68,7 +68,7 @@ def is_possible():
 
 
 def carried():
-    """Return {path below assets/: bytes} of what packages carry, nothing where one is missing; raise OtherFilesError."""
+    """Return {path below assets/: bytes} of what packages carry, {} where one is missing; raise OtherFilesError."""
     if not is_possible():
         return {}
     found = {"pyodide/pyodide-lock.json": json.dumps(LOCK).encode()}
