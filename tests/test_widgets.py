@@ -11,7 +11,7 @@ from test_site import tab  # noqa: F401 - a fixture
 from weaver.results import known_widgets
 
 pytestmark = pytest.mark.slow
-PAGES = {"adam": "learning/", "counter": "the-price-of-a-step/", "look": "the-model/", "rate": "learning/",
+PAGES = {"adam": "learning/", "counter": "the-price-of-a-step/", "live": "", "look": "the-model/", "rate": "learning/",
          "tape": "values-that-remember/"}  # fmt: skip
 
 
@@ -83,8 +83,7 @@ def test_it_is_not_printed(opened, name):
     assert box.page.locator(f".demonstration:has([data-widget={name}]) figure svg").is_visible()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1440])
+@pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (1440, "dark")])
 @pytest.mark.parametrize("name", PAGES)
 def test_it_can_be_used_by_everybody(opened, name, width, scheme):
     """After its first control was used: no violation, nothing too wide or too small, no motion, a short message."""
@@ -92,6 +91,9 @@ def test_it_can_be_used_by_everybody(opened, name, width, scheme):
     box = opened(name, width, scheme, reduced_motion="reduce")
     press(box.locator("input, button, select").first, "ArrowDown")
     press(box.locator("input, button, select").last, "Enter")
+    if name == "live":  # it has all its controls then
+        press(box.get_by_role("button").first, "Enter")
+        box.locator("[role=status]", has_text="It has learned").wait_for(timeout=60_000)
     violations = axe.run(box.page, context=f"[data-widget={name}]").response["violations"]
     assert [(found["id"], found["nodes"][0]["html"]) for found in violations] == []
     assert box.evaluate("box => box.scrollWidth <= box.clientWidth + 1")
@@ -325,3 +327,23 @@ def test_another_rate_gives_the_losses_of_python(opened):
     assert box.locator("polyline").last.get_attribute("points").count(",") == 100
     press(box.get_by_label("10 to the power"), "End")
     box.locator("[role=status]", has_text="With a rate of 1 ").wait_for(timeout=60_000)
+
+
+# The same training
+
+
+def test_the_first_page_trains_the_model_and_says_what_comes_next(opened):
+    box = opened("live", 360)
+    says, bars = box.locator("[role=status]"), box.locator("svg").last
+    press(box.get_by_role("button", name="Train it"), "Enter")
+    says.filter(has_text="It has learned").wait_for(timeout=60_000)
+    assert says.inner_text() == "It has learned from 1,000 names; the last loss is 2.5116, as in Python."
+    label = re.compile(r"What comes next: (. \d+ %|end \d+ %)(, (.|end) \d+ %){2}")
+    box.get_by_label("It begins with").fill("mar")
+    assert label.fullmatch(bars.get_attribute("aria-label"))
+    for _ in range(3):
+        press(box.get_by_role("button", name="Write a name"), "Enter")
+    words = box.locator(".live-names").last.inner_text().split()
+    assert len(words) == 3 and all(word.startswith("mar") for word in words)
+    box.get_by_label("It begins with").fill("é ")
+    assert says.inner_text() == "It has never seen é: the names are of the letters a to z."

@@ -1,6 +1,7 @@
 // Adam beside plain descent: the reader writes some gradients, and sees by how much each of them moves a parameter.
 
-import { build, button, drawn, lettering, make, saying, table, written } from "./widgets.js";
+import { drawn, make } from "./elements.js";
+import { build, button, lettering, saying, table, written } from "./widgets.js";
 
 /**
  * What the program has as defaults, and examples by their names.

@@ -1,6 +1,7 @@
 // One look back: a query and two keys that the reader moves, and the scores, weights and mean that come of them.
 
-import { build, drawn, fixed, lettering, make, saying, slider, table, written } from "./widgets.js";
+import { drawn, make } from "./elements.js";
+import { build, fixed, lettering, saying, slider, table, written } from "./widgets.js";
 
 /** @typedef {[number, number]} Vector */
 /** @typedef {{ query: Vector, keys: [Vector, Vector], values: [Vector, Vector] }} Given */
