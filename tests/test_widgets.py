@@ -194,9 +194,37 @@ def test_a_look_back_finds_what_attend_finds(opened, program, demonstrated):
         both = [look_back(program, vectors, given["values"], divided) for divided in (True, False)]
         assert [*cells(box).values()] == [list(pair) for pair in zip(*both)]
         scores = both[0]
+        found = box.locator("svg").last
+        assert f"what comes back, {scores[4]}." in found.get_attribute("aria-label")
+        assert end_of(found.locator("line.widget-orange")) == scores[4]
         assert box.locator("[role=status]").inner_text().replace("\u00a0", " ") == (
             f"The weights are {scores[2]} and {scores[3]}, and {scores[4]} comes back.".replace("\u00a0", " ")
         )
+
+
+def end_of(line):
+    """Return where an arrow ends, in the plane of the values: one is 22 units of the picture, the origin at (24, 240)."""
+    x, y = (float(line.get_attribute(name)) for name in ("x2", "y2"))
+    return f"({fixed((x - 24) / 22, 2)},\u00a0{fixed((240 - y) / 22, 2)})"
+
+
+HIDDEN = """picture => {
+    const texts = [...picture.querySelectorAll("text")], boxes = texts.map(text => text.getBBox());
+    const meet = (a, b) => a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height;
+    const circles = [...picture.querySelectorAll("circle:not(.widget-hold)")].map(circle => circle.getBBox());
+    const axes = [{x: 0, y: 132, width: 264, height: 0}, {x: 132, y: 0, width: 0, height: 264}];
+    return boxes.filter((box, i) => [...axes, ...circles, ...boxes.slice(0, i)].some(other => meet(box, other))
+        || box.x < 0 || box.x + box.width > 264 || box.y < 0 || box.y + box.height > 264).map(box => texts[boxes.indexOf(box)].textContent);
+}"""
+
+
+@pytest.mark.parametrize("places", ["222222", "000000", "404040", "-4 -4 -4 -4 -4 -4", "-0.5 0.5 0.5 0.5 0 0", "0 4 0 4 0 -4"])
+def test_names_of_arrows_lie_on_nothing(opened, places):
+    box = opened("look")
+    numbers = places.split() if " " in places else places
+    for slider, number in zip(box.get_by_role("slider").all(), numbers, strict=True):
+        slider.fill(number)
+    assert box.locator("svg").first.evaluate(HIDDEN) == []
 
 
 def test_the_table_begins_with_what_the_demonstration_prints(opened):
@@ -208,9 +236,9 @@ def test_the_table_begins_with_what_the_demonstration_prints(opened):
 def test_an_arrow_can_be_dragged_as_well(opened):
     box = opened("look")
     box.scroll_into_view_if_needed()
-    circle = box.locator("circle.widget-orange").bounding_box()
+    circle = box.locator("circle.widget-orange").first.bounding_box()
     x, y = circle["x"] + circle["width"] / 2, circle["y"] + circle["height"] / 2
-    unit = box.locator("svg").bounding_box()["width"] / 264 * 30
+    unit = box.locator("svg").first.bounding_box()["width"] / 264 * 30
     mouse = box.page.mouse
     mouse.move(x, y)
     mouse.down()
@@ -257,6 +285,21 @@ def test_the_steps_are_those_of_adam(opened, program, demonstrated, text):
     assert (
         box.locator("[role=status]").inner_text() == f"In all, plain descent moves it by {ends[0]}, Adam by {ends[1]}."
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "marks"),
+    [
+        ("1", "0, −0.005, −0.01"),
+        ("3e7 -3e7", "0, −1e5, −2e5, −3e5"),
+        ("0", "0"),
+    ],
+)
+def test_the_parameter_has_a_scale(opened, text, marks):
+    box = opened("adam")
+    box.get_by_label("gradients").fill(text)
+    assert ", ".join(reversed(box.locator("svg text[text-anchor=end]").all_text_contents())) == marks
+    assert box.locator("svg text[text-anchor=middle]").all_text_contents()[0] == "0"  # step
 
 
 def test_gradients_that_are_none_are_refused_and_too_many_are_cut(opened):
