@@ -1,13 +1,15 @@
-// The essay's program in JavaScript, as a page uses it: it is fetched when somebody wants it, and learns while the page lives on.
+// The essay's program in JavaScript, as a page uses it: it is fetched when somebody wants it, and the page lives on while
+// it learns.
 //
-// There is no other model in the site. To begin a name with given letters, the program's own `sample` gets a die that falls
-// as it is told for the first throws.
+// There is no other model in the site. To begin a name with given letters, the program's own `sample` gets a die that
+// falls as it is told for the first throws.
 
 import { make } from "./elements.js";
 
 /** @typedef {Begun & { microgpt: Microgpt }} State the program, and what it has made before the training */
 
 const files = new URL("../files/", import.meta.url);
+const ATTEND = 6;  // where it stands on the tape, after two norms, and a query, a key and a value
 /** @type {Promise<Microgpt> | null} */
 let fetched = null;
 
@@ -66,7 +68,8 @@ export function meanOfLast(losses, end = losses.length, most = 50) {
 }
 
 /**
- * Let the model write a name that begins with some tokens; return its tokens, and at each place how likely each token was.
+ * Let the model write a name that begins with some tokens; return its tokens, and how likely each token was at each
+ * place.
  * @param {State} state
  * @param {number[]} first
  * @param {number} temperature
@@ -77,4 +80,46 @@ export function writeName({ microgpt, model, bos }, first, temperature, random) 
   const choice = (/** @type {Float64Array} */ weights) => first[chances.push(weights) - 1] ?? random.choice(weights);
   const tokens = [...microgpt.sample(model, bos, { temperature }, { choice })];
   return { tokens, chances };
+}
+
+/** @type {Promise<State> | null} */
+let learned = null;
+
+/** Return the program and its model when this has learned, with all defaults; it learns once, when somebody wants it. */
+export function trained() {
+  learned ??= begun().then(async (state) => {
+    const { microgpt, model, lessons } = state;
+    for await (const losses of inFrames(microgpt.train(model, lessons, microgpt.DEFAULTS))) void losses;
+    return state;
+  });
+  learned.catch(() => { learned = null; });
+  return learned;
+}
+
+/**
+ * Let the model read a name; return how likely each token is after each of its places. All else that was computed
+ * stands on the tape of the model: each matrix there has a row for each place.
+ * @param {State} state
+ * @param {string[]} letters
+ */
+export function read(state, letters) {
+  const first = letters.map((letter) => state.characters.indexOf(letter));
+  return writeName(state, first, 1, { choice: () => state.bos }).chances;
+}
+
+/**
+ * Return a row of a matrix.
+ * @param {Matrix} matrix
+ * @param {number} at
+ */
+export function row({ data, columns }, at) { return [...data.subarray(at * columns, (at + 1) * columns)]; }
+
+/**
+ * Return for each head how much it looks at each place so far, when a place asks in a name that has been read.
+ * @param {State} state
+ * @param {number} place
+ */
+export function looksFrom({ model }, place) {
+  const [query, , , weights] = model.tape[ATTEND].inputs, heads = weights.rows / query.rows;
+  return Array.from({ length: heads }, (_, head) => row(weights, place * heads + head).slice(0, place + 1));
 }

@@ -27,6 +27,7 @@ interface Model {
 }
 
 interface Matrix {
+  rows: number;
   columns: number;
   data: Float64Array;
 }

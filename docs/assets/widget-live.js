@@ -7,7 +7,7 @@ import { build, button, lettering, saying, slider } from "./widgets.js";
 
 /** @typedef {import("./engine.js").State & { losses: number[], training: Generator<number> }} Training */
 
-const LEFT = 24, WIDTH = 332, TOP = 4, HEIGHT = 100, LOWEST = 1.8, HIGHEST = 3.6;  // of the curve; losses beyond are at the edge
+const LEFT = 24, WIDTH = 332, TOP = 4, HEIGHT = 100, LOWEST = 1.8, HIGHEST = 3.6;  // of the curve
 const SHOWN = 8;  // names that are written again and again, by the same random numbers
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -39,7 +39,7 @@ function learningShown() {
   const draw = (state) => {
     const { losses, microgpt } = state, { length } = losses, steps = microgpt.DEFAULTS.num_steps;
     const seen = losses.map((_, i) => i).filter((i) => i % 10 === 0 || i === length - 1);
-    const points = seen.map((i) => `${(LEFT + WIDTH * i / steps).toFixed(1)},${y(meanOfLast(losses, i + 1)).toFixed(1)}`);
+    const points = seen.map((i) => [LEFT + WIDTH * i / steps, y(meanOfLast(losses, i + 1))].map((x) => x.toFixed(1)));
     line.setAttribute("points", points.join(" "));
     curve.setAttribute("aria-label", `The loss: ${meanOfLast(losses).toFixed(2)} on average after ${length} steps`);
     const random = new microgpt.Random(7n);
@@ -84,7 +84,9 @@ build("live", "Train the model in this page", (/** @type {string} */ beginning) 
    */
   function tick(state) {
     const { losses, training, microgpt } = state, until = performance.now() + 10, steps = microgpt.DEFAULTS.num_steps;
-    for (let i = 0; i < 4 && performance.now() < until && losses.length < steps; i++) losses.push(training.next().value);
+    for (let i = 0; i < 4 && performance.now() < until && losses.length < steps; i++) {
+      losses.push(training.next().value);
+    }
     const done = losses.length;
     if (done === steps || done % (calm.matches ? 250 : 20) < 4) learning.draw(state);
     if (done < steps) requestAnimationFrame(() => tick(state));
@@ -123,7 +125,7 @@ build("live", "Train the model in this page", (/** @type {string} */ beginning) 
   }
 
   field.addEventListener("input", answer);
-  says.textContent = "The essay’s program in JavaScript does it, with the same names; you can watch it for some seconds.";
+  says.textContent = "The essay’s program in JavaScript does it, with the same names, and you can watch.";
   const left = make("div", {}, make("p", { className: "widget-buttons" }, start), says, learning.box);
   return [make("div", { className: "live" }, left, ask)];
 });

@@ -44,7 +44,8 @@ function pair(vector, digits) {
  * @param {{ origin: [number, number], unit: number }} plane
  */
 function draw(picture, arrows, { origin: [left, down], unit }) {
-  const side = 2 * MIDDLE, axes = [{ x: 0, y: down, width: side, height: 0 }, { x: left, y: 0, width: 0, height: side }];
+  const side = 2 * MIDDLE;
+  const axes = [{ x: 0, y: down, width: side, height: 0 }, { x: left, y: 0, width: 0, height: side }];
   const ends = arrows.map(({ vector: [across, up] }) => ({ x: left + across * unit, y: down - up * unit }));
   const taken = [...axes, ...ends.map(({ x, y }) => ({ x: x - 5, y: y - 5, width: 10, height: 10 }))];
   const lines = arrows.map(({ colour, width }, i) => (
@@ -93,7 +94,8 @@ build("look", "Move the query and the keys", (/** @type {Given} */ { query, keys
     drawn("svg", { viewBox: `0 0 ${2 * MIDDLE} ${2 * MIDDLE}`, role: "img", class: "widget-plane" })));
   const answer = make("div"), says = saying();
   const furthest = Math.max(...values.flat().map(Math.abs));
-  const valuesPlane = { origin: /** @type {[number, number]} */ ([24, 2 * MIDDLE - 24]), unit: (2 * MIDDLE - 44) / furthest };
+  const corner = /** @type {[number, number]} */ ([24, 2 * MIDDLE - 24]);
+  const valuesPlane = { origin: corner, unit: (2 * MIDDLE - 44) / furthest };
   let held = -1;  // which of the vectors the pointer has taken
 
   /** @returns {Vector[]} */
@@ -107,7 +109,8 @@ build("look", "Move the query and the keys", (/** @type {Given} */ { query, keys
       { vector, name: `key ${i + 1}: ${fixed(weights[i], 2)}`, colour: "widget-blue", width: 1.5 + 4 * weights[i] }));
     const ends = draw(picture, [...keysDrawn, { vector: asks, name: "query", colour: "widget-orange", width: 2.5 }],
       { origin: [MIDDLE, MIDDLE], unit: UNIT });
-    picture.append(...ends.map(({ x, y }) => drawn("circle", { cx: x, cy: y, r: 16, class: "widget-hold" })));  // for a finger
+    const asFingers = { r: 16, class: "widget-hold" };  // as large as these
+    picture.append(...ends.map(({ x, y }) => drawn("circle", { cx: x, cy: y, ...asFingers })));
     const shown = vectors().map((vector, i) => `${names[i]} ${pair(vector)}`);
     picture.setAttribute("aria-label", `Arrows from the middle: ${shown.join(", ")}.`);
     const valuesDrawn = values.map((vector, i) => (

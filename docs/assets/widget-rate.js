@@ -36,10 +36,13 @@ build("rate", "Choose the learning rate", (/** @type {Given} */ given) => {
       const losses = /** @type {number[]} */ ([]), means = /** @type {number[]} */ ([]);
       for await (const some of inFrames(training)) {
         if (turn !== running) return;
-        for (const loss of some) if (losses.push(loss) % given.every === 1) means.push(meanOfLast(losses));
+        for (const loss of some) {
+          if (losses.push(loss) % given.every === 1) means.push(meanOfLast(losses));
+        }
         own.setAttribute("points", points(means, given.every / steps));
       }
-      says.textContent = `With a rate of ${written(chosen, 5)} the last 50 losses are ${meanOfLast(losses).toFixed(2)} on average.`;
+      const mean = meanOfLast(losses).toFixed(2);
+      says.textContent = `With a rate of ${written(chosen, 5)} the last 50 losses are ${mean} on average.`;
     } catch (error) {
       if (turn === running) says.textContent = `With a rate of ${written(chosen, 5)} it ended: ${reason(error)}.`;
     }

@@ -55,14 +55,19 @@ let inputs = 0;
  * @param {string} name
  * @param {{ min: number, max: number, step: number, value: number }} bounds
  * @param {() => void} change is told after each change
+ * @param {(value: number) => string} [say] how a value is written, where it is more than a number
  */
-export function slider(name, bounds, change) {
+export function slider(name, bounds, change, say) {
   const id = `widget-input-${inputs += 1}`, shown = make("output");
   shown.setAttribute("for", id);
   shown.setAttribute("aria-hidden", "true");  // the slider says it
   const input = make("input", { type: "range", id });
   for (const [property, value] of Object.entries(bounds)) input.setAttribute(property, String(value));
-  const show = () => { shown.textContent = written(Number(input.value)).replace(/\B(?=(\d{3})+$)/, ","); };
+  const show = () => {
+    const value = Number(input.value);
+    shown.textContent = say ? say(value) : written(value).replace(/\B(?=(\d{3})+$)/, ",");
+    if (say) input.setAttribute("aria-valuetext", say(value));
+  };
   input.addEventListener("input", () => { show(); change(); });
   show();
   return {
