@@ -1,4 +1,5 @@
-// The same training in this page, and what the model says next. Given is how names begin.
+// The picture of names that come into being plays what was recorded of it; then the same training in this page, and what
+// the model says next.
 
 import { drawn, make } from "./elements.js";
 import { begun, meanOfLast, reason, writeName } from "./engine.js";
@@ -7,9 +8,42 @@ import { build, button, lettering, saying, slider } from "./widgets.js";
 
 /** @typedef {import("./engine.js").State & { losses: number[], training: Generator<number> }} Training */
 
+/**
+ * How names begin, and what a column of the picture says after some steps: a heading, names, and the loss.
+ * @typedef {{ beginning: string, moments: [number, string[]][] }} Given
+ */
+
+const MOMENT = 115;  // milliseconds; all of them last less than five seconds, or one would have to be able to stop them
 const LEFT = 24, WIDTH = 332, TOP = 4, HEIGHT = 100, LOWEST = 1.8, HIGHEST = 3.6;  // of the curve
 const SHOWN = 8;  // names that are written again and again, by the same random numbers
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
+
+/**
+ * Return a function that plays the picture: each column goes on from the one before it, and ends as it was drawn.
+ * @param {Element} figure
+ * @param {Given["moments"]} moments
+ */
+function film(figure, moments) {
+  const texts = [...figure.querySelectorAll("svg text")], rows = moments[0][1].length;
+  const columns = texts.filter((_, i) => i % rows === 0).map((_, i) => texts.slice(i * rows, (i + 1) * rows));
+  const ends = columns.map(([heading]) => moments.findIndex(([, [title]]) => title === heading.textContent));
+  let turn = 0;
+
+  /** @param {number} now */
+  function draw(now) {
+    columns.forEach((column, i) => column.forEach((text, row) => {
+      text.textContent = i && now <= ends[i - 1] ? "" : moments[Math.min(now, ends[i])][1][row];
+    }));
+  }
+
+  return async () => {
+    const mine = turn += 1;
+    for (let now = 0; now < moments.length && mine === turn; now++) {
+      draw(now);
+      await new Promise((next) => setTimeout(next, MOMENT));
+    }
+  };
+}
 
 /** @param {number} loss */
 function y(loss) { return TOP + HEIGHT * (HIGHEST - Math.min(HIGHEST, Math.max(LOWEST, loss))) / (HIGHEST - LOWEST); }
@@ -48,7 +82,8 @@ function learningShown() {
   return { box: make("div", { hidden: true }, names, curve), draw };
 }
 
-build("live", "Train the model in this page", (/** @type {string} */ beginning) => {
+build("live", "Train the model in this page", (/** @type {Given} */ { beginning, moments }, place) => {
+  const figure = place.closest(".demonstration")?.querySelector("figure"), play = figure && film(figure, moments);
   const start = button("Train it", train), says = saying(), learning = learningShown();
   start.classList.add("md-button--primary");
   const field = make("input", { className: "widget-field", value: beginning, maxLength: LONGEST, autocomplete: "off",
@@ -125,7 +160,9 @@ build("live", "Train the model in this page", (/** @type {string} */ beginning) 
   }
 
   field.addEventListener("input", answer);
+  const again = button("Play the picture again", () => play?.());
+  if (!calm.matches) play?.();
   says.textContent = "The essay’s program in JavaScript does it, with the same names, and you can watch.";
-  const left = make("div", {}, make("p", { className: "widget-buttons" }, start), says, learning.box);
+  const left = make("div", {}, make("p", { className: "widget-buttons" }, start, ...(play ? [again] : [])), says, learning.box);
   return [make("div", { className: "live" }, left, ask)];
 });

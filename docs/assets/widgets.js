@@ -122,7 +122,7 @@ export function table(caption, rows) {
  * @template Data
  * @param {string} name
  * @param {string} title
- * @param {(data: Data) => Child[]} start returns what the widget consists of
+ * @param {(data: Data, place: HTMLElement) => Child[]} start returns what the widget consists of
  */
 export function build(name, title, start) {
   for (const place of document.querySelectorAll(`[data-widget="${name}"]`)) {
@@ -132,6 +132,6 @@ export function build(name, title, start) {
     place.setAttribute("role", "group");
     place.setAttribute("aria-labelledby", id);
     const data = JSON.parse(place.dataset.given ?? "null");
-    place.append(make("p", { className: "widget-title", id, textContent: title }), ...start(data));
+    place.append(make("p", { className: "widget-title", id, textContent: title }), ...start(data, place));
   }
 }
