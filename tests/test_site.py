@@ -486,7 +486,7 @@ def test_a_line_that_is_chosen_shows_its_paragraphs_and_its_experiments(panel, c
 def test_the_link_of_the_panel_leads_to_the_chunk_and_that_of_an_experiment_to_it(panel, site):
     page, shown = panel(path=f"{LISTING}#L{line_of('shift = value(')}")
     place = shown.locator(".place")
-    assert place.inner_text() == "⟨softmax⟩ in The model: Looking back"
+    assert place.inner_text() == "⟨softmax⟩ in 5. The model: Looking back"
     shown.locator("summary").click()
     assert re.match("Loss on unseen names|It stops|The loss", shown.locator(".finding").inner_text())
     assert shown.locator("li > a").evaluate("a => a.href") == f"{site}the-model/#experiment-small-shift"
