@@ -374,7 +374,7 @@ def test_what_editors_leave_is_not_published(tmp_path):
     woven(root)
     found = {path.removeprefix("assets/") for path in listed(root) if path.startswith("assets/")}
     widgets = {path.name for path in (root / "docs" / "assets").glob("widget*.js")}
-    assert found == {"chunks.json", "weave.css", "weave.js", "live.js", "panel.js", "image.png"} | widgets
+    assert found == {"chunks.json", "weave.css", "weave.js", "live.js", "panel.js", "card.png", "image.png"} | widgets
     assert (root / "build" / "pages" / "assets" / "image.png").read_bytes() == b"\x89PNG\xff"
 
 

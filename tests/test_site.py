@@ -3,6 +3,7 @@
 import gzip
 import json
 import re
+import struct
 from html.parser import HTMLParser
 from urllib.parse import unquote, urljoin, urlparse
 
@@ -125,6 +126,22 @@ def test_ids_are_unique(parsed):
     for page, anchors in parsed.items():
         ids = [name for name in anchors.ids if name != "__search"]
         assert len(ids) == len(set(ids)), page
+
+
+def test_a_link_to_a_page_shows_its_title_and_the_names_of_the_first_figure(site):
+    page = (SITE / "the-model" / "index.html").read_text(encoding="utf-8")
+    said = dict(re.findall(r'<meta (?:property|name)="([\w:]+)" content="([^"]*)">', page))
+    assert (said["og:title"], said["og:image"]) == ("5. The model", f"{site}assets/card.png")
+    assert said["og:image:alt"]
+    assert said["twitter:card"] == "summary_large_image"
+    card = (SITE / "assets" / "card.png").read_bytes()
+    assert struct.unpack(">II", card[16:24]) == (1200, 630)
+    assert len(card) < 100_000
+    first = (SITE / "index.html").read_text(encoding="utf-8")
+    figure = re.search('id="demonstration-becoming".*?</svg>', first, re.S)[0]
+    names = re.findall(r"<text[^>]*>\s*(.*?)\s*</text>", figure)
+    assert len(names) > 30
+    assert " ".join(names).encode() in card, "docs/make_card.py draws it again"
 
 
 LOOK = """() => {  // what is to be seen on a page, at the width that it has
@@ -298,6 +315,14 @@ def test_every_chunk_unfolds_to_the_program(tab, site):
     assert shown == [(len(line) - len(line.lstrip()), line.strip()[:30].strip()) for line in program if line.strip()]
     addresses = root.locator("a").evaluate_all("links => links.map(link => link.href)")
     assert all(address.startswith(site) for address in addresses)
+
+
+def test_the_keys_that_the_foot_names_lead_to_the_next_page_and_back(tab, site):
+    page = tab("the-model/")
+    assert page.locator(".keys kbd").all_inner_texts() == ["n", "p", "/"]
+    for key, path in (("n", "how-wrong-was-it/"), ("p", "the-model/")):
+        page.keyboard.press(key)
+        page.wait_for_url(site + path)
 
 
 def test_copying_gives_the_code_of_the_essay(tab):
