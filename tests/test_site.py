@@ -223,6 +223,51 @@ def test_a_preview_opens_on_hover_and_on_focus(tab):
     assert link.get_attribute("aria-describedby") == "chunk-preview"
 
 
+def test_a_tap_shows_a_preview_in_a_sheet_and_a_second_one_leads_there(tab, site, axe):
+    page = tab("the-model/", 360, height=740, has_touch=True, reduced_motion="reduce")
+    link, sheet = page.locator("#chunk-attend .code a[data-peek]").first, page.get_by_role("region", name="Preview of")
+    link.tap()
+    sheet.wait_for()
+    assert sheet.get_attribute("aria-label") == "Preview of softmax"
+    assert "def softmax(logits):" in sheet.inner_text()
+    box, above = sheet.bounding_box(), link.bounding_box()
+    assert (box["x"], box["width"], box["y"] + box["height"]) == (0, 360, 740)
+    assert box["height"] <= 0.45 * 740
+    assert above["y"] + above["height"] <= box["y"]
+    assert page.url == f"{site}the-model/"
+    assert axe(page, runOnly=["wcag2a", "wcag2aa"]) == []
+    for key in ("Tab", "Tab", "Escape"):
+        assert page.evaluate("document.activeElement.closest('.peek') !== null")
+        page.keyboard.press(key)
+    assert link.evaluate("link => link === document.activeElement")
+    assert sheet.count() == page.locator(".preview:visible").count() == 0
+    for way in (lambda: page.touchscreen.tap(180, 100), sheet.get_by_role("button", name="close").tap):
+        link.tap()
+        sheet.wait_for()
+        way()
+        sheet.wait_for(state="hidden")
+        assert page.url == f"{site}the-model/"
+    for way in (sheet.get_by_role("link", name="Go there").tap, link.tap):
+        page.goto(f"{site}the-model/")
+        link.tap()
+        sheet.wait_for()
+        way()
+        page.wait_for_url(f"{site}the-model/#chunk-softmax")
+        assert sheet.count() == 0
+    page.goto(f"{site}{LISTING}#L1")  # there is a sheet already, of its own
+    page.locator(".listing .source a[data-peek]").first.tap()
+    sheet.wait_for()
+    page.keyboard.press("Escape")
+    assert (sheet.count(), page.get_by_role("region", name="Line 1").count()) == (0, 1)
+
+
+def test_a_click_and_enter_follow_a_link_at_once(tab, site):
+    for act in (lambda link: link.click(), lambda link: link.press("Enter")):
+        page = tab("the-model/")
+        act(page.locator("#chunk-attend .code a[data-peek]").first)
+        page.wait_for_url(f"{site}the-model/#chunk-softmax")
+
+
 def test_a_long_preview_can_be_read_to_its_end(tab):
     page = tab("the-whole-program/", 640, height=360)  # what 1280 by 720 is at 200 %
     link = page.locator(".chunk .code a[data-peek]", has_text="train").first

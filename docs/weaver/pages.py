@@ -129,7 +129,7 @@ def everything(reading, renderer, ahead):
     text += f"{raw(ahead)}\n\n"
     text += "\n".join(markdown_of(filled(parts, renderer), deeper=1) for parts in reading.pages.values())
     text = together(text, reading.pages, "everything/")
-    return Sheet("Everything on one page", "everything/", part_of("Reference"), hidden(text))
+    return Sheet("Everything on one page", "everything/", part_of("Reference"), hidden(text, template="everything.html"))
 
 
 def written(file, path):
@@ -205,9 +205,9 @@ def reference_to(match):
     return f"&#{ord(match[0])};"
 
 
-def hidden(text, parts="[]"):
+def hidden(text, parts="[]", template="main.html"):
     """Return a page that the search does not find: what it says stands elsewhere; it hides some parts of a page."""
-    return f"---\nsearch:\n  exclude: true\nhide: {parts}\n---\n{text}"
+    return f"---\nsearch:\n  exclude: true\nhide: {parts}\ntemplate: {template}\n---\n{text}"
 
 
 def beside_the_main_program(essay):
