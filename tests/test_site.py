@@ -198,6 +198,29 @@ def test_the_essay_on_one_page_has_no_accessibility_violation(tab, axe):
     assert axe(tab("everything/", 360, reduced_motion="reduce"), **LOOKED_AT[360]) == []
 
 
+PRINTED = """() => {  // what would be printed of the essay on one page
+    dispatchEvent(new Event('beforeprint'));
+    const seen = selector => [...document.querySelectorAll(selector)].filter(element => element.checkVisibility());
+    const controls = 'button, .md-button, .md-header, .md-sidebar, .md-footer, .md-top, .widget, .live,'
+        + ' .try, .chunk-tools, .headerlink, .preview, .sheet, details.more, .demonstration details';
+    return {
+        controls: seen(controls).map(element => element.outerHTML.slice(0, 80)),
+        titles: seen('.title-page .title, h1').map(element => element.textContent),
+        chapters: seen('h2').map(heading => getComputedStyle(heading).breakBefore),
+        closed: seen(':is(.experiment details, details.solution):not([open])').length,
+    };
+}"""
+
+
+def test_the_essay_on_one_page_prints_as_a_book(tab):
+    page = tab("everything/")
+    assert page.locator(".title-page").is_hidden()
+    page.emulate_media(media="print")
+    printed = page.evaluate(PRINTED)
+    chapters = ["page"] * (1 + page.locator(".contents li li").count())  # each begins on a new one
+    assert printed == {"controls": [], "titles": ["A GPT that you can read"], "chapters": chapters, "closed": 0}
+
+
 @pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (768, "dark"), (1440, "light")])
 @pytest.mark.parametrize("path", ["", "the-model/", "the-same-in-c/", "in-a-browser/", "your-turn/", "words/", "run/",
                                   LISTING, "tools/", "experiments/", "indexes/"])  # fmt: skip
