@@ -128,8 +128,8 @@ def everything(reading, renderer, ahead):
     text = "# Everything on one page\n\nThe whole essay, for printing and for searching in the page.\n\n"
     text += f"{raw(ahead)}\n\n"
     text += "\n".join(markdown_of(filled(parts, renderer), deeper=1) for parts in reading.pages.values())
-    text = together(text, reading.pages, "everything/")
-    return Sheet("Everything on one page", "everything/", part_of("Reference"), hidden(text, template="everything.html"))
+    text = hidden(together(text, reading.pages, "everything/"), template="everything.html")
+    return Sheet("Everything on one page", "everything/", part_of("Reference"), text)
 
 
 def written(file, path):
@@ -206,7 +206,10 @@ def reference_to(match):
 
 
 def hidden(text, parts="[]", template="main.html"):
-    """Return a page that the search does not find: what it says stands elsewhere; it hides some parts of a page."""
+    """Return a page that the search does not find, since what it says stands elsewhere; it hides some parts of a page.
+
+    `template` is a file in docs/theme.
+    """
     return f"---\nsearch:\n  exclude: true\nhide: {parts}\ntemplate: {template}\n---\n{text}"
 
 
