@@ -85,6 +85,47 @@ def test_a_heading_of_the_first_level_is_a_page_in_the_navigation(tmp_path):
     assert [*nav[5]["Reference"][-1]] == ["Everything on one page"]
 
 
+PARTS = """
+# Three
+<!-- part: By <hand> -->
+
+# Four
+
+{}
+
+# Words
+<!-- part without numbers: At the back -->
+"""
+
+
+def test_the_source_says_where_a_part_begins_and_its_chapters_are_numbered(tmp_path):
+    text = SMALL.replace("# Two\n", "# Two\n<!-- part: First & last -->\n") + PARTS.format("[there](#two)")
+    nav = nav_of(woven(project(tmp_path), text + "\n``` c {file=deep/x.c}\nint x;\n```\n"))
+    assert nav[:5] == [
+        {"One": "index.md"},
+        {"First &amp; last": [{"1. Two": "two/index.md"}]},
+        {"By &lt;hand&gt;": [{"2. Three": "three/index.md"}, {"3. Four": "four/index.md"}]},
+        {"At the back": [{"Words": "words/index.md"}]},
+        {"Programs": [{"small.py": "programs/small-py/index.md"}, {"deep": [{"x.c": "programs/deep-x-c/index.md"}]}]},
+    ]
+    first, two, everything = ((tmp_path / "build" / "pages" / path / "index.md").read_text(encoding="utf-8")
+                              for path in ("", "two", "everything"))  # fmt: skip
+    assert two.startswith("# <span data-search-exclude>1. </span>Two { #two }")
+    assert '<li><a href="two/#two">1. Two</a> <span>1 min</span></li>' in first
+    assert "<strong>By &lt;hand&gt;</strong>, about 2 minutes" in first
+    assert '<li><a href="#two">1. Two</a>' in everything
+    assert '<a href="#two">there</a>' in everything
+    assert "## <span data-search-exclude>3. </span>Four { #four }" in everything
+
+
+def test_a_part_that_begins_elsewhere_is_an_error_with_its_line():
+    assert Essay(SMALL + PARTS.format("`<!-- part: x -->`")).pages[-1].number == 0
+    with pytest.raises(WeaveError) as error:
+        Essay(SMALL + PARTS.format("<!-- part: x -->"))
+    message = "a part of the essay begins on the line below the title of its first page"
+    assert error.value.errors == [(SMALL.count("\n") + 7, message)]
+
+
 def nav_of(woven):
     """Return the navigation as the settings have it."""
     settings = (woven.build / "mkdocs.yml").read_text(encoding="utf-8")
@@ -100,7 +141,7 @@ def test_settings_can_be_read_whatever_a_title_is(tmp_path, title):
     (tmp_path / "mkdocs.yml").write_text("site_name: x\ntheme: {name: material}\n")
     (tmp_path / "build").mkdir()
     (tmp_path / "docs" / "theme").mkdir(parents=True)
-    sheet = pages.Sheet(pages.title_of(f"A {title} &lt;"), "", "Essay", "")
+    sheet = pages.Sheet(pages.title_of(f"A {title} &lt;"), "", (), "")
     write_settings(tmp_path / "build", [sheet])
     (tmp_path / "build" / "pages").mkdir()
     ((found, path),) = load_config(str(tmp_path / "build" / "mkdocs.yml")).nav[0].items()
@@ -176,8 +217,8 @@ TRIED = f"``` diff {{#try-it}}\n-int x;\n+int y;\n```\n\n> {'word ' * 999}\n"
 def times_of(text):
     """Return the texts of the lines that say how long the pages take."""
     essay = Essay(text)
-    found = duration.times(essay, Reading(essay)).values()
-    return [re.fullmatch('<p class="reading-time">(.*)</p>', html)[1] for html in found]
+    found = duration.times(essay, duration.minutes(essay, Reading(essay))).values()
+    return [re.fullmatch('<p class="reading-time" data-search-exclude>(.*)</p>', html)[1] for html in found]
 
 
 def test_each_page_says_how_long_it_takes_and_the_first_one_the_whole():
@@ -187,8 +228,9 @@ def test_each_page_says_how_long_it_takes_and_the_first_one_the_whole():
     assert times_of(LONG + TRIED + TRIED.replace("try-it", "again") + "## Solution\n") == [
         "about 2 minutes, and 2 experiments and 1 solution"
     ]
-    code = "int x;\n" * 24
-    assert times_of(f"# One\n\n``` c {{file=x.c}}\n{code}```\n") == ["about 2 minutes"]
+    for lines, time in ((24, "2 minutes"), (1200, "2 hours")):
+        code = "int x;\n" * lines
+        assert times_of(f"# One\n\n``` c {{file=x.c}}\n{code}```\n") == [f"about {time}"]
 
 
 def test_code_that_nobody_reads_takes_no_time():
@@ -202,7 +244,8 @@ def test_code_that_nobody_reads_takes_no_time():
 def test_the_time_stands_below_the_title(tmp_path):
     woven(project(tmp_path), SMALL)
     page = (tmp_path / "build" / "pages" / "two" / "index.md").read_text(encoding="utf-8")
-    assert page.startswith('# Two { #two }\n\n<div>\n<p class="reading-time">about 1 minute</p>\n</div>\n\n## Deeper')
+    time = '<p class="reading-time" data-search-exclude>about 1 minute</p>'
+    assert page.startswith(f"# Two {{ #two }}\n\n<div>\n{time}\n</div>\n\n## Deeper")
 
 
 # Nothing foreign is touched
@@ -330,8 +373,8 @@ def test_what_editors_leave_is_not_published(tmp_path):
     (root / "docs" / "assets" / "loose.css").symlink_to("/nowhere")
     woven(root)
     found = {path.removeprefix("assets/") for path in listed(root) if path.startswith("assets/")}
-    scripts = {path.name for path in (root / "docs" / "assets").glob("*.js")} - {*playground.SCRIPTS, pages.WORKER}
-    assert found == {"chunks.json", "weave.css", "image.png"} | scripts
+    scripts = {path.name for path in (root / "docs" / "assets").glob("*.js") if not path.name.startswith("run")}
+    assert found == {"chunks.json", "weave.css", "card.png", "image.png"} | scripts - {pages.WORKER}
     assert (root / "build" / "pages" / "assets" / "image.png").read_bytes() == b"\x89PNG\xff"
 
 

@@ -3,6 +3,7 @@
 import gzip
 import json
 import re
+import struct
 from html.parser import HTMLParser
 from urllib.parse import unquote, urljoin, urlparse
 
@@ -127,6 +128,22 @@ def test_ids_are_unique(parsed):
         assert len(ids) == len(set(ids)), page
 
 
+def test_a_link_to_a_page_shows_its_title_and_the_names_of_the_first_figure(site):
+    page = (SITE / "the-model" / "index.html").read_text(encoding="utf-8")
+    said = dict(re.findall(r'<meta (?:property|name)="([\w:]+)" content="([^"]*)">', page))
+    assert (said["og:title"], said["og:image"]) == ("5. The model", f"{site}assets/card.png")
+    assert said["og:image:alt"]
+    assert said["twitter:card"] == "summary_large_image"
+    card = (SITE / "assets" / "card.png").read_bytes()
+    assert struct.unpack(">II", card[16:24]) == (1200, 630)
+    assert len(card) < 100_000
+    first = (SITE / "index.html").read_text(encoding="utf-8")
+    figure = re.search('id="demonstration-becoming".*?</svg>', first, re.S)[0]
+    names = re.findall(r"<text[^>]*>\s*(.*?)\s*</text>", figure)
+    assert len(names) > 30
+    assert " ".join(names).encode() in card, "docs/make_card.py draws it again"
+
+
 LOOK = """() => {  // what is to be seen on a page, at the width that it has
     const code = [...document.querySelectorAll('.code, .output')];
     const texts = [...document.querySelectorAll('figure svg text')].map(text => ({
@@ -203,6 +220,29 @@ def test_the_essay_on_one_page_has_no_accessibility_violation(tab, axe):
     assert axe(tab("everything/", 360, reduced_motion="reduce"), **LOOKED_AT[360]) == []
 
 
+PRINTED = """() => {  // what would be printed of the essay on one page
+    dispatchEvent(new Event('beforeprint'));
+    const seen = selector => [...document.querySelectorAll(selector)].filter(element => element.checkVisibility());
+    const controls = 'button, .md-button, .md-header, .md-sidebar, .md-footer, .md-top, .widget, .live,'
+        + ' .try, .chunk-tools, .headerlink, .preview, .sheet, details.more, .demonstration details';
+    return {
+        controls: seen(controls).map(element => element.outerHTML.slice(0, 80)),
+        titles: seen('.title-page .title, h1').map(element => element.textContent),
+        chapters: seen('h2').map(heading => getComputedStyle(heading).breakBefore),
+        closed: seen(':is(.experiment details, details.solution):not([open])').length,
+    };
+}"""
+
+
+def test_the_essay_on_one_page_prints_as_a_book(tab):
+    page = tab("everything/")
+    assert page.locator(".title-page").is_hidden()
+    page.emulate_media(media="print")
+    printed = page.evaluate(PRINTED)
+    chapters = ["page"] * (1 + page.locator(".contents li li").count())  # each begins on a new one
+    assert printed == {"controls": [], "titles": ["A GPT that you can read"], "chapters": chapters, "closed": 0}
+
+
 @pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (768, "dark"), (1440, "light")])
 @pytest.mark.parametrize("path", ["", "the-model/", "the-same-in-c/", "in-a-browser/", "your-turn/", "words/", "run/",
                                   LISTING, "tools/", "experiments/", "indexes/"])  # fmt: skip
@@ -226,6 +266,51 @@ def test_a_preview_opens_on_hover_and_on_focus(tab):
     page.wait_for_selector(".preview:not([hidden]) .chunk")
     assert "def value" in page.locator(".preview").inner_text()
     assert link.get_attribute("aria-describedby") == "chunk-preview"
+
+
+def test_a_tap_shows_a_preview_in_a_sheet_and_a_second_one_leads_there(tab, site, axe):
+    page = tab("the-model/", 360, height=740, has_touch=True, reduced_motion="reduce")
+    link, sheet = page.locator("#chunk-attend .code a[data-peek]").first, page.get_by_role("region", name="Preview of")
+    link.tap()
+    sheet.wait_for()
+    assert sheet.get_attribute("aria-label") == "Preview of softmax"
+    assert "def softmax(logits):" in sheet.inner_text()
+    box, above = sheet.bounding_box(), link.bounding_box()
+    assert (box["x"], box["width"], box["y"] + box["height"]) == (0, 360, 740)
+    assert box["height"] <= 0.45 * 740
+    assert above["y"] + above["height"] <= box["y"]
+    assert page.url == f"{site}the-model/"
+    assert axe(page, runOnly=["wcag2a", "wcag2aa"]) == []
+    for key in ("Tab", "Tab", "Escape"):
+        assert page.evaluate("document.activeElement.closest('.peek') !== null")
+        page.keyboard.press(key)
+    assert link.evaluate("link => link === document.activeElement")
+    assert sheet.count() == page.locator(".preview:visible").count() == 0
+    for way in (lambda: page.touchscreen.tap(180, 100), sheet.get_by_role("button", name="close").tap):
+        link.tap()
+        sheet.wait_for()
+        way()
+        sheet.wait_for(state="hidden")
+        assert page.url == f"{site}the-model/"
+    for way in (sheet.get_by_role("link", name="Go there").tap, link.tap):
+        page.goto(f"{site}the-model/")
+        link.tap()
+        sheet.wait_for()
+        way()
+        page.wait_for_url(f"{site}the-model/#chunk-softmax")
+        assert sheet.count() == 0
+    page.goto(f"{site}{LISTING}#L1")  # there is a sheet already, of its own
+    page.locator(".listing .source a[data-peek]").first.tap()
+    sheet.wait_for()
+    page.keyboard.press("Escape")
+    assert (sheet.count(), page.get_by_role("region", name="Line 1").count()) == (0, 1)
+
+
+def test_a_click_and_enter_follow_a_link_at_once(tab, site):
+    for act in (lambda link: link.click(), lambda link: link.press("Enter")):
+        page = tab("the-model/")
+        act(page.locator("#chunk-attend .code a[data-peek]").first)
+        page.wait_for_url(f"{site}the-model/#chunk-softmax")
 
 
 def test_a_long_preview_can_be_read_to_its_end(tab):
@@ -320,6 +405,14 @@ def test_every_chunk_unfolds_to_the_program(tab, site):
     assert shown == [(len(line) - len(line.lstrip()), line.strip()[:30].strip()) for line in program if line.strip()]
     addresses = root.locator("a").evaluate_all("links => links.map(link => link.href)")
     assert all(address.startswith(site) for address in addresses)
+
+
+def test_the_keys_that_the_foot_names_lead_to_the_next_page_and_back(tab, site):
+    page = tab("the-model/")
+    assert page.locator(".keys kbd").all_inner_texts() == ["n", "p", "/"]
+    for key, path in (("n", "how-wrong-was-it/"), ("p", "the-model/")):
+        page.keyboard.press(key)
+        page.wait_for_url(site + path)
 
 
 def test_copying_gives_the_code_of_the_essay(tab):
@@ -490,7 +583,7 @@ def test_a_line_that_is_chosen_shows_its_paragraphs_and_its_experiments(panel, c
 def test_the_link_of_the_panel_leads_to_the_chunk_and_that_of_an_experiment_to_it(panel, site):
     page, shown = panel(path=f"{LISTING}#L{line_of('shift = value(')}")
     place = shown.locator(".place")
-    assert place.inner_text() == "⟨softmax⟩ in The model: Looking back"
+    assert place.inner_text() == "⟨softmax⟩ in 5. The model: Looking back"
     shown.locator("summary").click()
     assert re.match("Loss on unseen names|It stops|The loss", shown.locator(".finding").inner_text())
     assert shown.locator("li > a").evaluate("a => a.href") == f"{site}the-model/#experiment-small-shift"

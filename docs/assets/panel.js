@@ -5,9 +5,14 @@
 
 import { make } from "./elements.js";
 
-/** What weave.js lends: the element that a link leads to, on this page or on another one of the site.
- * @type {(link: Element) => Promise<Element | null>} */
-const target = /** @type {any} */ (window).weave.target;
+/** What weave.js lends: the element that a link leads to, on this page or on another one of the site; the button of a
+ * sheet; and what moves an element out from under it.
+ * @type {{
+ *   target: (link: Element) => Promise<Element | null>,
+ *   closeButton: (close: () => void) => HTMLButtonElement,
+ *   uncover: (element: Element, sheet: HTMLElement) => void,
+ * }} */
+const { target, closeButton, uncover } = /** @type {any} */ (window).weave;
 
 const ENOUGH = 100;  // letters: what says less, as "Now the walk:" does, explains nothing
 const PROSE = "p:not(.reading-time), ul, ol, dl, blockquote, table, .highlight";  // with illustrations
@@ -142,9 +147,8 @@ async function experiment(link) {
 async function contents(number) {
   const links = /** @type {NodeListOf<HTMLAnchorElement>} */ (lineOf(number).querySelectorAll(".experiments a"));
   const [explained, experiments] = await Promise.all([explanation(number), Promise.all([...links].map(experiment))]);
-  const button = make("button", { ariaLabel: "close", onclick: close }, "×");
   const tried = [make("h3", {}, "Experiments with this line"), make("ul", {}, ...experiments)];
-  return [button, ...explained, ...(experiments.length ? tried : [])];
+  return [closeButton(close), ...explained, ...(experiments.length ? tried : [])];
 }
 
 // Choosing a line.
@@ -181,15 +185,7 @@ async function show(number) {
   panel.replaceChildren(...said);
   panel.hidden = false;
   panel.scrollTop = 0;
-  uncover(lineOf(number));
-}
-
-/** Moves a line out from under the sheet of a narrow screen.
- * @param {HTMLElement} line
- */
-function uncover(line) {
-  const covered = line.getBoundingClientRect().bottom - panel.getBoundingClientRect().top;
-  if (getComputedStyle(panel).position === "fixed" && covered > 0) scrollBy(0, covered + 8);
+  uncover(lineOf(number), panel);
 }
 
 function close() {
@@ -252,7 +248,7 @@ listing.addEventListener("keydown", (event) => {
 
 // Escape closes a preview first, and then the panel; in the search it is for the search.
 document.addEventListener("keydown", (event) => {
-  const other = document.querySelector(".preview:not([hidden]), input:focus");
+  const other = document.querySelector(":is(.preview, .peek):not([hidden]), input:focus");
   if (event.key === "Escape" && chosen && !other) close();
 }, { capture: true });
 
@@ -266,7 +262,7 @@ for (const number of numbers) {
 }
 listing.querySelector(".code")?.setAttribute("role", "group");
 listing.querySelector(".code")?.setAttribute("aria-label", `lines of ${listing.dataset.program}`);
-panel.className = "panel";
+panel.className = "sheet panel";
 panel.hidden = true;
 panel.setAttribute("aria-labelledby", "panel-title");
 listing.append(panel);

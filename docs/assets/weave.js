@@ -88,8 +88,6 @@ async function target(link) {
   return (await page).getElementById(decodeURIComponent(hash.slice(1)));
 }
 
-Object.assign(window, { weave: { target } });  // panel.js, a module, takes its paragraphs in the same way
-
 // What a preview shows of an element: a copy of it, of a term with what it means, of an experiment without its result.
 /** @param {Element} element */
 function copyOf(element) {
@@ -101,11 +99,11 @@ function copyOf(element) {
   return list;
 }
 
+// What a link leads to, without anything in it that could be pressed; nothing without a network.
 /** @param {Element} link */
-async function show(link) {
-  shown = link;
-  const element = await target(link).catch(() => null);  // without a network
-  if (!element || shown !== link) return;
+async function contentsOf(link) {
+  const element = await target(link).catch(() => null);
+  if (!element) return null;
   const chunk = copyOf(element);
   chunk.removeAttribute("id");
   for (const element of chunk.querySelectorAll("[id]:not(svg *)")) element.removeAttribute("id");
@@ -117,6 +115,14 @@ async function show(link) {
     title.append(...element.childNodes);
     element.replaceWith(title);
   }
+  return chunk;
+}
+
+/** @param {Element} link */
+async function show(link) {
+  shown = link;
+  const chunk = await contentsOf(link);
+  if (!chunk || shown !== link) return;
   preview.replaceChildren(chunk);
   preview.hidden = false;
   place(link);
@@ -165,7 +171,8 @@ document.addEventListener("focusin", (event) => {
 });
 document.addEventListener("keydown", (event) => {
   const pages = event.key === "PageDown" ? 1 : event.key === "PageUp" ? -1 : 0;
-  if (event.key === "Escape") hide();
+  if (event.key === "Escape" && tapped) closeSheet();
+  else if (event.key === "Escape") hide();
   else if (pages && shown && preview.scrollHeight > preview.clientHeight) {  // a long preview can be read to its end
     preview.scrollBy(0, pages * 0.8 * preview.clientHeight);
     event.preventDefault();
@@ -180,6 +187,73 @@ document.addEventListener("click", (event) => {
   const button = around(event, "button.unfold, button.copy");
   if (button instanceof HTMLButtonElement) (button.classList.contains("unfold") ? unfold : copy)(button);
 });
+
+// A finger does not hover: a tap shows the same in a sheet from below, where a link leads on. So does a second tap.
+
+const sheet = document.createElement("section");
+sheet.className = "sheet peek md-typeset";
+sheet.tabIndex = -1;
+sheet.hidden = true;
+/** @type {Element | null} */
+let tapped = null;
+
+/** @param {Element} link */
+async function openSheet(link) {
+  tapped = link;
+  const chunk = await contentsOf(link);
+  if (tapped !== link) return;
+  if (!chunk) {
+    location.assign(hrefOf(link));
+    return;
+  }
+  const lead = document.createElement("p"), way = document.createElement("a");
+  lead.className = "place";
+  way.href = hrefOf(link);
+  way.textContent = "Go there";
+  way.addEventListener("click", () => closeSheet(false));
+  lead.append(way);
+  sheet.replaceChildren(closeButton(closeSheet), lead, chunk);
+  sheet.setAttribute("aria-label", `Preview of ${link.textContent?.trim()}`);
+  sheet.hidden = false;
+  sheet.scrollTop = 0;
+  sheet.focus({ preventScroll: true });
+  uncover(link, sheet);
+}
+
+function closeSheet(returns = true) {
+  if (returns && tapped && "focus" in tapped) /** @type {HTMLElement} */ (tapped).focus({ preventScroll: true });
+  hide();  // the preview that the focus would show
+  tapped = null;
+  sheet.hidden = true;
+}
+
+/** @param {() => void} close */
+function closeButton(close) {
+  const button = document.createElement("button");
+  button.textContent = "×";
+  button.setAttribute("aria-label", "close");
+  button.addEventListener("click", () => close());
+  return button;
+}
+
+// Moves an element out from under a sheet.
+/** @param {Element} element @param {HTMLElement} sheet */
+function uncover(element, sheet) {
+  const covered = element.getBoundingClientRect().bottom - sheet.getBoundingClientRect().top;
+  if (getComputedStyle(sheet).position === "fixed" && covered > 0) scrollBy(0, covered + 8);
+}
+
+document.addEventListener("click", (event) => {
+  const link = around(event, "a[data-peek]"), before = tapped;
+  const isTap = /** @type {PointerEvent} */ (event).pointerType === "touch";
+  if (around(event, ".peek")) return;
+  if (tapped) closeSheet(false);
+  if (!isTap || !link || link === before || event.defaultPrevented) return;
+  event.preventDefault();
+  openSheet(link);
+});
+
+Object.assign(window, { weave: { target, closeButton, uncover } });  // for panel.js, a module, which shows a sheet as well
 
 // What is folded away opens for a link that leads into it, and for printing.
 
@@ -199,7 +273,7 @@ function revealPlace() {
 }
 
 document.addEventListener("click", (event) => {
-  const link = around(event, "a[href]");
+  const link = event.defaultPrevented ? null : around(event, "a[href]");
   const url = link && new URL(hrefOf(link), document.baseURI);
   if (url && url.pathname === location.pathname) reveal(url.hash);  // before the browser goes there
 });
@@ -230,6 +304,6 @@ addEventListener("load", () => {
   keepForLater().catch(() => { /* then the pages need a network */ });
 });
 
-document.body.append(preview);
+document.body.append(preview, sheet);
 setUp();
 revealPlace();

@@ -1,4 +1,4 @@
-"""How long it takes to read a page of the essay: what stands below its title."""
+"""How long it takes to read the essay: what stands below the title of a page, and the contents say of all."""
 
 import re
 
@@ -8,24 +8,34 @@ import tangle
 from weaver.essay import COMMENT
 
 WORDS, LINES = 230, 12  # a minute: of prose, and of code that is read to be understood
+HOURS = 100  # from so many minutes on, hours are told
 
 
-def times(essay, reading):
+def minutes(essay, reading):
+    """Return {path: minutes that the page takes}."""
+    return {page.path: minutes_of(essay, reading, page) for page in essay.pages}
+
+
+def times(essay, minutes):
     """Return {path: HTML of the line that says how long the page takes}; the first one says the whole as well."""
-    minutes = {page.path: minutes_of(essay, reading, page) for page in essay.pages}
     found = {}
     for page in essay.pages:
         text = about(minutes[page.path]) + apart(essay, page)
         if page is essay.pages[0] and len(essay.pages) > 1:
             text += f"; the whole: {about(sum(minutes.values()))}"
-        found[page.path] = Markup('<p class="reading-time">{}</p>').format(text)
+        found[page.path] = Markup('<p class="reading-time" data-search-exclude>{}</p>').format(text)
     return found
 
 
 def about(minutes):
     """Return a time in words."""
-    rounded = max(1, round(minutes))
-    return f"about {rounded} minute{'s' if rounded > 1 else ''}"
+    count, unit = (round(minutes / 60), "hour") if minutes >= HOURS else (rounded(minutes), "minute")
+    return f"about {count} {unit}{'s' if count > 1 else ''}"
+
+
+def rounded(minutes):
+    """Return a number of minutes: nothing takes no time."""
+    return max(1, round(minutes))
 
 
 def minutes_of(essay, reading, page):

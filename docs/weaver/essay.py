@@ -9,6 +9,7 @@ from typing import NamedTuple
 import tangle
 
 HEADING = re.compile(r"(#{1,6}) +(.*?)(?: +#+)? *")
+PART = re.compile("<!-- part(?P<plain> without numbers)?: (?P<name>.+) -->")  # below the title of its first page
 COMMENT = re.compile(r"(?<!`)<!--.*?-->", re.S)
 ODD = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f\ufdd0-\ufdef\ufffe\uffff]")  # no page can show these
 NAMED = ("demonstration", "experiment")  # fences whose id on the page is made of their name alone
@@ -59,6 +60,8 @@ class Page(NamedTuple):
     path: str  # of its folder below the site's root: nothing, or with a / at its end
     start: int
     end: int
+    part: str  # of the essay: nothing before the first
+    number: int  # of the chapter; 0 if it has none
 
 
 class Place(NamedTuple):
@@ -235,7 +238,23 @@ class Essay:
         ends = [heading.line - 1 for heading in titles[1:]] + [len(self.lines)]
         names = ["" if i == 0 else paths.new(heading.text) + "/" for i, heading in enumerate(titles)]
         starts = [heading.line for heading in titles]
-        return [Page(*values) for values in zip(names, starts, ends, strict=True)]
+        parts = self.find_parts(starts)
+        return [Page(*values, *part) for *values, part in zip(names, starts, ends, parts, strict=True)]
+
+    def find_parts(self, starts):
+        """Return [(part, number of the chapter or 0)] of the pages that begin on these lines."""
+        begun = {n: match for n, line in enumerate(self.lines, 1)
+                 if n not in self.inside and (match := PART.fullmatch(line))}  # fmt: skip
+        if stray := begun.keys() - {start + 1 for start in starts}:
+            message = "a part of the essay begins on the line below the title of its first page"
+            raise WeaveError([(line, message) for line in sorted(stray)])
+        found, part, has_numbers, last = [], "", False, 0
+        for start in starts:
+            if match := begun.get(start + 1):
+                part, has_numbers = match["name"], not match["plain"]
+            last += has_numbers
+            found.append((part, last if has_numbers else 0))
+        return found
 
     def find_places(self, ids):
         """Return {line of a fence: Place} for all roots and definitions, in their order."""

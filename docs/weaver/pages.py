@@ -4,6 +4,7 @@ import contextlib
 import json
 import re
 from html import escape
+from itertools import groupby
 from typing import NamedTuple
 
 from markupsafe import Markup
@@ -30,7 +31,7 @@ class Sheet(NamedTuple):
 
     title: str
     path: str
-    part: str  # "Essay", "Programs" or "Reference"
+    part: tuple  # of the navigation that it is in, and the part of that; nothing for the first page
     text: str
 
 
@@ -39,41 +40,62 @@ def sheets(essay, reading, results, data, docs, laboratory):
     paths = {target: f"programs/{name}/" for target, name in program_names(essay).items()}
     known = {"anchors": reading.anchors, "laboratory": laboratory, "runs": playground.is_possible()}
     renderer = Renderer(essay, results, paths, **known)
-    times, found = duration.times(essay, reading), []
+    minutes, found = duration.minutes(essay, reading), []
+    times = duration.times(essay, minutes)
     below = reading.glossaries | beside_the_main_program(essay)
     needed = [name for name in data if name not in RECORDS]
-    for path, parts in reading.pages.items():
-        ways = "" if path else ways_in(renderer, needed)
-        sheet = essay_sheet(path, filled(parts, renderer), times[path] + ways)
-        found.append(sheet._replace(text=lowered(sheet.text)) if path in below else sheet)
+    ahead = contents(renderer, reading, minutes)
+    for page in essay.pages:
+        ways = "" if page.path else ways_in(renderer, needed, ahead)
+        sheet = essay_sheet(page, filled(reading.pages[page.path], renderer), times[page.path] + ways)
+        found.append(sheet._replace(text=lowered(sheet.text)) if page.path in below else sheet)
     found += [run_and_edit(renderer)] if known["runs"] else []
     for program in essay.programs.values():
         listing = renderer.program(program, [offered(program.target), *map(file_of, needed)])
-        found.append(program_sheet(paths[program.target], escape(program.name), listing))
+        found.append(program_sheet(paths[program.target], program, listing))
     found += [written(docs / file, path) for path, file in WRITTEN.items()]
     found += [all_experiments(renderer)] if essay.experiments else []
     found.append(indexes(renderer))
-    found.append(everything(reading, Renderer(essay, results, paths, deeper=1, **known)))
+    found.append(everything(reading, Renderer(essay, results, paths, deeper=1, **known), ahead))
     return found, renderer.unfolded()
 
 
-def essay_sheet(path, parts, time):
+def essay_sheet(page, parts, time):
     """Return a page of the essay, with a line below its title that says how long it takes to read."""
     title, *others = parts
     text = f"{markdown_of([title])}\n{raw(time)}\n\n{markdown_of(others)}"
-    return Sheet(title_of(title.text), path, "Essay", relative(text, path))
+    return Sheet(title_of(title.text), page.path, part_of(page.part), relative(text, page.path))
 
 
-def ways_in(renderer, needed):
-    """Return what stands below the title of the first page: where to run the program, and its files."""
+def part_of(*names):
+    """Return a part of the navigation, which shows what it is given as HTML; without a name it is the whole."""
+    return tuple(escape(name) for name in names if name)
+
+
+def ways_in(renderer, needed, ahead):
+    """Return what stands below the title of the first page: where to run the program, its files, and the contents."""
     data = [*map(file_of, needed)]
-    return renderer.template("ways", program=offered(renderer.essay.main.target), data=data)
+    return renderer.template("ways", program=offered(renderer.essay.main.target), data=data, ahead=ahead)
 
 
-def program_sheet(path, title, listing):
+def contents(renderer, reading, minutes):
+    """Return a list of the pages of the essay after the first one, in their parts, with the minutes that they take."""
+    parts = []
+    for part, members in groupby(renderer.essay.pages[1:], key=lambda page: page.part):
+        rows = []
+        for page in members:
+            title = numbered(reading.pages[page.path][0], page)
+            shown = Markup(title_of(title.text))  # noqa: S704 (it is escaped)
+            rows.append((f"@/{page.path}#{title.id}", shown, duration.rounded(minutes[page.path])))
+        parts.append((part, duration.about(sum(time for *_, time in rows)), rows))
+    return renderer.template("contents", parts=parts) if parts else Markup("")
+
+
+def program_sheet(path, program, listing):
     """Return the page of a program."""
+    title, folder = escape(program.name), program.target.rpartition("/")[0]
     text = relative(f"# {plain(title)}\n\n{raw(listing)}", path)
-    return Sheet(title, path, "Programs", hidden(text, "[toc]"))
+    return Sheet(title, path, part_of("Programs", folder), hidden(text, "[toc]"))
 
 
 def run_and_edit(renderer):
@@ -84,36 +106,36 @@ def run_and_edit(renderer):
         experiments=essay.experiments.items(), text="docs/names.txt", download=offered(essay.main.target),
     )  # fmt: skip
     text = f"# {playground.TITLE}\n\n{raw(html)}"
-    return Sheet(
-        playground.TITLE, playground.PATH, "Programs", hidden(relative(text, playground.PATH), "[navigation, toc]")
-    )
+    text = hidden(relative(text, playground.PATH), "[navigation, toc]")
+    return Sheet(playground.TITLE, playground.PATH, part_of("Programs"), text)
 
 
 def all_experiments(renderer):
     """Return the page with a table of all experiments."""
     text = f"# Experiments\n\n{raw(experiments.table(renderer))}"
-    return Sheet("Experiments", "experiments/", "Reference", hidden(relative(text, "experiments/")))
+    return Sheet("Experiments", "experiments/", part_of("Reference"), hidden(relative(text, "experiments/")))
 
 
 def indexes(renderer):
     """Return the page with the indexes of chunks and of names."""
     text = f"# Indexes\n\n## Chunks\n\n{raw(renderer.chunk_index())}\n\n"
     text += f"## Names\n\n{NAMES}\n\n{raw(renderer.name_index())}"
-    return Sheet("Indexes", "indexes/", "Reference", hidden(relative(text, "indexes/")))
+    return Sheet("Indexes", "indexes/", part_of("Reference"), hidden(relative(text, "indexes/")))
 
 
-def everything(reading, renderer):
+def everything(reading, renderer, ahead):
     """Return the page that holds all pages of the essay, one level deeper."""
     text = "# Everything on one page\n\nThe whole essay, for printing and for searching in the page.\n\n"
+    text += f"{raw(ahead)}\n\n"
     text += "\n".join(markdown_of(filled(parts, renderer), deeper=1) for parts in reading.pages.values())
-    text = together(text, reading.pages, "everything/")
-    return Sheet("Everything on one page", "everything/", "Reference", hidden(text))
+    text = hidden(together(text, reading.pages, "everything/"), template="everything.html")
+    return Sheet("Everything on one page", "everything/", part_of("Reference"), text)
 
 
 def written(file, path):
     """Return a page that is written by hand, in a file of its own, which begins with its title."""
     text = file.read_text(encoding="utf-8")
-    return Sheet(text.partition("\n")[0].lstrip("# "), path, "Reference", text)
+    return Sheet(text.partition("\n")[0].lstrip("# "), path, part_of("Reference"), text)
 
 
 def file_of(name):
@@ -141,6 +163,8 @@ def title_of(html):
 
 def filled(parts, renderer):
     """Return the parts of a page: its Headings, and all else as HTML, that of its fences in it."""
+    title, *others = parts
+    parts = [numbered(title, renderer.essay.page_of(title.line)), *others]
     fences = {fence.line: fence for fence in renderer.essay.fences}
     renderer.begin_page()
 
@@ -148,6 +172,12 @@ def filled(parts, renderer):
         return renderer.fence(fences[int(match[1])])
 
     return [part if isinstance(part, Heading) else SLOT.sub(shown, part.html) for part in parts]
+
+
+def numbered(title, page):
+    """Return the title of a page with the number of its chapter, which the search leaves out."""
+    number = f"<span data-search-exclude>{page.number}. </span>" if page.number else ""
+    return title._replace(text=number + title.text)
 
 
 def markdown_of(parts, deeper=0):
@@ -175,9 +205,12 @@ def reference_to(match):
     return f"&#{ord(match[0])};"
 
 
-def hidden(text, parts="[]"):
-    """Return a page that the search does not find: what it says stands elsewhere; it hides some parts of a page."""
-    return f"---\nsearch:\n  exclude: true\nhide: {parts}\n---\n{text}"
+def hidden(text, parts="[]", template="main.html"):
+    """Return a page that the search does not find, since what it says stands elsewhere; it hides some parts of a page.
+
+    `template` is a file in docs/theme.
+    """
+    return f"---\nsearch:\n  exclude: true\nhide: {parts}\ntemplate: {template}\n---\n{text}"
 
 
 def beside_the_main_program(essay):

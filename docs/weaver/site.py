@@ -6,11 +6,9 @@ import json
 import logging
 import os
 import signal
-from itertools import groupby
 
 import tangle
 
-PARTS = {"Essay": "", "Programs": "Programs", "Reference": "Reference"}  # in the navigation; the essay has no heading
 os.environ.setdefault("NO_MKDOCS_2_WARNING", "1")  # Material's end in 2027 is known, and Zensical builds the site, too
 
 
@@ -23,13 +21,23 @@ def settings(found):
 
     It is written in JSON, which is YAML, so that no title can break it.
     """
-    nav = []
-    for part, members in groupby(found, key=lambda sheet: sheet.part):
-        entries = [{sheet.title: f"{sheet.path}index.md"} for sheet in members]
-        nav += [{PARTS[part]: entries}] if PARTS[part] else entries
-    values = {"INHERIT": "../mkdocs.yml", "docs_dir": "pages", "site_dir": "site", "nav": nav}
+    values = {"INHERIT": "../mkdocs.yml", "docs_dir": "pages", "site_dir": "site", "nav": navigation(found)}
     values["theme"] = {"custom_dir": "../docs/theme"}  # beside the rest of the theme, which mkdocs.yml has
     return "".join(f"{name}: {json.dumps(value, ensure_ascii=False)}\n" for name, value in values.items())
+
+
+def navigation(found):
+    """Return the navigation of all pages, each in its part; a part may be within another."""
+    nav = []
+    for sheet in found:
+        entries = nav
+        for part in sheet.part:
+            inner = next((entry[part] for entry in entries if isinstance(entry.get(part), list)), None)
+            if inner is None:
+                entries.append({part: (inner := [])})
+            entries = inner
+        entries.append({sheet.title: f"{sheet.path}index.md"})
+    return nav
 
 
 def write_settings(build, found):
