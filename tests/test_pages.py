@@ -32,7 +32,7 @@ SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"><g id="a"/></sv
 def without_pyodide():
     """Weave as where Pyodide is not installed; with it, there are one more page and links to it: test_run.py."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(playground, "PACKAGE", "no_such_package")
+        patch.setattr(playground, "is_possible", lambda: False)
         yield
 
 

@@ -29,6 +29,35 @@ def html_of(prose):
     return html
 
 
+# Notes
+
+
+def test_a_note_stands_where_the_text_refers_to_it():
+    html = html_of("One[^a] and two[^b-2].\n\n[^a]: Of *one*,\nsee ⟨a part⟩.\n[^b-2]: Of two.\n\nThree, `[^a]`.")
+    one, two = re.findall(r'<span class="note">.*?type="checkbox" />(\d)</label>(.*?)</span></span>', html)
+    assert one == ("1", f'<span class="note-text" data-number="1" role="note">Of <em>one</em>, see {LINK}.')
+    assert two == ("2", '<span class="note-text" data-number="2" role="note">Of two.')
+    assert html.startswith('<p>One<span class="note">')
+    assert html.endswith("</span>.</p>\n<p>Three, <code>[^a]</code>.</p>")
+
+
+ALONE = "[^a] has no text of its own: begin a paragraph below with it and a colon"
+
+
+@pytest.mark.parametrize(
+    ("prose", "line", "problem"),
+    [
+        ("One[^a].", 12, ALONE),
+        ("One[^a] and[^a].\n\n[^a]: Text.", 12, ALONE),
+        ("One.\n\n[^a]: Text.", 14, "[^a] is referred to nowhere before the next heading"),
+        ("One[^a].\n\n[^a]: Text.\n\n[^a]: Text.", 12, "[^a] is there twice: give the second one another name"),
+        ("One[^a].\n\n## Two\n\n[^a]: Text.", 12, ALONE),
+    ],
+)
+def test_a_note_without_its_other_half_is_told(prose, line, problem):
+    assert (line, problem) in read(prose)[1].errors
+
+
 # Links
 
 

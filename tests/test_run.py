@@ -135,6 +135,24 @@ def test_a_change_is_run_shown_kept_shared_and_undone(opened, tmp_path):
 
 @pytest.mark.slow
 @needs_pyodide
+def test_the_field_is_coloured_keeps_the_indentation_and_lets_go(opened):
+    page = opened("#chunk=softmax")
+    code = page.input_value("#run-editor")
+    assert page.locator(".pce-line .keyword").all_inner_texts()[:1] == ["def"]
+    page.evaluate("document.getElementById('run-editor').setSelectionRange(20, 20)")  # the end of the first line
+    page.focus("#run-editor")
+    page.keyboard.press("Enter")
+    page.keyboard.type("extra = [1]")
+    assert page.input_value("#run-editor") == code.replace("logits):\n", "logits):\n    extra = [1]\n", 1)
+    assert page.locator("#run-list ins").all_inner_texts() == ["+    extra = [1]"]
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "run-undo"
+    page.keyboard.press("Enter")
+    assert page.input_value("#run-editor") == code
+
+
+@pytest.mark.slow
+@needs_pyodide
 def test_a_tab_does_not_overwrite_what_another_one_has_kept(opened):
     page = opened("#chunk=rmsnorm")
     other = page.context.new_page()
@@ -187,13 +205,16 @@ def test_a_text_of_ones_own_is_learned_or_refused_with_a_line(opened, tmp_path):
 
 
 def test_pyodide_is_the_one_that_was_tested_or_is_refused(monkeypatch):
-    monkeypatch.setattr(playground, "PACKAGE", "no_such_package")
-    assert playground.pyodide() == {} and playground.files(Essay(TEXT), [], b"") == {}
-    monkeypatch.undo()
-    if playground.pyodide():
-        monkeypatch.setitem(playground.SUMS, "pyodide.mjs", "0" * 64)
-        with pytest.raises(playground.OtherPyodideError, match="pip install --group browser"):
-            playground.pyodide()
+    gone = {"pyodide": playground.PYODIDE._replace(package="no_such_package")}
+    with monkeypatch.context() as patch:
+        patch.setattr(playground, "CARRIED", gone)
+        assert playground.carried() == {} and playground.files(Essay(TEXT), [], b"") == {}
+    if playground.carried():
+        for carrier in playground.CARRIED.values():
+            for name in (next(iter(carrier.sums)), "missing.js"):
+                with monkeypatch.context() as patch, pytest.raises(playground.OtherFilesError, match="--group browser"):
+                    patch.setitem(carrier.sums, name, "0" * 64)
+                    playground.carried()
 
 
 def test_what_can_be_edited_has_the_names_of_the_essay():

@@ -141,6 +141,12 @@ LOOK = """() => {  // what is to be seen on a page, at the width that it has
             .filter(e => e.tabIndex >= 0 && e.checkVisibility()).length,
     };
     if (seen.width < 1000) return seen;  // on a narrow screen long lines go on below
+    const box = element => element.getBoundingClientRect();
+    const meet = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+    const notes = [...document.querySelectorAll('.note-text')].filter(e => e.checkVisibility());
+    const others = [...document.querySelectorAll('.md-content__inner > div > *, .note-text')];
+    seen.covered = notes.filter(note => others.some(other => !other.contains(note) && meet(box(note), box(other))))
+        .map(note => note.textContent);
     for (const fold of document.querySelectorAll('article details')) fold.open = true;
     seen.broken = [...document.querySelectorAll('.code .line')].filter(line => {
         const range = document.createRange();
@@ -165,8 +171,24 @@ def test_every_page_has_room(tab, site, pages, kinds, width):
             assert seen["small"] == [], path
         if width == 1440 and path != "everything/":
             assert seen["broken"] == [], path
+            assert seen["covered"] == [], path
             assert seen["stops"] < (700 if path == "indexes/" else 200), path  # that page is nothing but links
     assert texts > 50
+
+
+def test_a_note_stands_in_the_margin_or_opens_in_its_place(tab):
+    page = tab("the-model/")
+    note, text = page.locator(".note-text").first, page.locator("p:has(.note)").first.bounding_box()
+    assert note.bounding_box()["x"] > text["x"] + text["width"]
+    assert page.locator(".note-mark").first.inner_text() == "1"
+    page = tab("the-model/", 360, has_touch=True)
+    note, mark = page.locator(".note-text").first, page.locator(".note-mark").first
+    assert note.is_hidden()
+    mark.tap()
+    assert note.is_visible() and note.bounding_box()["x"] >= 0
+    page.locator(".note-mark input").first.focus()
+    page.keyboard.press("Space")
+    assert note.is_hidden()
 
 
 LOOKED_AT = {  # {width: options of axe}

@@ -4,6 +4,7 @@
 // two panes is tangle.py's: for each line of the program the line of the essay from which it comes. It belongs to the
 // text that was tangled last; what was edited since then moves it.
 
+import { codeField } from "./run-editor.js";
 import { differences, fencesOf, headingsOf, moved } from "./run-text.js";
 import { element, link, make } from "./run-page.js";
 
@@ -23,7 +24,6 @@ import { element, link, make } from "./run-page.js";
 const SOON = 400;  // milliseconds without a key until it is tangled
 const at = {
   view: element("panes", HTMLElement), chapter: element("chapter", HTMLSelectElement),
-  area: element("text-of-essay", HTMLTextAreaElement), mirror: element("mirror", HTMLElement),
   place: element("place", HTMLElement),
   problems: element("problems", HTMLElement), said: element("problems-said", HTMLElement),
   offer: element("offer", HTMLElement),
@@ -33,6 +33,7 @@ const at = {
 
 /** @param {Page} page */
 export function wholeEssay(page) {
+  const field = codeField("text-of-essay", "markdown", page.run), area = field.textarea;
   let first = 0, count = 0;  // the lines of the essay that are in the field; none where it has to be filled anew
   let last = 0;  // the line of the caret
   let headings = headingsOf([], []), titles = "";
@@ -55,7 +56,7 @@ export function wholeEssay(page) {
     const lines = page.lines(), starts = headings.filter(({ level }) => level === 1).map((heading) => heading.line);
     first = starts.filter((start) => start <= line).at(-1) ?? 0;
     count = (starts.find((start) => start > line) ?? lines.length) - first;
-    at.area.value = lines.slice(first, first + count).join("\n");
+    field.setOptions({ value: lines.slice(first, first + count).join("\n") });
   }
 
   function readHeadings() {
@@ -67,7 +68,7 @@ export function wholeEssay(page) {
   }
 
   function typed() {
-    const now = at.area.value.split("\n"), lines = page.lines();
+    const now = area.value.split("\n"), lines = page.lines();
     page.edit([...lines.slice(0, first), ...now, ...lines.slice(first + count)]);
     count = now.length;
     readHeadings();
@@ -77,23 +78,9 @@ export function wholeEssay(page) {
 
   /** The first and the last line on which the caret, or what is selected, stands. */
   function caret() {
-    const { value, selectionStart, selectionEnd } = at.area;
+    const { value, selectionStart, selectionEnd } = area;
     const start = first + value.slice(0, selectionStart).split("\n").length - 1;
     return [start, start + value.slice(selectionStart, selectionEnd).split("\n").length - 1];
-  }
-
-  /**
-   * Where a line is drawn in the field: lines wrap, and only a copy of them can tell.
-   * @param {number} line
-   */
-  function boxOf(line) {
-    const lines = page.lines().slice(first, first + count);
-    const mark = make("span", { textContent: `${lines[line - first]}\u200b` });
-    at.mirror.style.width = `${at.area.clientWidth}px`;
-    at.mirror.replaceChildren(lines.slice(0, line - first).map((text) => `${text}\n`).join(""), mark);
-    const top = mark.offsetTop, height = mark.offsetHeight;
-    at.mirror.replaceChildren();
-    return { top, height };
   }
 
   /**
@@ -105,22 +92,19 @@ export function wholeEssay(page) {
     readHeadings();
     if (wanted < first || wanted >= first + count) open(wanted);
     const end = lines.slice(first, wanted + 1).join("\n").length;
-    at.area.setSelectionRange(end, end);
-    const { top, height } = boxOf(wanted);
-    at.area.scrollTop = top + height / 2 - at.area.clientHeight / 2;
+    area.setSelectionRange(end, end);
+    field.show(wanted - first);
     if (focus) {
-      at.area.focus({ preventScroll: true });
-      at.area.scrollIntoView({ block: "nearest" });
+      area.focus({ preventScroll: true });
+      field.container.scrollIntoView({ block: "nearest" });
     }
     caretMoved();
   }
 
   function caretMoved() {
     seen = whereabouts();
-    const [start, end] = caret(), { top, height } = boxOf(start);
+    const [start, end] = caret();
     last = start;
-    at.area.style.setProperty("--top", `${top}px`);
-    at.area.style.setProperty("--height", `${height}px`);
     const heading = headings.filter(({ line }) => line <= start).length - 1;
     if (document.activeElement !== at.chapter) at.chapter.selectedIndex = heading;
     const changes = program.lines.length ? differences(program.tangled, page.lines()) : [];
@@ -132,7 +116,7 @@ export function wholeEssay(page) {
     at.place.replaceChildren(`Line ${start + 1}`, ...wordsFor(here));
   }
 
-  const whereabouts = () => [at.area.selectionStart, at.area.selectionEnd, at.area.clientWidth].join();
+  const whereabouts = () => [area.selectionStart, area.selectionEnd].join();
 
   function look() {
     if (!at.view.hidden && seen !== whereabouts()) caretMoved();
@@ -285,11 +269,8 @@ export function wholeEssay(page) {
 
   // What the reader does
 
-  at.area.addEventListener("input", typed);
-  for (const kind of ["keyup", "click", "select", "focus"]) at.area.addEventListener(kind, look);
-  at.area.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); page.run(); }
-  });
+  area.addEventListener("input", typed);
+  for (const kind of ["keyup", "click", "select", "focus"]) area.addEventListener(kind, look);
   at.chapter.addEventListener("change", () => goTo(headings[at.chapter.selectedIndex].line, false));
   at.program.addEventListener("change", () => changed(0));
   at.load.addEventListener("click", () => {
@@ -312,7 +293,6 @@ export function wholeEssay(page) {
     else return;
     event.preventDefault();
   });
-  new ResizeObserver(look).observe(at.area);
 
   return {
     goTo,

@@ -6,6 +6,7 @@
 // into a link; tangle.py judges them. All modules are loaded by the browser, from beside this one.
 
 import * as curve from "./run-curve.js";
+import { codeField } from "./run-editor.js";
 import { anchored, differences, fencesOf, headingsOf, moved, packed, unpacked, withChanges } from "./run-text.js";
 import { element, link, make } from "./run-page.js";
 import { wholeEssay } from "./run-whole.js";
@@ -27,7 +28,7 @@ const at = {
   byPiece: element("by-piece", HTMLInputElement), byWhole: element("by-whole", HTMLInputElement),
   piece: element("piece", HTMLElement), chunk: element("chunk", HTMLSelectElement),
   page: element("page", HTMLAnchorElement),
-  editor: element("editor", HTMLTextAreaElement), undo: element("undo", HTMLButtonElement),
+  undo: element("undo", HTMLButtonElement),
   link: element("link", HTMLButtonElement), essay: element("essay", HTMLButtonElement),
   download: element("download", HTMLButtonElement), changes: element("changes", HTMLElement),
   list: element("list", HTMLElement),
@@ -35,6 +36,7 @@ const at = {
   text: element("text", HTMLTextAreaElement), file: element("file", HTMLInputElement),
   output: element("output", HTMLElement),
 };
+const field = codeField("editor", "python", () => start(words())), editor = field.textarea;
 const experiments = document.getElementById("run-break") && {  // an essay may have none
   name: element("break", HTMLSelectElement), page: element("experiment", HTMLAnchorElement),
   shown: element("broken", HTMLElement), said: element("with", HTMLElement),
@@ -139,10 +141,10 @@ const titleOf = (fence) => {
  */
 function showChunk(key, line = null) {
   const fence = pieceOf(key) ?? pieces()[0];
-  const code = fence ? codeOf(fence) : "", isNew = fence && keyOf(fence) !== shown.key;
-  at.editor.disabled = !fence;
+  const code = fence ? codeOf(fence) : "";
+  editor.disabled = !fence;
   at.undo.disabled = true;
-  if (!isNew && at.editor.value !== code || isNew) at.editor.value = code;
+  field.setOptions({ value: code });
   if (!fence) return;
   shown = { key: keyOf(fence), first: fence.first, count: fence.end - fence.first, isEmpty: fence.end === fence.first };
   at.chunk.value = shown.key;
@@ -152,23 +154,24 @@ function showChunk(key, line = null) {
   at.undo.disabled = !originals.has(shown.key) || !isChanged(fence);
   if (line === null) return;
   const end = code.split("\n").slice(0, line + 1).join("\n").length;
-  at.editor.focus();
-  at.editor.setSelectionRange(end, end);
-  at.editor.scrollIntoView({ block: "nearest" });
+  editor.focus();
+  editor.setSelectionRange(end, end);
+  field.show(line);
+  field.container.scrollIntoView({ block: "nearest" });
 }
 
 // The field has lines of the text, whatever they are: a fence that is closed in it too early must not lose its rest.
 function typed() {
-  const { first, count, isEmpty } = shown, now = isEmpty && !at.editor.value ? [] : at.editor.value.split("\n");
+  const { first, count, isEmpty } = shown, now = isEmpty && !editor.value ? [] : editor.value.split("\n");
   edit([...lines.slice(0, first), ...now, ...lines.slice(first + count)], "piece");
   shown.count = now.length;
 }
 
 function undoPiece() {
-  at.editor.value = originals.get(shown.key) ?? at.editor.value;
+  field.setOptions({ value: originals.get(shown.key) ?? editor.value });
   typed();
   showChunk(shown.key);
-  at.editor.focus();
+  editor.focus();
 }
 
 function showChanges() {
@@ -501,7 +504,7 @@ async function setUp() {
   if (shown.key !== asked.get("chunk")) showChunk(first && keyOf(first));
   showChanges();
   experiment(!asked.has("chunk") && !changes.length);
-  if (asked.has("chunk")) setTimeout(() => at.editor.scrollIntoView({ block: "center" }));
+  if (asked.has("chunk")) setTimeout(() => field.container.scrollIntoView({ block: "center" }));
   if (asked.get("view") === "whole") choose("whole");
   if (lost) say("Some changes were made to another version of the essay, and were left out.");
 }
@@ -525,10 +528,7 @@ async function share() {
 at.form.addEventListener("submit", (event) => { event.preventDefault(); start(words()); });
 at.stop.addEventListener("click", interrupt);
 at.chunk.addEventListener("change", () => showChunk(at.chunk.value));
-at.editor.addEventListener("input", typed);
-at.editor.addEventListener("keydown", (event) => {
-  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); start(words()); }
-});
+editor.addEventListener("input", typed);
 at.byPiece.addEventListener("change", () => choose("piece"));
 at.byWhole.addEventListener("change", () => choose("whole"));
 at.undo.addEventListener("click", undoPiece);

@@ -245,7 +245,7 @@ def files(essay, found, unfolded, docs, data):
     runs = playground.files(essay, data, (docs.parent / "tangle.py").read_bytes())
     for asset in sorted((docs / "assets").iterdir()):
         is_wanted = re.fullmatch(r"[A-Za-z0-9][\w.-]*\.(css|js|svg|png|woff2|txt)", asset.name)
-        if asset.is_file() and is_wanted and (runs or asset.name not in playground.SCRIPTS):
+        if asset.is_file() and is_wanted and (runs or not playground.ASSETS.fullmatch(asset.name)):
             wanted[asset.name if asset.name == WORKER else f"assets/{asset.name}"] = asset.read_bytes()
     wanted |= runs
     wanted["assets/chunks.json"] = json.dumps(unfolded, indent=0, sort_keys=True, ensure_ascii=False).encode()

@@ -1,57 +1,90 @@
 """The page on which the essay is edited and run in the browser: what it shows, and the files that it fetches.
 
-Python for the browser is Pyodide, CPython compiled to WebAssembly. It comes from a package of the registry that carries
-its files unchanged (`pip install --group browser`); without that the site has no such page.
+Python for the browser is Pyodide, CPython compiled to WebAssembly; code is edited in prism-code-editor. Both come from
+packages of the registry that carry them (`pip install --group browser`); without these the site has no such page.
 """
 
 import ast
 import hashlib
 import importlib.util
 import json
+import re
 from pathlib import Path
+from typing import NamedTuple
 
 from weaver import experiments
 
 PATH, TITLE = "run/", "Run and edit"
-SCRIPTS = ("run.js", "run-curve.js", "run-page.js", "run-text.js", "run-whole.js", "run-worker.js")  # of this page only
-PACKAGE, FOLDER = "flet_web", "web/pyodide"
-SUMS = {  # of the files of Pyodide 314.0.7
-    "pyodide.mjs": "6f1d60f7bf529beb300f0f47983c921d3982363640ba20af0e38efdddbc66109",
-    "pyodide.asm.mjs": "f7cdc8ece80678ceb712f8e65ebe6d3a83203a180c399865f49612a051693635",
-    "pyodide.asm.wasm": "cc36e3cab04fdfc9a63ff13eb52eae2b911bf46c025cc7b281f394bd3de1d5e6",
-    "python_stdlib.zip": "fa1957e5777068fc4f7437f96d860ae2fbe9c19732ba06c84e004ec16dd7dd7a",
-}
+SCRIPTS = re.compile(r"run.*\.js")  # of this page only
 LOCK = {  # the fifth file: which packages there are (none are needed), and for what they are made
     "info": {"abi_version": "2026_0", "arch": "wasm32", "platform": "emscripten_5_0_3", "python": "3.14.2"},
     "packages": {},
 }
 
 
-class OtherPyodideError(OSError):
-    """The package that is installed has another Pyodide than this site is tested with."""
+class Carrier(NamedTuple):
+    """A package of the registry that carries files for the browser: its name, their folder in it, and their SHA-256."""
+
+    package: str
+    folder: str
+    sums: dict[str, str]
+
+
+PYODIDE = Carrier("flet_web", "web/pyodide", {  # 314.0.7
+    "pyodide.mjs": "6f1d60f7bf529beb300f0f47983c921d3982363640ba20af0e38efdddbc66109",
+    "pyodide.asm.mjs": "f7cdc8ece80678ceb712f8e65ebe6d3a83203a180c399865f49612a051693635",
+    "pyodide.asm.wasm": "cc36e3cab04fdfc9a63ff13eb52eae2b911bf46c025cc7b281f394bd3de1d5e6",
+    "python_stdlib.zip": "fa1957e5777068fc4f7437f96d860ae2fbe9c19732ba06c84e004ec16dd7dd7a",
+})  # fmt: skip
+EDITOR = Carrier("shiny", "www/shared/prism-code-editor", {  # what its core needs for Markdown and Python
+    "extensions/commands.js": "d64fe6479c1e54be38fa20967592977e17d25079ebbd55dba94cb937b48fefff",
+    "index-BZh6eCR8.js": "b08b091c4b247d2da957f9374b8f641cd8a95aaaf41535a09e7bd3b9e6db32cd",
+    "index-C1_GGQ8y.js": "163f55fd176f20c2a701632eaedd5f65a3920e010622a365cfdf867d5b9012ca",
+    "index-CKRNGLIi.js": "e185deb3638fd38735b77a7215f7e05b90bcde830da2c8eeb62658f7d3d18ee4",
+    "index-DYIRSLx1.js": "dc496438fe8e45fbbfed8870a76a1ce6465addf821a8dae5f3bc63b7312232fa",
+    "index.js": "931496e9fb13f64fed94be03ec0a3334b200b035f06e8646c4f2cea67fd32627",
+    "jsx-shared-Dd7t2otl.js": "d399c4805ed465658827749e5e0b34d00b2db8370e94dddc5e409d146a18feeb",
+    "language-gdIi4UL0.js": "d523599ad931f435f410aae2ffcbcbce5fbc612b732e9d2a65f9994e360549fc",
+    "languages/python.js": "d8e05998e9257adfb8ab6e73294ce00816bbbe46cb18bb001a91448017966813",
+    "layout.css": "47dafdd6a5881dfec14c86c4228409260b11d9c43febe08fb4fd39004e89cece",
+    "patterns-Cp3h1ylA.js": "0b11a49f3ef25b27ef8c397b4a60907caf0090d9efee70fbfc504b49d135bc32",
+    "prism/languages/markdown.js": "702ecd62c342100656c871f8ee8a58e88d4558c403f6027f25c70bce6faaeb81",
+    "prism/languages/markup.js": "a44a018d4257743e943d5d445997fda7e90534a5485c0b8151879178174820f2",
+    "prism/languages/python.js": "5685d2d7d64aaeba27336ab59e5ecf4c46f7464e432e1f19ddc43e8e66f93f27",
+    "prism/languages/xml.js": "4ae7ed2c3ddc66647fab059ea7829069943f56ca4f378dec8c74eeebe64f208a",
+    "shared-Sq5P6lf6.js": "dc14de0412f318b841962f3f528a329596ada63bf335f55215a7f9cc9141d7e4",
+    "xml-shared-D4vCmq1i.js": "cec0736401b540809106f4ec476ac26013c596fb65acf65a2272939afb9c7844",
+})  # fmt: skip
+CARRIED = {"pyodide": PYODIDE, "prism-code-editor": EDITOR}  # by their folders on the site
+
+
+class OtherFilesError(OSError):
+    """A package that is installed carries other files than this site is tested with."""
 
 
 def is_possible():
-    """Return whether Python for the browser is installed."""
-    return importlib.util.find_spec(PACKAGE) is not None
+    """Return whether all that the page needs is installed."""
+    return all(importlib.util.find_spec(carrier.package) for carrier in CARRIED.values())
 
 
-def pyodide():
-    """Return {name: bytes} of Pyodide's files, nothing where the package is not installed; raise OtherPyodideError."""
+def carried():
+    """Return {path below assets/: bytes} of what packages carry, {} where one is missing; raise OtherFilesError."""
     if not is_possible():
         return {}
-    package = importlib.util.find_spec(PACKAGE)
-    folder = Path(package.submodule_search_locations[0], FOLDER)
-    found = {name: (folder / name).read_bytes() for name in SUMS}
-    for name, data in found.items():
-        if hashlib.sha256(data).hexdigest() != SUMS[name]:
-            raise OtherPyodideError(f"{name} of the package {PACKAGE} is another one: pip install --group browser")
-    return found | {"pyodide-lock.json": json.dumps(LOCK).encode()}
+    found = {"pyodide/pyodide-lock.json": json.dumps(LOCK).encode()}
+    for name, (package, inside, sums) in CARRIED.items():
+        folder = Path(importlib.util.find_spec(package).submodule_search_locations[0], inside)
+        for file, expected in sums.items():
+            data = (folder / file).read_bytes() if (folder / file).is_file() else b""
+            if hashlib.sha256(data).hexdigest() != expected:
+                raise OtherFilesError(f"{file} of the package {package} is another one: pip install --group browser")
+            found[f"{name}/{file}"] = data
+    return found
 
 
 def files(essay, data, source):
     """Return {path: bytes} of what the page fetches; `data` are files of demonstrations, `source` is tangle.py."""
-    found = {f"assets/pyodide/{name}": content for name, content in pyodide().items()}
+    found = {f"assets/{path}": content for path, content in carried().items()}
     if not found:
         return {}
     tried = {name: changed_by(essay, place.fence) for name, place in essay.experiments.items()}

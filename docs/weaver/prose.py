@@ -7,6 +7,9 @@ in an attribute, in a comment or in a block of HTML becomes again what it was: n
 
 Headings are those that the essay has found, and no others: not lines that are underlined, or that stand in a list.
 
+A note is [^name] in a text, and below it a paragraph that begins with [^name]:, as GitHub has footnotes. It is shown
+where the text refers to it: in the margin, and where there is none it opens in its place.
+
 A quotation directly after an experiment explains it. It is read by itself, since it is shown where the experiment has
 its fold. The terms of definition lists get ids. They are known before the first link is looked at, as all text is read
 three times: for the addresses that [names] of links stand for, for the terms, and for what is shown.
@@ -20,6 +23,7 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 import markdown
+from markdown.blockprocessors import BlockProcessor
 from markdown.inlinepatterns import InlineProcessor
 from markdown.postprocessors import Postprocessor
 from markdown.treeprocessors import Treeprocessor
@@ -39,6 +43,8 @@ MARK = re.compile(f"{BEGIN}(\\d+){END}")
 SLOT = re.compile(f"<div>{BEGIN}fence (\\d+){END}</div>")
 MENTION = re.compile(r"(\w+)(\(\))?")
 SHOWN = re.compile("@/[^#]*#(chunk|program|experiment|demonstration|term)-")  # what a link to it shows in a preview
+REFERENCE = re.compile(r"\[\^([a-z0-9-]+)\](?!:)")
+NOTE = re.compile(r"(?m)^ {0,3}\[\^([a-z0-9-]+)\]:\s")
 QUOTED = re.compile(" {0,3}>")
 EXTENSIONS = ("tables", "def_list", "sane_lists")
 EMPTY = ("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr")
@@ -72,6 +78,9 @@ class Reading:
         self.markdown = markdown.Markdown(extensions=[*EXTENSIONS])
         for name in ("hashheader", "setextheader"):
             self.markdown.parser.blockprocessors.deregister(name)
+        self.markdown.parser.blockprocessors.register(NoteTexts(self.markdown.parser), "notes", 17)  # before addresses
+        self.markdown.inlinePatterns.register(References(REFERENCE.pattern, self.markdown), "notes", 175)  # and links
+        self.markdown.treeprocessors.register(Notes(self), "notes", 17)  # before links are looked at
         self.markdown.inlinePatterns.register(Marks(MARK.pattern, self.markdown), "marks", 85)  # after code and HTML
         self.markdown.treeprocessors.register(Links(self), "links", 15)  # after all inline patterns
         self.markdown.postprocessors.register(Unmarked(self), "unmarked", 35)  # before HTML comes back
@@ -91,6 +100,7 @@ class Reading:
         terms, self.ids = {}, Names(*self.essay.ids.taken)
         for page in self.essay.pages:
             self.terms, self.markdown.references = [], ChainMap(own[page], everywhere)
+            self.note_count = 0
             self.pages[page.path] = self.parts_of(page)
             terms |= dict.fromkeys(self.terms, page)
         return terms
@@ -281,6 +291,72 @@ class Marks(InlineProcessor):
     def handleMatch(self, match, data):  # noqa: N802
         """Return the element and what it stands for."""
         return ElementTree.Element("mark", index=match[1]), match.start(0), match.end(0)
+
+
+class NoteTexts(BlockProcessor):
+    """Makes elements of paragraphs that begin with [^name]: and are the texts of notes."""
+
+    def test(self, parent, block):
+        """Return whether a block is such a paragraph, or several without a blank line between them."""
+        return bool(NOTE.match(block))
+
+    def run(self, parent, blocks):
+        """Take the block, and put the elements in its place."""
+        for name, text in zip(*[iter(NOTE.split(blocks.pop(0))[1:])] * 2, strict=True):
+            element = ElementTree.SubElement(parent, "note", name=name)
+            element.text = " ".join(line.strip() for line in text.splitlines())
+
+
+class References(InlineProcessor):
+    """Makes an element of [^name] in a text."""
+
+    def handleMatch(self, match, data):  # noqa: N802
+        """Return the element and what it stands for."""
+        return ElementTree.Element("reference", name=match[1]), match.start(0), match.end(0)
+
+
+class Notes(Treeprocessor):
+    """Puts the texts of notes where they are referred to, each after a number that can be switched on."""
+
+    def __init__(self, reading):
+        super().__init__(reading.markdown)
+        self.reading = reading
+
+    def run(self, root):
+        """Change the tree in place."""
+        texts = {}
+        for parent in [*root.iter()]:
+            for text in [child for child in parent if child.tag == "note"]:
+                if text.get("name") in texts:
+                    self.complain(text, "is there twice: give the second one another name")
+                texts[text.get("name")] = text
+                parent.remove(text)
+        for parent in [*root.iter()]:
+            for reference in [child for child in parent if child.tag == "reference"]:
+                text = texts.pop(reference.get("name"), None)
+                if text is None:
+                    self.complain(reference, "has no text of its own: begin a paragraph below with it and a colon")
+                replace(parent, reference, "" if text is None else self.note(text))
+        for text in texts.values():
+            self.complain(text, "is referred to nowhere before the next heading")
+
+    def note(self, text):
+        """Return the element of a note: its number, and its text; without a margin the number is a switch."""
+        self.reading.note_count += 1
+        number = str(self.reading.note_count)
+        whole = ElementTree.Element("span", {"class": "note"})
+        label = ElementTree.SubElement(whole, "label", {"class": "note-mark"})
+        switch = {"type": "checkbox", "autocomplete": "off", "aria-label": f"Note {number}"}
+        ElementTree.SubElement(label, "input", switch).tail = number
+        text.tag, text.attrib = "span", {"class": "note-text", "role": "note", "data-number": number}
+        whole.append(text)
+        return whole
+
+    def complain(self, element, problem):
+        """Add an error about [^name], with the line of the first one of that name."""
+        name = f"[^{element.get('name')}]"
+        line = self.reading.first + self.reading.text.partition(name)[0].count("\n")
+        self.reading.errors.append((line, f"{name} {problem}"))
 
 
 class Links(Treeprocessor):

@@ -1,0 +1,60 @@
+"""The site in another browser: what is computed and edited in the page works in Firefox as it does in Chromium."""
+
+import shutil
+
+import pytest
+from firefox import Firefox
+from programs import run
+from test_run import FLAGS, SMALL, needs_pyodide
+
+FIREFOX = shutil.which("firefox-esr") or shutil.which("firefox")
+ENDED = """
+    while (document.getElementById("run-start").disabled) await new Promise((go) => setTimeout(go, 100));
+    return document.getElementById("run-output").innerText;
+"""
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not FIREFOX, reason="there is no Firefox on this machine")]
+
+
+@pytest.fixture(scope="module")
+def firefox(site, tmp_path_factory):
+    """Firefox, started once."""
+    started = Firefox(FIREFOX, tmp_path_factory.mktemp("profile"))
+    yield started
+    started.close()
+
+
+@needs_pyodide
+def test_the_essay_is_edited_and_run(firefox, site):
+    """It prints the same numbers, and a line that is typed keeps its indentation and can be taken back."""
+    firefox.visit(site + "run/#chunk=softmax")
+    fill = 'for (const [name, value] of Object.entries(given[0])) document.getElementById(`run-${name}`).value = value;'
+    firefox.script(fill, SMALL)
+    firefox.click("#run-start")
+    assert firefox.script(ENDED).strip() == run(*FLAGS).stdout.strip()
+    firefox.script('document.getElementById("run-editor").setSelectionRange(20, 20)')  # the end of the first line
+    firefox.type("#run-editor", "\ue007extra = 1")  # the key Enter
+    code = firefox.script('return document.getElementById("run-editor").value')
+    assert code.startswith("def softmax(logits):\n    extra = 1\n")
+    assert firefox.script('return [...document.querySelectorAll("#run-list ins")].map((e) => e.innerText)') == [
+        "+    extra = 1"
+    ]
+    firefox.click("#run-undo")
+    assert firefox.script('return document.getElementById("run-changes").hidden')
+
+
+def test_figures_answer_and_chunks_unfold(firefox, site):
+    firefox.visit(site)
+    firefox.click(".live button")
+    learned = """
+        const status = document.querySelector(".live-status");
+        while (!status.textContent.includes("learned")) await new Promise((go) => setTimeout(go, 50));
+        return status.textContent;
+    """
+    assert firefox.script(learned) == "It has learned from 1,000 names; the last loss is 2.5116, as in Python."
+    firefox.click("button.unfold")
+    unfolded = """
+        while (!document.querySelector(".unfolded .line")) await new Promise((go) => setTimeout(go, 50));
+        return document.querySelector(".unfolded").innerText;
+    """
+    assert "import" in firefox.script(unfolded)
