@@ -4,22 +4,25 @@ import io
 import re
 import shutil
 import zipfile
+from html import unescape
 from pathlib import PurePosixPath
 from urllib.parse import unquote
 from xml.etree import ElementTree
 
 import pytest
-from essays import SMALL, demonstration, project, weave, with_prose
+from essays import SMALL, project
 from programs import ROOT
 from weaver import chapters, epub
 from weaver.essay import Essay
 from weaver.experiments import Laboratory
 from weaver.prose import EXTENSIONS, Reading
 from weaver.results import Result
+from weaver.weave import Weave
 from weaver.writer import Writer
 
 markdown = pytest.importorskip("markdown", reason="the weaver needs Python-Markdown")
 
+NOTES = "Here.[^a] There.[^b]\n\n[^a]: *One*.\n[^b]: Two."
 SVG = (
     '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" width="9pt">'
     '<metadata>when</metadata><a xlink:href="#chunk-other"><text x="{}" y="2.5">{}</text></a></svg>'
@@ -28,8 +31,8 @@ DRAWN = SMALL.replace('name="twice"', 'name="twice", alt="a *line*", caption="It
 ALL = DRAWN + "\nSee [above](#deeper) and [the chunk](#chunk-a-part-2).\n\n## Break it\n\n" + (
     "``` diff {#three-times}\n-    return 2 * x\n+    return 3 * x\n```\n\n> Then it is *thrice*.\n\n"
     "### Solution: none\n\nNothing.\n\n# Two\n\nBack to [One](#one), [its sequel](#two), [a solution](#solution-none), "
-    "[the experiment](#experiment-three-times) and [a word](#term-word).\n\nword\n: what is _said_\n"
-)  # fmt: skip
+    "[the experiment](#experiment-three-times) and [a word](#term-word).\n\nword\n: what is _said_\n\n"
+) + NOTES + "\n"  # fmt: skip
 
 
 def files_of(text, printed="8\n", figures=()):
@@ -45,20 +48,36 @@ def files_of(text, printed="8\n", figures=()):
 # Prose
 
 
-@pytest.mark.parametrize("prose", [
-    "A *word* of **weight**, `code`, ``a ` in it`` and `` ` ``.", r"Not \*a word\*, \_neither\_, not \`code\`, 2\*3 \[x\](y).",
-    "a_b _c_ 5 < 6 > 4 & &amp;amp; ~~no~~", "Once.\n\n1985\\. It was.\n\n\\- no list\n\n\\# no title\n\n\\> no quotation",
-    "- one\n- *two*\n    - three\n\nand\n\n3. c\n4. d", "- one\n\n    more\n\n- two", "> quoted\n>\n> - twice\n\nNot.",
+PROSE = [
+    "A *word* of **weight**, `code`, ``a ` in it`` and `` ` ``.",
+    r"Not \*a word\*, \_neither\_, not \`code\`, 2\*3 \[x\](y).",
+    "a_b _c_ 5 < 6 > 4 & &amp;amp; ~~no~~ <b>strong</b>",
+    "Once.\n\n1985\\. It was.\n\n\\- no list\n\n\\# no title\n\n\\> no quotation",
+    "- one\n- *two*\n    - three\n\nand\n\n3. c\n4. d",
+    "- one\n\n    more\n\n- two",
+    "> quoted\n>\n> - twice\n\nNot.",
     "| a | *b* |\n| --- | --- |\n| `c` | [d](https://e.org/?f=g&h) |\n| `x \\| y` | 1 \\| 2 |",
-    "Two\nlines.", "<https://e.org/a_b_c>", "<kbd>Ctrl</kbd> *c*", '<div class="box">\n<p>*not* <em>so</em></p>\n</div>',
-    "    if a:\n\n\n        b *= c  # <d>", "line  \nbreak",
-])  # fmt: skip
-def test_prose_is_the_same_when_it_is_read_again(prose):
-    def html(text):
-        return re.sub(r"\s*\n\s*", "\n", markdown.markdown(text, extensions=[*EXTENSIONS]).replace("&#10;", "\n"))
+    "Two\nlines.",
+    "line  \nbreak",
+    "<https://e.org/a_b_c>",
+    '<div class="box">\n<p>*not* <em>so</em></p>\n</div>',
+    "    if a:\n\n\n        b *= c  # <d>",
+]
 
-    written = Writer(str, str).markdown(markdown.markdown(prose, extensions=[*EXTENSIONS]))
-    assert html(written) == html(prose)
+
+@pytest.mark.parametrize("prose", PROSE)
+def test_prose_is_the_same_as_github_reads_it(prose):
+    github = pytest.importorskip("markdown_it", reason="markdown-it-py is not installed").MarkdownIt()
+    html = markdown.markdown(prose, extensions=[*EXTENSIONS])
+    again = github.enable(["table", "strikethrough"]).render(Writer(str, str).markdown(html))
+    assert plain(again) == plain(html)
+
+
+def plain(html):
+    """Return HTML without what may be written in two ways: line ends, blanks around blocks, and the ends of tags."""
+    html = re.sub(r"(?s)<pre>.*?</pre>", lambda match: match[0].replace("\n", "&#10;"), html).replace("\n", " ")
+    html = re.sub(r" *(</?(?:p|ul|ol|li|blockquote|t\w+|div)\b[^>]*>) *", r"\1", html)
+    return unescape(html).replace(" />", ">").strip()
 
 
 def test_what_would_be_mathematics_or_a_table_on_github_is_not():
@@ -100,7 +119,7 @@ def test_an_experiment_is_told_as_on_the_site():
 
 
 def test_a_figure_stands_on_white_and_nothing_in_it_is_a_link():
-    root = ElementTree.fromstring(chapters.figure(SVG.format("1.23456", "a 1.23456")))
+    root = ElementTree.XML(chapters.figure(SVG.format("1.23456", "a 1.23456")))
     assert [element.tag.partition("}")[2] for element in root] == ["rect", "g"]
     (text,) = root.iter("{http://www.w3.org/2000/svg}text")
     assert (text.get("x"), text.get("y"), text.text) == ("1.23", "2.5", "a 1.23456")
@@ -121,7 +140,7 @@ def test_a_figure_is_committed_anew_where_one_can_see_the_difference(tmp_path, n
 
 
 def broken_links(texts):
-    """Return the links of some files of Markdown, {path: text}, that lead to no file or place; headings as on GitHub."""
+    """Return the links of some files of Markdown, {path: text}, that lead to no file or place on GitHub."""
     ids, links = {}, []
     for name, text in texts.items():
         prose = re.sub(r"(?ms)^(`{3,})[^`\n]*\n.*?^\1$", "", text)
@@ -147,9 +166,14 @@ def test_links_between_chapters_lead_to_places_on_github():
     assert '<a id="term-word"></a>**word**: what is *said*' in three
 
 
+def test_notes_are_footnotes():
+    text = files_of(SMALL + NOTES)["two.md"]
+    assert "Here.[^two-1] There.[^two-2]\n\n[^two-1]: *One*.\n\n[^two-2]: Two.\n\n---\n\n" in text
+
+
 def test_chapters_follow_each_other():
     found = files_of(ALL)
-    assert found["README.md"].startswith("# One\n\n<details><summary>Contents</summary>\n\n1. [One](README.md)\n2. [Two]")
+    assert "<details><summary>Contents</summary>\n\n1. [One](README.md)\n2. [Two](two.md)\n" in found["README.md"]
     ways = [text.rpartition("---\n\n")[2].strip() for path, text in found.items()]
     assert ways == [
         "Next: [Two](two.md)",
@@ -169,19 +193,25 @@ def test_what_is_committed_leads_nowhere_wrong():
     assert sum(path.stat().st_size for path in folder.rglob("*")) < 2_000_000
 
 
-def test_update_writes_what_changes_and_removes_what_is_no_more(tmp_path):
-    pytest.importorskip("pweave", reason="Pweave is not installed")
-    folder = project(tmp_path, with_prose(demonstration("a", "print(double(4))") + "\n# Two\n\nText.")) / "build" / "essay"
-    done = weave(tmp_path, "--update")
-    assert done.stderr.splitlines()[-1] == "build/essay: 2 files written anew, such as README.md: commit them"
-    assert "```text\n8\n```" in (folder / "README.md").read_text(encoding="utf-8")
+def written(root, text):
+    """Write an essay of a project, with its result, and what GitHub shows of it; return what changes."""
+    (root / "microgpt.md").write_text(text, encoding="utf-8")
+    woven = Weave(root)
+    woven.outcome.results = {session: [Result("8\n", [])] * 2 for session in woven.outcome.sessions}
+    return sorted(woven.write_chapters())
+
+
+def test_what_changes_is_written_and_what_is_no_more_is_removed(tmp_path):
+    folder = project(tmp_path) / "build" / "essay"
+    assert written(tmp_path, SMALL) == ["README.md", "two.md"]
     (folder / "mine.txt").touch()
-    essay = tmp_path / "microgpt.md"
-    essay.write_text(essay.read_text().replace("# Two", "# Three"))
-    assert weave(tmp_path, "--pages").stderr == ""
-    assert (folder / "two.md").exists()  # only --update writes what is committed
-    assert "build/essay: 3 files" in weave(tmp_path, "--update").stderr
+    assert written(tmp_path, SMALL) == []
+    assert written(tmp_path, SMALL.replace("# Two", "# Three")) == ["README.md", "three.md", "two.md"]
     assert {path.name for path in folder.iterdir()} == {"README.md", "three.md", "mine.txt"}
+    (folder / "three.md").unlink()
+    (folder / "three.md").symlink_to(tmp_path / "microgpt.md")
+    with pytest.raises(OSError, match=r"through a link.*three\.md$"):
+        written(tmp_path, SMALL.replace("# Two", "# Three"))
 
 
 # The EPUB
@@ -190,7 +220,9 @@ def test_update_writes_what_changes_and_removes_what_is_no_more(tmp_path):
 @pytest.mark.skipif(not shutil.which("pandoc"), reason="pandoc is not installed")
 def test_a_book_is_whole_and_always_the_same(tmp_path, monkeypatch):
     essay = Essay(ALL)
-    parts = epub.files(essay, Reading(essay), {"twice": Result("", [SVG.format(1, "a")])}, Laboratory())
+    reading = Reading(essay)
+    laboratory = Laboratory(explanations=reading.explanations)
+    parts = epub.files(essay, reading, {"twice": Result("", [SVG.format(1, "a")])}, laboratory)
     about = {"title": "One & all", "subtitle": "*so*"}
     epub.write(tmp_path / "a.epub", about, parts)
     monkeypatch.setenv("TZ", "Asia/Tokyo")
@@ -200,11 +232,11 @@ def test_a_book_is_whole_and_always_the_same(tmp_path, monkeypatch):
     with zipfile.ZipFile(io.BytesIO(data)) as book:
         assert (book.infolist()[0].filename, book.infolist()[0].compress_type) == ("mimetype", zipfile.ZIP_STORED)
         assert all(entry.date_time == (1980, 1, 1, 0, 0, 0) for entry in book.infolist())
-        pages = {name: ElementTree.fromstring(book.read(name)) for name in book.namelist() if name.endswith("xhtml")}
+        pages = {name: ElementTree.XML(book.read(name)) for name in book.namelist() if name.endswith("xhtml")}
         names = {*book.namelist()}
     places = {(name, element.get("id", "")) for name, page in pages.items() for element in page.iter()}
-    links = [(name, element.get("href") or element.get("src")) for name, page in pages.items() for element in page.iter()
-             if element.get("href") or element.get("src")]  # fmt: skip
+    links = [(name, link) for name, page in pages.items() for element in page.iter()
+             if (link := element.get("href") or element.get("src"))]  # fmt: skip
     assert len(links) > 20
     for name, link in links:
         file, _, anchor = link.partition("#")
@@ -213,7 +245,7 @@ def test_a_book_is_whole_and_always_the_same(tmp_path, monkeypatch):
         assert not anchor or (path, anchor) in places, (name, link)
     assert all(page.get("{http://www.w3.org/XML/1998/namespace}lang") == "en" for page in pages.values())
     text = "".join("".join(page.itertext()) for page in pages.values())
-    for part in ("One & all", "*so*", "⟨a part⟩", "def double(x):", "<<other>>", "What happens?", "thrice"):
+    for part in ("One & all", "*so*", "⟨a part⟩", "def double(x):", "<<other>>", "What happens?", "thrice", "One."):
         assert part in text
 
 

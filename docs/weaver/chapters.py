@@ -92,9 +92,11 @@ class Chapters:
         return self.form.address(path, anchor) if href.startswith("@/") else href
 
     def blocks(self, path):
-        """Return the Markdown of a page: its title, and what stands below it."""
-        return [self.heading(part) if isinstance(part, Heading) else self.prose(part.html)
-                for part in self.reading.pages[path]]  # fmt: skip
+        """Return the Markdown of a page: its title, what stands below it, and its notes, named like no others."""
+        self.writer.begin(path.replace("/", "-"))
+        blocks = [self.heading(part) if isinstance(part, Heading) else self.prose(part.html)
+                  for part in self.reading.pages[path]]  # fmt: skip
+        return [*blocks, *(f"[^{name}]: {text}" for name, text in self.writer.notes.items())]
 
     def heading(self, heading):
         """Return a heading."""

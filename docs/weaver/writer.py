@@ -25,6 +25,11 @@ class Writer(HTMLParser):
     def __init__(self, address, anchor):
         super().__init__()
         self.address, self.anchor = address, anchor
+        self.begin("")
+
+    def begin(self, name):
+        """Begin to collect notes: `notes` is {name that a text refers to: text}, and `name` is what they begin with."""
+        self.name, self.notes = name, {}
 
     def markdown(self, html):
         """Return the Markdown of some HTML: blocks, with a blank line between them, or the text of a line."""
@@ -72,9 +77,12 @@ class Writer(HTMLParser):
         """Return an element in Markdown; `inner` is what it has in it."""
         if self.is_in("summary", "pre"):
             return as_html(tag, attributes, inner)
+        if tag in ("ul", "ol") and self.is_in("li"):  # with a blank line before it the outer one would be spread out
+            return f"\n{inner.strip()}\n"
         if tag in FORMS:
             return FORMS[tag].format(inner.strip())
-        write = {"a": self.link, "li": self.item, "dt": self.term, "details": self.fold}.get(tag)
+        write = {"a": self.link, "li": self.item, "dt": self.term, "details": self.fold,
+                 "span": self.note, "label": self.mark_of_note}.get(tag)  # fmt: skip
         if write:
             return write(attributes, inner)
         if tag in WRITTEN:
@@ -100,6 +108,18 @@ class Writer(HTMLParser):
     def term(self, attributes, inner):
         """Return a term of a list of definitions; GitHub has no such lists, and a paragraph each does."""
         return f"{GAP}{self.anchor(attributes['id'])}**{inner}**"
+
+    def note(self, attributes, inner):
+        """Return the reference to a note, whose text is collected; the number before it says the same."""
+        if attributes.get("class") != "note-text":
+            return inner if attributes.get("class") == "note" else as_html("span", attributes, inner)
+        name = f"{self.name}{attributes['data-number']}"
+        self.notes[name] = inner.strip()
+        return f"[^{name}]"
+
+    def mark_of_note(self, attributes, inner):
+        """Return nothing for the number of a note."""
+        return "" if attributes.get("class") == "note-mark" else as_html("label", attributes, inner)
 
     def fold(self, attributes, inner):
         """Return what is folded away; its own place stands above, where it is seen."""
