@@ -82,6 +82,17 @@ def test_stop_lets_it_write_with_what_it_has_learned(opened):
     output = end(page)
     assert re.match(r"It was stopped after step \d+: the last losses are", page.inner_text("#run-status"))
     assert "step 1000" not in output and "sample 20:" in output
+    page.fill("#run-beginning", "ma")
+    for count in (1, 2, 3):
+        page.click("#run-write:enabled")
+        page.locator(f"#run-written span:nth-child({count})").wait_for()
+    assert all(re.fullmatch("ma[a-z]*", name) for name in page.inner_text("#run-written").split())
+    page.fill("#run-beginning", "q!")
+    page.keyboard.press("Enter")
+    page.locator("#run-status", has_text="It has never seen !: it knows abc").wait_for()
+    page.fill("#run-heat", "0")
+    page.click("#run-write:enabled")
+    assert page.inner_text("#run-status") == "The temperature has to be a number from 0.1 to 5."
     page.select_option("#run-chunk", "train")
     code = page.input_value("#run-editor")
     page.fill("#run-editor", code.replace("    for step", "    while True: pass\n    for step"))

@@ -17,7 +17,8 @@ import { element, link, make } from "./run-page.js";
 
 /**
  * What the view needs of the page: the text, how it is replaced, and how to have it tangled and run.
- * @typedef {{lines: () => string[], edit: (lines: string[]) => void, isLoaded: () => boolean, run: () => void,
+ * @typedef {{lines: () => string[], edit: (lines: string[]) => void, isLoaded: () => boolean,
+ *   isRunning: () => boolean, run: () => void,
  *   tangle: (lines: string[], target: string) => void}} Page
  */
 
@@ -192,6 +193,7 @@ export function wholeEssay(page) {
     if (asked) return;  // its answer will find that there is more to do
     asked = { lines: page.lines(), target: at.program.value };
     at.lines.setAttribute("aria-busy", "true");
+    if (page.isRunning()) at.state.textContent = "The program is made anew when the one that runs has ended.";
     page.tangle(asked.lines, asked.target);
   }
 

@@ -8,14 +8,54 @@
 // prints, at most ten times a second, since a worker that computes hears nothing.
 //
 // Or it sends {files, text, program}: an essay, of which it wants to see a program; then this sends "tangled" and, after
-// the experiments were looked at, "checked". What it is asked is done in turn.
+// the experiments were looked at, "checked". Or, after a run, {files, beginning, temperature}; then this sends "wrote",
+// with a document that the model of that run has written. What it is asked is done in turn.
 
 import { loadPyodide } from "./pyodide/pyodide.mjs";
 
 const FILES = { "pyodide.asm.wasm": 9598218, "python_stdlib.zip": 2545637, "pyodide.asm.mjs": 1250344 };  // bytes
 const HERE = "/essay";  // in a file system of its own, in memory
 const START = `
-import gc, importlib.util, json, os, runpy, sys, traceback
+import argparse, gc, importlib.util, json, os, random, runpy, sys, traceback
+
+learned = []  # what main() knew when the last program returned from it: its global names, and its own
+watch = sys.monitoring
+watch.use_tool_id(watch.PROFILER_ID, "microgpt")
+
+def entered(code, _):
+    """Watch for the end of main(); this costs nothing, since it is asked once for each function."""
+    if code.co_name == "main" and code.co_filename == "${HERE}/microgpt.md":
+        watch.set_local_events(watch.PROFILER_ID, code, watch.events.PY_RETURN)
+    return watch.DISABLE
+
+def returned(*_):
+    frame = sys._getframe(1)
+    learned[:] = [frame.f_globals, {**frame.f_locals}]
+
+watch.register_callback(watch.PROFILER_ID, watch.events.PY_START, entered)
+watch.register_callback(watch.PROFILER_ID, watch.events.PY_RETURN, returned)
+watch.set_events(watch.PROFILER_ID, watch.events.PY_START)
+
+def can_write():
+    """Return whether the last program has left what is needed to write with it."""
+    return bool(learned) and "sample" in learned[0] and {"model", "characters", "flags"} <= learned[1].keys()
+
+def write(beginning, temperature):
+    """Return a new document, which begins as asked: the program's own dice fall as they have to until then."""
+    (names, own), choices = learned, random.choices
+    unknown = [character for character in beginning if character not in own["characters"]]
+    if unknown:
+        return json.dumps({"problem": f"It has never seen {' '.join(unknown)}: it knows {''.join(own['characters'])}."})
+    first = [own["characters"].index(character) for character in beginning]
+    flags = argparse.Namespace(**{**vars(own["flags"]), "temperature": temperature})
+    random.choices = lambda *given: [first.pop(0)] if first else choices(*given)
+    try:
+        tokens = names["sample"](own["model"], len(own["characters"]), flags)
+        return json.dumps({"text": "".join(own["characters"][token] for token in tokens)})
+    except Exception as error:
+        return json.dumps({"problem": f"It cannot write that ({error})."})
+    finally:
+        random.choices = choices
 
 class Ended(BaseException):
     """Instead of os._exit, which would end Python here for good."""
@@ -24,6 +64,7 @@ def run(words):
     def end(status):
         raise Ended(status)
     before, os._exit = os._exit, end
+    learned.clear()
     modules, argv, path, main = {*sys.modules}, sys.argv, [*sys.path], sys.modules["__main__"]
     sys.argv, status = ["tangle.py", *words], 0
     try:
@@ -107,7 +148,7 @@ class Tangler:
         self.left = None
         return json.dumps(sorted(set(self.doubts)))
 
-run, Tangler
+run, Tangler, can_write, write
 `;
 const interrupt = new Uint8Array(1);
 /** @type {Pyodide} */
@@ -117,6 +158,10 @@ let run;  // of START
 let address = "", looked = 0, stopping = false;
 /** @type {any} */
 let Tangler;  // of START
+/** @type {() => boolean} */
+let canWrite;  // of START
+/** @type {(beginning: string, temperature: number) => string} */
+let writeDocument;  // of START: what it has written, as JSON
 /** @type {any} */
 let tangler = null;
 /** @type {Promise<void>} */
@@ -142,7 +187,7 @@ async function load() {
   python.setInterruptBuffer(interrupt);
   python.setStdout({ batched: (text) => print(text, false) });
   python.setStderr({ batched: (text) => print(text, true) });
-  [run, Tangler] = python.runPython(START);
+  [run, Tangler, canWrite, writeDocument] = python.runPython(START);
 }
 
 /** @param {string} text @param {boolean} error */
@@ -179,7 +224,7 @@ function write(files) {
 }
 
 /** @typedef {{ words?: string[], stop: string, made?: string, text: string, program: string,
- *              files: Record<string, string> }} Job */
+ *              beginning?: string, temperature: number, files: Record<string, string> }} Job */
 
 /** @param {Job} job */
 function runProgram({ words, stop, made }) {
@@ -187,7 +232,7 @@ function runProgram({ words, stop, made }) {
   postMessage({ kind: "started" });
   const status = run(python.toPy(words));
   const content = made && status === 0 ? python.FS.readFile(`${HERE}/${made}`, { encoding: "utf8" }) : null;
-  postMessage({ kind: "end", status, made: content });
+  postMessage({ kind: "end", status, made: content, writes: canWrite() });
 }
 
 /** @param {Job} job */
@@ -212,7 +257,9 @@ async function work(data) {
     write(data.files);
     [waiting, interrupt[0]] = [waiting - 1, 0];
     if (data.words) runProgram(data);
-    else tangle(data);
+    else if (data.beginning !== undefined) {
+      postMessage({ kind: "wrote", ...JSON.parse(writeDocument(data.beginning, data.temperature)) });
+    } else tangle(data);
     await checkExperiments();
   } catch (error) {
     postMessage({ kind: "failed", text: error instanceof Error ? error.message : String(error) });

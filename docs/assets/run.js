@@ -35,6 +35,9 @@ const at = {
   program: element("program", HTMLSelectElement), more: element("more", HTMLInputElement),
   text: element("text", HTMLTextAreaElement), file: element("file", HTMLInputElement),
   output: element("output", HTMLElement),
+  ask: element("ask", HTMLElement), beginning: element("beginning", HTMLInputElement),
+  heat: element("heat", HTMLInputElement), write: element("write", HTMLButtonElement),
+  written: element("written", HTMLElement),
 };
 const field = codeField("editor", "python", () => start(words())), editor = field.textarea;
 const experiments = document.getElementById("run-break") && {  // an essay may have none
@@ -273,6 +276,7 @@ async function start(command, made = "") {
   if (isRunning) return;
   [isRunning, samples, wrong, ran, wanted, doomed] = [true, [], null, lines, made, 0];
   at.output.textContent = "";
+  at.ask.hidden = true;
   const turn = curve.clear();
   at.output.hidden = Boolean(made);
   const onButton = document.activeElement === at.start;
@@ -329,9 +333,11 @@ const hear = {
     show(line, error);
   },
   stopping() { clearTimeout(doomed); say("It has been stopped, and writes with what it has learned so far."); },
-  /** @param {{status: number, made: string | null}} message */
-  end({ status, made }) {
+  /** @param {{status: number, made: string | null, writes: boolean}} message */
+  end({ status, made, writes }) {
     finished();
+    at.ask.hidden = !writes || Boolean(made);
+    at.written.replaceChildren();
     if (made) save(wanted.split("/").at(-1) ?? "", made);
     if (status && status !== 130 && wrong !== null) leadTo(moved(wrong, differences(ran, lines)));
     if (status === 0) say(`It has ended${curve.verdict(samples)}`);
@@ -339,11 +345,22 @@ const hear = {
     else if (changes.length && at.output.textContent?.includes("stand together at no place")) {
       say("The experiment does not fit what you have changed: undo your change, or choose “as it is”.");
     } else say("It has ended with an error, which the output shows.");
+    if (experiments?.name.value) {
+      const { href, target } = experiments.page;
+      at.status.append(" ", make("a", { href, target, textContent: "Compare with what was measured (in a new tab)." }));
+    }
   },
   /** @param {import("./run-whole.js").Tangled} message */
   tangled(message) {
     if (at.status.textContent?.startsWith("Python ")) say("");  // it has started
     whole.hear(message);
+  },
+  /** @param {{text?: string, problem?: string}} message */
+  wrote({ text = "", problem }) {
+    clearTimeout(doomed);
+    at.write.disabled = false;
+    if (problem) say(problem);
+    else at.written.prepend(make("span", { textContent: text || "nothing" }), " ");
   },
   /** @param {{errors: [number, string][]}} message */
   checked(message) { whole.hearDoubts(message); },
@@ -386,7 +403,7 @@ function finished() {
   curve.draw();
   URL.revokeObjectURL(stop);
   const lost = document.activeElement === at.stop || document.activeElement === document.body;
-  at.start.disabled = false;
+  at.start.disabled = at.write.disabled = false;
   at.stop.disabled = true;
   if (lost) at.start.focus({ preventScroll: true });
   at.progress.hidden = true;
@@ -399,6 +416,7 @@ function finished() {
 function drop(another = true) {
   worker?.terminate();
   worker = null;
+  at.ask.hidden = true;
   finished();
   whole.lost(another);
 }
@@ -407,7 +425,23 @@ function drop(another = true) {
 function interrupt() {
   URL.revokeObjectURL(stop);
   at.stop.disabled = true;
+  endUnlessItAnswers();
+}
+
+function endUnlessItAnswers() {
   doomed = window.setTimeout(() => { drop(); say("It did not answer, and was ended; the next run begins anew."); }, PATIENCE);
+}
+
+// The model that was trained last writes one more document; a changed program may never come to an end.
+function write() {
+  if (!worker || at.write.disabled) return;
+  if (!at.heat.value || !at.heat.checkValidity()) {
+    say(`The temperature has to be a number from ${at.heat.min} to ${at.heat.max}.`);
+    return;
+  }
+  at.write.disabled = true;
+  endUnlessItAnswers();
+  worker.postMessage({ files: {}, beginning: at.beginning.value, temperature: Number(at.heat.value) });
 }
 
 /** @param {string} name @param {string} content */
@@ -459,6 +493,7 @@ const whole = wholeEssay({
   lines: () => lines,
   edit: (now) => edit(now, "whole"),
   isLoaded: () => worker !== null,
+  isRunning: () => isRunning,
   run: () => start(words()),
   tangle: (text, program) => {
     data().then((files) => {
@@ -534,6 +569,10 @@ at.byWhole.addEventListener("change", () => choose("whole"));
 at.undo.addEventListener("click", undoPiece);
 at.essay.addEventListener("click", () => save("microgpt.md", lines.join("\n")));
 at.download.addEventListener("click", () => start([], `build/${at.program.value}`));
+at.write.addEventListener("click", write);
+at.beginning.addEventListener("keydown", (event) => {
+  if (event.key === "Enter") { event.preventDefault(); write(); }  // and not another run
+});
 at.link.addEventListener("click", share);
 experiments?.name.addEventListener("change", () => experiment());
 at.file.addEventListener("change", () => open(at.file.files?.[0]));
