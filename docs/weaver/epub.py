@@ -43,7 +43,7 @@ def write(file, about, parts):
         command = ["pandoc", f"--from={MARKDOWN}", *OPTIONS, *metadata, "--output=book.epub", TEXT]
         environment = {"SOURCE_DATE_EPOCH": FIRST_DAY, **os.environ}
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-        if done.returncode or done.stderr:
+        if done.returncode:
             raise OSError(f"pandoc: {done.stderr.strip() or done.returncode}")
         tangle.put(file, dated(Path(folder, "book.epub").read_bytes(), int(environment["SOURCE_DATE_EPOCH"])))
 
