@@ -18,7 +18,7 @@ from weaver.writer import GAP
 MARKDOWN = "gfm-gfm_auto_identifiers-emoji-autolink_bare_uris+attributes+bracketed_spans"
 OPTIONS = ("--to=epub3", "--toc", "--toc-depth=2", "--no-highlight", f"--css={TEMPLATES / 'book.css'}")
 TEXT = "book.md"
-FIRST_DAY = "315532800"  # 1 January 1980: a zip knows no earlier one
+FIRST_DAY = 315532800  # 1 January 1980, in Unix time: a zip knows no earlier one
 
 
 def files(essay, reading, results, laboratory):
@@ -41,11 +41,12 @@ def write(file, about, parts):
         for path, data in parts.items():
             tangle.put(Path(folder, path), data)
         command = ["pandoc", f"--from={MARKDOWN}", *OPTIONS, *metadata, "--output=book.epub", TEXT]
-        environment = {"SOURCE_DATE_EPOCH": FIRST_DAY, **os.environ}
+        seconds = max(FIRST_DAY, int(os.environ.get("SOURCE_DATE_EPOCH", FIRST_DAY)))
+        environment = {**os.environ, "SOURCE_DATE_EPOCH": str(seconds)}
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
             raise OSError(f"pandoc: {done.stderr.strip() or done.returncode}")
-        tangle.put(file, dated(Path(folder, "book.epub").read_bytes(), int(environment["SOURCE_DATE_EPOCH"])))
+        tangle.put(file, dated(Path(folder, "book.epub").read_bytes(), seconds))
 
 
 def dated(data, seconds):

@@ -107,7 +107,7 @@ class Writer(HTMLParser):
 
     def term(self, attributes, inner):
         """Return a term of a list of definitions; GitHub has no such lists, and a paragraph each does."""
-        return f"{GAP}{self.anchor(attributes['id'])}**{inner}**"
+        return f"{GAP}{self.place(attributes)}**{inner}**"
 
     def note(self, attributes, inner):
         """Return the reference to a note, whose text is collected; the number before it says the same."""
@@ -123,8 +123,11 @@ class Writer(HTMLParser):
 
     def fold(self, attributes, inner):
         """Return what is folded away; its own place stands above, where it is seen."""
-        anchor = self.anchor(attributes["id"]) + GAP if "id" in attributes else ""
-        return BLOCK.format(f"{anchor}<details>{inner.strip()}{GAP}</details>")
+        return BLOCK.format(f"{self.place(attributes)}{GAP}<details>{inner.strip()}{GAP}</details>")
+
+    def place(self, attributes):
+        """Return what makes a place of an element that has an id, nothing for another one."""
+        return self.anchor(attributes["id"]) if "id" in attributes else ""
 
 
 def code(inner):
