@@ -330,8 +330,8 @@ def test_what_editors_leave_is_not_published(tmp_path):
     (root / "docs" / "assets" / "loose.css").symlink_to("/nowhere")
     woven(root)
     found = {path.removeprefix("assets/") for path in listed(root) if path.startswith("assets/")}
-    widgets = {path.name for path in (root / "docs" / "assets").glob("widget*.js")}
-    assert found == {"chunks.json", "weave.css", "weave.js", "live.js", "panel.js", "image.png"} | widgets
+    scripts = {path.name for path in (root / "docs" / "assets").glob("*.js")} - {*playground.SCRIPTS, pages.WORKER}
+    assert found == {"chunks.json", "weave.css", "image.png"} | scripts
     assert (root / "build" / "pages" / "assets" / "image.png").read_bytes() == b"\x89PNG\xff"
 
 

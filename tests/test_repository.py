@@ -84,8 +84,8 @@ SCRIPTS = {  # {what is there: the scripts that use it}
     "dom,dom.iterable": [
         "docs/assets/editor.d.ts",
         "docs/weaver/serve.js",
-        *(f"docs/assets/{name}.js" for name in ("weave", "live", "panel", "widgets")),
-        *(f"docs/assets/widget-{name}.js" for name in ("tape", "look", "adam", "counter", "rate")),
+        *(f"docs/assets/{name}.js" for name in ("weave", "panel", "elements", "engine", "letters", "widgets")),
+        *(path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "docs" / "assets").glob("widget-*.js"))),
         *(f"docs/assets/{name}.js" for name in ("run", "run-text", "run-whole", "run-curve", "run-editor", "run-page")),
     ],
     "webworker": ["docs/assets/run-worker.js", "docs/assets/offline.js"],

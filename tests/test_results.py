@@ -97,7 +97,7 @@ def test_two_demonstrations_of_one_name():
 
 def test_an_option_that_means_nothing():
     assert errors_of(SMALL + demonstration("a", "1", ', captoin="x"')) == [
-        (37, "a demonstration has no option captoin, but name, alt, caption, keep, data, live, widget")
+        (37, "a demonstration has no option captoin, but name, alt, caption, keep, data, widget")
     ]
 
 

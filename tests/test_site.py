@@ -428,24 +428,6 @@ def test_the_program_and_its_text_can_be_downloaded(tab):
     assert "python3 microgpt.py names.txt" in page.inner_text("article")
 
 
-def test_the_first_page_trains_the_model_and_says_what_comes_next(tab, site):
-    page = tab("", 360, bypass_csp=False)
-    page.focus(".live button")
-    page.keyboard.press("Enter")
-    page.locator(".live-status", has_text="It has learned").wait_for(timeout=60_000)
-    assert page.inner_text(".live-status") == "It has learned from 1,000 names; the last loss is 2.5116, as in Python."
-    label = re.compile(r"What comes next: (. \d+ %|end \d+ %)(, (.|end) \d+ %){2}")
-    page.get_by_label("It begins with").fill("mar")
-    assert label.fullmatch(page.get_attribute(".live svg >> nth=1", "aria-label"))
-    for _ in range(3):
-        page.locator("button", has_text="Write a name").press("Enter")
-    words = page.inner_text(".live-written").split()
-    assert len(words) == 3 and all(word.startswith("mar") for word in words)
-    page.get_by_label("It begins with").fill("é")
-    assert page.inner_text(".live-status") == "It has never seen é: the names are of the letters a to z."
-    assert page.evaluate("document.documentElement.scrollWidth") == 360
-
-
 def test_a_foot_says_where_a_chunk_is_used_and_folds_the_rest(tab):
     page = tab("the-model/")
     foot = page.locator("#chunk-rmsnorm .chunk-foot")

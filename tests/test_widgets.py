@@ -3,6 +3,7 @@
 import json
 import re
 import statistics
+from itertools import chain
 from types import SimpleNamespace
 
 import pytest
@@ -11,8 +12,8 @@ from test_site import tab  # noqa: F401 - a fixture
 from weaver.results import known_widgets
 
 pytestmark = pytest.mark.slow
-PAGES = {"adam": "learning/", "counter": "the-price-of-a-step/", "look": "the-model/", "rate": "learning/",
-         "tape": "values-that-remember/"}  # fmt: skip
+PAGES = {"adam": "learning/", "counter": "the-price-of-a-step/", "heads": "learning/", "live": "", "look": "the-model/",
+         "rate": "learning/", "tape": "values-that-remember/", "token": "the-model/"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -83,8 +84,7 @@ def test_it_is_not_printed(opened, name):
     assert box.page.locator(f".demonstration:has([data-widget={name}]) figure svg").is_visible()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1440])
+@pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (1440, "dark")])
 @pytest.mark.parametrize("name", PAGES)
 def test_it_can_be_used_by_everybody(opened, name, width, scheme):
     """After its first control was used: no violation, nothing too wide or too small, no motion, a short message."""
@@ -92,6 +92,9 @@ def test_it_can_be_used_by_everybody(opened, name, width, scheme):
     box = opened(name, width, scheme, reduced_motion="reduce")
     press(box.locator("input, button, select").first, "ArrowDown")
     press(box.locator("input, button, select").last, "Enter")
+    if name == "live":  # it has all its controls then
+        press(box.get_by_role("button").first, "Enter")
+        box.locator("[role=status]", has_text="It has learned").wait_for(timeout=60_000)
     violations = axe.run(box.page, context=f"[data-widget={name}]").response["violations"]
     assert [(found["id"], found["nodes"][0]["html"]) for found in violations] == []
     assert box.evaluate("box => box.scrollWidth <= box.clientWidth + 1")
@@ -172,7 +175,7 @@ def look_back(program, vectors, values, divided):
 
 def fixed(number, digits):
     """Return a number with so many digits, as the widgets write it."""
-    return f"{number:.{digits}f}".replace("-", "−")
+    return f"{round(number, digits) + 0:.{digits}f}".replace("-", "−")
 
 
 def test_a_look_back_finds_what_attend_finds(opened, program, demonstrated):
@@ -192,9 +195,38 @@ def test_a_look_back_finds_what_attend_finds(opened, program, demonstrated):
         both = [look_back(program, vectors, given["values"], divided) for divided in (True, False)]
         assert [*cells(box).values()] == [list(pair) for pair in zip(*both)]
         scores = both[0]
+        found = box.locator("svg").last
+        assert f"what comes back, {scores[4]}." in found.get_attribute("aria-label")
+        assert end_of(found.locator("line.widget-orange")) == scores[4]
         assert box.locator("[role=status]").inner_text().replace("\u00a0", " ") == (
             f"The weights are {scores[2]} and {scores[3]}, and {scores[4]} comes back.".replace("\u00a0", " ")
         )
+
+
+def end_of(line):
+    """Return where an arrow ends, in the plane of the values: which are 22 to a unit, with the origin at (24, 240)."""
+    x, y = (float(line.get_attribute(name)) for name in ("x2", "y2"))
+    return f"({fixed((x - 24) / 22, 2)},\u00a0{fixed((240 - y) / 22, 2)})"
+
+
+HIDDEN = """picture => {
+    const texts = [...picture.querySelectorAll("text")], boxes = texts.map(text => text.getBBox());
+    const before = (a, b, at, size) => a[at] < b[at] + b[size];
+    const meet = (a, b) => [["x", "width"], ["y", "height"]].every(way => before(a, b, ...way) && before(b, a, ...way));
+    const circles = [...picture.querySelectorAll("circle:not(.widget-hold)")].map(circle => circle.getBBox());
+    const axes = [{x: 0, y: 132, width: 264, height: 0}, {x: 132, y: 0, width: 0, height: 264}];
+    const outside = box => box.x < 0 || box.x + box.width > 264 || box.y < 0 || box.y + box.height > 264;
+    const covers = (box, i) => [...axes, ...circles, ...boxes.slice(0, i)].some(other => meet(box, other));
+    return texts.filter((_, i) => outside(boxes[i]) || covers(boxes[i], i)).map(text => text.textContent);
+}"""
+
+
+def test_names_of_arrows_lie_on_nothing(opened):
+    box = opened("look")
+    for places in ("2 2 2 2 2 2", "0 0 0 0 0 0", "4 0 4 0 4 0", "-4 -4 -4 -4 -4 -4", "-0.5 0.5 0.5 0.5 0 0"):
+        for slider, number in zip(box.get_by_role("slider").all(), places.split(), strict=True):
+            slider.fill(number)
+        assert box.locator("svg").first.evaluate(HIDDEN) == [], places
 
 
 def test_the_table_begins_with_what_the_demonstration_prints(opened):
@@ -206,9 +238,9 @@ def test_the_table_begins_with_what_the_demonstration_prints(opened):
 def test_an_arrow_can_be_dragged_as_well(opened):
     box = opened("look")
     box.scroll_into_view_if_needed()
-    circle = box.locator("circle.widget-orange").bounding_box()
+    circle = box.locator("circle.widget-orange").first.bounding_box()
     x, y = circle["x"] + circle["width"] / 2, circle["y"] + circle["height"] / 2
-    unit = box.locator("svg").bounding_box()["width"] / 264 * 30
+    unit = box.locator("svg").first.bounding_box()["width"] / 264 * 30
     mouse = box.page.mouse
     mouse.move(x, y)
     mouse.down()
@@ -257,6 +289,13 @@ def test_the_steps_are_those_of_adam(opened, program, demonstrated, text):
     )
 
 
+def test_the_parameter_has_a_scale(opened):
+    box = opened("adam")
+    for text, marks in {"1": "0, −0.005, −0.01", "3e7 -3e7": "0, −1e5, −2e5, −3e5", "0": "0"}.items():
+        box.get_by_label("gradients").fill(text)
+        assert ", ".join(reversed(box.locator("svg text[text-anchor=end]").all_text_contents())) == marks
+
+
 def test_gradients_that_are_none_are_refused_and_too_many_are_cut(opened):
     box = opened("adam")
     before = cells(box)
@@ -268,6 +307,133 @@ def test_gradients_that_are_none_are_refused_and_too_many_are_cut(opened):
     box.get_by_label("gradients").fill("1 " * 40)
     assert len(cells(box)) == 12
     assert box.locator("[role=status]").inner_text().endswith("(Only the first 12 numbers count.)")
+
+
+# A name in the trained model
+
+PARAMETERS = """() => import("../assets/engine.js").then(({ trained }) => trained())
+    .then(({ model }) => model.parameters.flatMap(({ data }) => [...data]))"""
+
+
+def watched(function, results):
+    """Return a function that does the same and keeps the numbers that it returns."""
+
+    def watching(*arguments):
+        found = function(*arguments)
+        results.append([number.data for number in found])
+        return found
+
+    return watching
+
+
+def inside(parameters, letters, place):
+    """Return {function: what it returned at each call} of the program when it comes to a place of a name."""
+    program, caches = load("microgpt.py"), [[]]
+    model = program.new_model(27, n_embd=16, n_layer=1, block_size=16)
+    for parameter, number in zip(program.parameters_of(model), parameters, strict=True):
+        parameter.data = number
+    seen = {name: [] for name in ("add", "attend", "linear", "rmsnorm", "softmax")}
+    for name, results in seen.items():
+        setattr(program, name, watched(getattr(program, name), results))
+    for token in program.encode(letters, ALPHABET)[: place + 1]:
+        for results in seen.values():
+            results.clear()
+        logits = program.gpt(model, token, caches, n_head=4)
+    program.softmax(logits)
+    return seen | {"wte": model[0]["wte"][token], "wpe": model[0]["wpe"][place]}
+
+
+ALPHABET = [chr(97 + i) for i in range(26)]
+
+
+def named(letters, place):
+    """Return what a place is called."""
+    return letters[place - 1] if place else "BOS"
+
+
+def looked(letters, looks):
+    """Return the rows of the table that shows what the heads look at."""
+    return {f"{at} {named(letters, at)}": [fixed(x, 2) for x in row] for at, row in enumerate(zip(*looks, strict=True))}
+
+
+def likeliest(numbers):
+    """Return the three likeliest tokens as the widgets write them."""
+    order = sorted(range(27), key=lambda token: -numbers[token])[:3]
+    return ", ".join(f"{[*ALPHABET, 'end'][token]} ({fixed(numbers[token], 2)})" for token in order)
+
+
+def test_the_heads_look_where_those_of_the_program_look(opened, demonstrated):
+    box, given = opened("heads"), demonstrated("heads")
+    says, field, place = box.locator("[role=status]"), box.get_by_label("name"), box.get_by_label("place")
+    guessed = says.filter(has_text="What comes next")
+    assert cells(box) == looked("karel", given["looks"])
+    press(place, "ArrowRight", "ArrowLeft")  # now the model of this page looks
+    guessed.wait_for(timeout=60_000)
+    assert cells(box) == looked("karel", given["looks"])
+    assert guessed.inner_text().endswith(f"What comes next: {likeliest(given['chances'])}.")
+    parameters = box.page.evaluate(PARAMETERS)
+    for name, back in (("ANNA", 0), ("anna", 1), ("", 0), ("abcdefghijklmno", 0)):
+        field.fill(name)
+        press(place, *["ArrowLeft"] * back)
+        letters, at = name.lower(), len(name) - back
+        assert place.get_attribute("aria-valuetext") == f"{at}: {named(letters, at)}"
+        box.get_by_text(f"when {named(letters, at)} at place {at} asks").wait_for()
+        *looks, chances = inside(parameters, letters, at)["softmax"]
+        assert cells(box) == looked(letters, looks)
+        assert guessed.inner_text().endswith(f"What comes next: {likeliest(chances)}.")
+        label = likeliest(chances).replace("(", "").replace(")", "")
+        assert box.locator("svg").get_attribute("aria-label") == f"What comes next: {label}"
+    field.fill("jo é7")
+    assert says.inner_text() == "It has never seen a blank é 7: the names are of the letters a to z."
+
+
+def stages_of(parameters, letters, place):
+    """Return the vectors that each stage shows, as the program makes them."""
+    seen = inside(parameters, letters, place)
+    rows = [[number.data for number in seen[table]] for table in ("wte", "wpe")]
+    query, key, value, attention, asked, mlp, logits = seen["linear"]
+    (embedded, middle, end), (start, normed, before_mlp) = seen["add"], seen["rmsnorm"]
+    hidden = [max(0.0, answer) for answer in asked]
+    return [
+        [*rows, embedded],
+        [embedded, start],
+        [normed, query, key, value],
+        [query, [*chain(*seen["attend"])]],
+        [start, attention, middle],
+        [before_mlp, *(hidden[i : i + 16] for i in range(0, 64, 16))],
+        [middle, mlp, end],
+        [logits, seen["softmax"][-1]],
+        [logits, seen["softmax"][-1]],
+    ]
+
+
+def test_a_token_has_the_numbers_of_the_program_at_each_stage(opened):
+    box = opened("token")
+    back, on = (box.get_by_role("button", name=name) for name in ("Back", "Next stage"))
+    says, number = box.locator("[role=status]"), box.get_by_role("slider", name="number")
+    parameters = box.page.evaluate(PARAMETERS)  # the first name has the numbers of the demonstration
+    for name, place in (("emm", 3), ("zoe", 1)):
+        for i, vectors in enumerate(stages_of(parameters, name, place), 1):
+            says.filter(has_text=f"{i} of 9: ").wait_for()
+            found = [row for head, row in cells(box).items() if " " not in head]  # without what the heads look at
+            assert found == [[fixed(x, 2) for x in row] for row in zip(*vectors, strict=True)], (name, i)
+            link = box.get_by_role("link").get_attribute("href")
+            assert box.page.locator(f"{link}.chunk").count() == 1
+            if i < 9:
+                press(on, "Enter")
+        assert on.is_disabled() and box.page.evaluate("document.activeElement.textContent") == "Back"
+        for _ in range(8):
+            press(back, "Enter")
+        assert back.is_disabled()
+        box.get_by_label("name").fill("zoe")
+        press(box.get_by_label("place"), "Home", "ArrowRight")
+        box.get_by_role("img", name="wte[z]").wait_for()
+    press(number, "End")
+    table, shown = cells(box)["16"], box.locator("svg").first
+    assert shown.get_attribute("aria-label") == f"Number 16: wte[z] {table[0]}, + wpe[1] {table[1]}, = sum {table[2]}"
+    assert shown.locator(".widget-strong").all_text_contents() == table
+    shown.locator("rect").nth(2).hover()
+    assert number.input_value() == "3"
 
 
 # A counter
@@ -325,3 +491,23 @@ def test_another_rate_gives_the_losses_of_python(opened):
     assert box.locator("polyline").last.get_attribute("points").count(",") == 100
     press(box.get_by_label("10 to the power"), "End")
     box.locator("[role=status]", has_text="With a rate of 1 ").wait_for(timeout=60_000)
+
+
+# The same training
+
+
+def test_the_first_page_trains_the_model_and_says_what_comes_next(opened):
+    box = opened("live", 360)
+    says, bars = box.locator("[role=status]"), box.locator("svg").last
+    press(box.get_by_role("button", name="Train it"), "Enter")
+    says.filter(has_text="It has learned").wait_for(timeout=60_000)
+    assert says.inner_text() == "It has learned from 1,000 names; the last loss is 2.5116, as in Python."
+    label = re.compile(r"What comes next: (. \d+ %|end \d+ %)(, (.|end) \d+ %){2}")
+    box.get_by_label("It begins with").fill("mar")
+    assert label.fullmatch(bars.get_attribute("aria-label"))
+    for _ in range(3):
+        press(box.get_by_role("button", name="Write a name"), "Enter")
+    words = box.locator(".live-names").last.inner_text().split()
+    assert len(words) == 3 and all(word.startswith("mar") for word in words)
+    box.get_by_label("It begins with").fill("é ")
+    assert says.inner_text() == "It has never seen é: the names are of the letters a to z."

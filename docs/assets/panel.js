@@ -3,6 +3,8 @@
 // Nothing of that is on this page. It is taken from the pages of the essay, as previews are (see weave.js). Without
 // this script, the number of a line leads there.
 
+import { make } from "./elements.js";
+
 /** What weave.js lends: the element that a link leads to, on this page or on another one of the site.
  * @type {(link: Element) => Promise<Element | null>} */
 const target = /** @type {any} */ (window).weave.target;
@@ -17,16 +19,6 @@ const panel = document.createElement("section");
 let current = numbers[0];  // the one that the Tab key stops at
 /** @type {HTMLAnchorElement | null} */
 let chosen = null;  // the one whose line is explained, while the panel is open
-
-/** Makes an element.
- * @param {string} tag
- * @param {...(Node | string)} contents
- */
-function element(tag, ...contents) {
-  const made = document.createElement(tag);
-  made.append(...contents);
-  return made;
-}
 
 /** @param {HTMLElement} number */
 function lineOf(number) {
@@ -113,9 +105,7 @@ function sectionOf(chunk) {
  * @param {string} text
  */
 function linkTo(href, text) {
-  const link = element("a", text);
-  link.setAttribute("href", href);
-  return link;
+  return make("a", { href }, text);
 }
 
 /** Returns what the panel says of the chunk of a line: the prose before it, a link to it, and the prose after it.
@@ -123,15 +113,13 @@ function linkTo(href, text) {
  */
 async function explanation(number) {
   const chunk = await target(number).catch(() => null);
-  const title = element("h2", `Line ${number.textContent}`);
-  title.id = "panel-title";
-  if (!chunk) return [title, element("p", linkTo(number.href, "Its place in the essay"))];
+  const title = make("h2", { id: "panel-title" }, `Line ${number.textContent}`);
+  if (!chunk) return [title, make("p", {}, linkTo(number.href, "Its place in the essay"))];
   const name = chunk.querySelector(".chunk-name")?.firstChild?.textContent ?? "";
-  const place = element("p", linkTo(number.href, name.trim()), ` in ${sectionOf(chunk)}`);
-  place.className = "place";
+  const place = make("p", { className: "place" }, linkTo(number.href, name.trim()), ` in ${sectionOf(chunk)}`);
   const [before, after] = [proseBefore(chunk), proseAfter(chunk)].map((prose) =>
     prose.map((original) => copyFrom(original, number.href)));
-  if (!before.length && !after.length) after.push(element("p", "The essay shows this piece without words about it."));
+  if (!before.length && !after.length) after.push(make("p", {}, "The essay shows this piece without words about it."));
   return [title, ...before, place, ...after];
 }
 
@@ -140,11 +128,11 @@ async function explanation(number) {
  */
 async function experiment(link) {
   const box = await target(link).catch(() => null);
-  const item = element("li", linkTo(link.href, link.textContent ?? ""));
+  const item = make("li", {}, linkTo(link.href, link.textContent ?? ""));
   const question = box?.previousElementSibling;
   if (question?.matches("p")) item.append(": ", ...copyFrom(question, link.href).childNodes);
   const finding = box?.querySelector(".finding");
-  if (finding) item.append(element("details", element("summary", "What happens?"), copyFrom(finding, link.href)));
+  if (finding) item.append(make("details", {}, make("summary", {}, "What happens?"), copyFrom(finding, link.href)));
   return item;
 }
 
@@ -154,10 +142,8 @@ async function experiment(link) {
 async function contents(number) {
   const links = /** @type {NodeListOf<HTMLAnchorElement>} */ (lineOf(number).querySelectorAll(".experiments a"));
   const [explained, experiments] = await Promise.all([explanation(number), Promise.all([...links].map(experiment))]);
-  const button = element("button", "×");
-  button.setAttribute("aria-label", "close");
-  button.addEventListener("click", close);
-  const tried = [element("h3", "Experiments with this line"), element("ul", ...experiments)];
+  const button = make("button", { ariaLabel: "close", onclick: close }, "×");
+  const tried = [make("h3", {}, "Experiments with this line"), make("ul", {}, ...experiments)];
   return [button, ...explained, ...(experiments.length ? tried : [])];
 }
 
@@ -286,5 +272,3 @@ panel.setAttribute("aria-labelledby", "panel-title");
 listing.append(panel);
 for (const hint of document.querySelectorAll(".choose")) hint.removeAttribute("hidden");
 showPlace();
-
-export {};

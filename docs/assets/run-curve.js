@@ -1,7 +1,8 @@
 // The losses of a run: the curve, that of the unchanged program beside it, and what came of them in one sentence.
 
-import { element, make } from "./run-page.js";
-import { engine } from "./widgets.js";
+import { drawn } from "./elements.js";
+import { engine, meanOfLast } from "./engine.js";
+import { element } from "./run-page.js";
 
 const at = {
   figure: element("figure", HTMLElement), curve: element("curve", SVGElement), ticks: element("ticks", SVGElement),
@@ -43,10 +44,10 @@ export async function compare(turn, text, flag) {
 }
 
 /** @param {number[]} values */
-const meansOf = (values) => values.map((_, i) => {
-  const last = values.slice(Math.max(0, i + 1 - Math.min(50, Math.max(5, Math.round(steps / 10)))), i + 1);
-  return last.reduce((a, b) => a + b) / last.length;
-});
+const meansOf = (values) => {
+  const most = Math.min(50, Math.max(5, Math.round(steps / 10)));  // a short run has its curve, too
+  return values.map((_, i) => meanOfLast(values, i + 1, most));
+};
 
 export function draw() {
   if (!losses.length) return;
@@ -63,11 +64,7 @@ export function draw() {
   at.curve.setAttribute("aria-label", `The loss, step by step: ${mean}`);
   if (!at.ticks.childNodes.length) {
     for (const loss of [1, 2, 3, 4, 5]) {
-      const tick = document.createElementNS("http://www.w3.org/2000/svg", "text");
-      tick.setAttribute("x", "26");
-      tick.setAttribute("y", String(y(loss) + 4));
-      tick.textContent = String(loss);
-      at.ticks.append(tick);
+      at.ticks.append(drawn("text", { x: 26, y: y(loss) + 4 }, String(loss)));
     }
   }
 }

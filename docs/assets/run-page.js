@@ -1,6 +1,6 @@
 // What the modules of the page share: how they find what stands in it, and make what is new.
 
-import { make } from "./widgets.js";
+import { make } from "./elements.js";
 
 /**
  * The element of the page with that name; an error where it is none of that kind.

@@ -10,15 +10,26 @@ interface Microgpt {
   DEFAULTS: { num_steps: number, seed: bigint, [name: string]: number | bigint };
   Random: new (seed: bigint) => Die;
   begin(text: string, flags: object): Begun;
-  train(model: object, lessons: number[][], flags: object): Generator<number>;
-  sample(model: object, bos: number, flags: { temperature: number }, random: Die): Generator<number>;
+  train(model: Model, lessons: number[][], flags: object): Generator<number>;
+  sample(model: Model, bos: number, flags: { temperature: number }, random: Die): Generator<number>;
 }
 
 interface Begun {
   characters: string[];
   bos: number;
   lessons: number[][];
-  model: object;
+  model: Model;
+}
+
+/** Its tape has an entry for each operation, in the order of the computation; a matrix has a row for each position. */
+interface Model {
+  tape: { result: Matrix, inputs: Matrix[] }[];
+}
+
+interface Matrix {
+  rows: number;
+  columns: number;
+  data: Float64Array;
 }
 
 interface Die {

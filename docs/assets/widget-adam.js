@@ -1,6 +1,7 @@
 // Adam beside plain descent: the reader writes some gradients, and sees by how much each of them moves a parameter.
 
-import { build, button, drawn, lettering, make, saying, table, written } from "./widgets.js";
+import { drawn, make } from "./elements.js";
+import { build, button, lettering, saying, table, written } from "./widgets.js";
 
 /**
  * What the program has as defaults, and examples by their names.
@@ -8,7 +9,7 @@ import { build, button, drawn, lettering, make, saying, table, written } from ".
  */
 
 const MOST = 12;  // gradients that are looked at
-const LEFT = 8, WIDTH = 344, TOP = 30, HEIGHT = 110;  // of the place for the lines
+const LEFT = 64, WIDTH = 288, TOP = 32, HEIGHT = 110;  // of the place for the lines
 
 /**
  * Return by how much each step of Adam moves the parameter, computed as `adam` of the essay does.
@@ -30,6 +31,27 @@ function adam(gradients, { rate, beta1, beta2, epsilon }) {
  * @param {number} value
  */
 function short(value) { return written(Number(value.toPrecision(3)), 10); }
+
+/**
+ * Return round numbers in a range, with equal steps, five or six of them at most.
+ * @param {number} low
+ * @param {number} high
+ */
+function ticks(low, high) {
+  const rough = (high - low) / 4 || 1, power = 10 ** Math.floor(Math.log10(rough));
+  const apart = [1, 2, 5, 10].map((factor) => factor * power).find((step) => step >= rough) ?? rough, found = [];
+  for (let i = Math.ceil(low / apart - 1e-9); i <= high / apart + 1e-9; i++) found.push(i * apart);
+  return found;
+}
+
+/**
+ * Write a number of the scale so that it has room.
+ * @param {number} value
+ */
+function mark(value) {
+  const size = Math.abs(value), far = size >= 1e5 || (size && size < 1e-3);
+  return far ? Number(value.toPrecision(2)).toExponential().replaceAll("-", "−").replace("+", "") : short(value);
+}
 
 /**
  * Return where the parameter is after each step; it begins at 0.
@@ -55,7 +77,7 @@ build("adam", "Choose the gradients", (/** @type {Given} */ given) => {
   const examples = Object.entries(given.examples);
   const field = make("input", { id: "widget-gradients", className: "widget-field", autocomplete: "off" });
   const buttons = examples.map(([name, gradients]) => button(name, () => { write(gradients); show(); }));
-  const picture = drawn("svg", { viewBox: `0 0 ${2 * LEFT + WIDTH} ${TOP + HEIGHT + 10}`, role: "img" });
+  const picture = drawn("svg", { viewBox: `0 0 ${LEFT + WIDTH + 8} ${TOP + HEIGHT + 40}`, role: "img" });
   const answer = make("div"), says = saying();
 
   /** @param {number[]} gradients */
@@ -93,10 +115,20 @@ build("adam", "Choose the gradients", (/** @type {Given} */ given) => {
       points: numbers.map((number, step) => `${LEFT + WIDTH * step / steps},${y(number)}`).join(" "),
       class: i ? "widget-blue" : "widget-orange",
     }));
+    const left = ticks(low, high).flatMap((value) => [
+      drawn("path", { d: `M${LEFT} ${y(value)}h-4`, class: "widget-axis" }),
+      drawn("text", { x: LEFT - 8, y: y(value) + 4, "text-anchor": "end" }, mark(value)),
+    ]);
+    const below = ticks(0, steps).filter(Number.isInteger).flatMap((step) => [
+      drawn("path", { d: `M${LEFT + WIDTH * step / steps} ${TOP + HEIGHT}v4`, class: "widget-axis" }),
+      lettering(LEFT + WIDTH * step / steps, TOP + HEIGHT + 18, String(step)),
+    ]);
     picture.replaceChildren(
+      drawn("path", { d: `M${LEFT} ${TOP}v${HEIGHT}h${WIDTH}`, class: "widget-axis" }), ...left, ...below,
       drawn("path", { d: `M${LEFT} ${y(0)}h${WIDTH}`, class: "widget-gone" }), ...lines,
-      drawn("path", { d: `M${LEFT} 12h24`, class: "widget-orange" }), lettering(LEFT + 74, 16, "plain descent"),
-      drawn("path", { d: `M${LEFT + 140} 12h24`, class: "widget-blue" }), lettering(LEFT + 188, 16, "Adam"),
+      lettering(LEFT + WIDTH / 2, TOP + HEIGHT + 36, "steps"), drawn("text", { x: 0, y: 16 }, "parameter"),
+      drawn("path", { d: `M${LEFT + 44} 12h24`, class: "widget-orange" }), lettering(LEFT + 116, 16, "plain descent"),
+      drawn("path", { d: `M${LEFT + 186} 12h24`, class: "widget-blue" }), lettering(LEFT + 232, 16, "Adam"),
     );
   }
 

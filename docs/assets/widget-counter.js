@@ -1,6 +1,7 @@
 // What a model of other sizes would cost: its parameters, and the entries that one name puts on the tape.
 
-import { build, make, saying, slider, table } from "./widgets.js";
+import { make } from "./elements.js";
+import { build, saying, slider, table } from "./widgets.js";
 
 /**
  * The sizes that the demonstration counted with, and the parts of the model, in the order of the figure.

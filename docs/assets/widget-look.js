@@ -1,11 +1,15 @@
 // One look back: a query and two keys that the reader moves, and the scores, weights and mean that come of them.
 
-import { build, drawn, fixed, lettering, make, saying, slider, table, written } from "./widgets.js";
+import { drawn, make } from "./elements.js";
+import { build, fixed, lettering, saying, slider, table, written } from "./widgets.js";
 
 /** @typedef {[number, number]} Vector */
 /** @typedef {{ query: Vector, keys: [Vector, Vector], values: [Vector, Vector] }} Given */
 
 const FAR = 4, STEP = 0.5, UNIT = 30, MIDDLE = 132;  // vectors reach from −4 to 4; the drawing has so much room for 1
+const LETTER = 7.5, LINE = 16;  // how wide a letter is at most on average, and how high a line
+
+/** @typedef {{ x: number, y: number, width: number, height: number }} Box */
 
 /**
  * Return what `attend` of the essay computes: scores, weights, and the mean of the values.
@@ -31,29 +35,67 @@ function pair(vector, digits) {
   return `(${vector.map((x) => (digits ? fixed(x, digits) : written(x))).join(",\u00a0")})`;
 }
 
+/** @typedef {{ vector: number[], name: string, colour: string, width: number }} Arrow */
+
 /**
- * Draw a vector as an arrow from the middle, with its name, and something to take hold of.
- * @param {Vector} vector
- * @param {string} name
- * @param {string} colour
- * @param {{ width: number, below: boolean }} look
+ * Draw vectors as arrows from an origin, with their names where these hide nothing, and axes that cross there.
+ * @param {SVGSVGElement} picture
+ * @param {Arrow[]} arrows
+ * @param {{ origin: [number, number], unit: number }} plane
  */
-function arrow([across, up], name, colour, { width, below }) {
-  const x = MIDDLE + across * UNIT, y = MIDDLE - up * UNIT, label = Math.min(Math.max(x, 40), 2 * MIDDLE - 40);
-  return [
-    drawn("line", { x1: MIDDLE, y1: MIDDLE, x2: x, y2: y, class: colour, style: `stroke-width: ${width}` }),
-    drawn("circle", { cx: x, cy: y, r: 5, class: colour }),
-    lettering(label, Math.min(Math.max(below ? y + 21 : y - 10, 14), 2 * MIDDLE - 4), name),
-    drawn("circle", { cx: x, cy: y, r: 16, class: "widget-hold" }),  // as large as a finger
-  ];
+function draw(picture, arrows, { origin: [left, down], unit }) {
+  const side = 2 * MIDDLE;
+  const axes = [{ x: 0, y: down, width: side, height: 0 }, { x: left, y: 0, width: 0, height: side }];
+  const ends = arrows.map(({ vector: [across, up] }) => ({ x: left + across * unit, y: down - up * unit }));
+  const taken = [...axes, ...ends.map(({ x, y }) => ({ x: x - 5, y: y - 5, width: 10, height: 10 }))];
+  const lines = arrows.map(({ colour, width }, i) => (
+    drawn("line", { x1: left, y1: down, x2: ends[i].x, y2: ends[i].y, class: colour, style: `stroke-width: ${width}` })));
+  const names = arrows.map(({ name }, i) => {
+    const box = free(ends[i], LETTER * name.length, taken, side);
+    taken.push(box);
+    return lettering(box.x + box.width / 2, box.y + box.height - 4, name);
+  });
+  picture.replaceChildren(
+    drawn("path", { d: `M0 ${down}H${side}M${left} 0V${side}`, class: "widget-gone" }), ...lines,
+    ...ends.map(({ x, y }, i) => drawn("circle", { cx: x, cy: y, r: 5, class: arrows[i].colour })), ...names);
+  return ends;
+}
+
+/**
+ * Return a place for a name near the end of an arrow: to its right or left or at the edge, above or below, as near as there is room.
+ * @param {{ x: number, y: number }} end
+ * @param {number} width of the name
+ * @param {Box[]} taken
+ * @param {number} side of the picture
+ */
+function free({ x, y }, width, taken, side) {
+  const boxes = [];
+  for (let away = 0; away < 4; away++) {
+    for (const above of [true, false]) {
+      const top = above ? y - 6 - (away + 1) * LINE : y + 6 + away * LINE;
+      for (const left of [x + 6, x - 6 - width, side - width]) boxes.push({ x: left, y: top, width, height: LINE });
+    }
+  }
+  const inside = boxes.filter((box) => box.x >= 0 && box.x + width <= side && box.y >= 0 && box.y + LINE <= side);
+  return inside.find((box) => !taken.some((other) => meet(box, other))) ?? inside[0];
+}
+
+/** @param {Box} one @param {Box} other */
+function meet(one, other) {
+  return one.x < other.x + other.width && other.x < one.x + one.width
+    && one.y < other.y + other.height && other.y < one.y + one.height;
 }
 
 build("look", "Move the query and the keys", (/** @type {Given} */ { query, keys, values }) => {
   const names = ["query", "key 1", "key 2"];
   const sliders = [query, ...keys].map((vector, i) => ["across", "up"].map((way, j) => (
     slider(`${names[i]}, ${way}`, { min: -FAR, max: FAR, step: STEP, value: vector[j] }, show))));
-  const picture = drawn("svg", { viewBox: `0 0 ${2 * MIDDLE} ${2 * MIDDLE}`, role: "img", class: "widget-plane" });
+  const [picture, back] = [0, 1].map(() => (
+    drawn("svg", { viewBox: `0 0 ${2 * MIDDLE} ${2 * MIDDLE}`, role: "img", class: "widget-plane" })));
   const answer = make("div"), says = saying();
+  const furthest = Math.max(...values.flat().map(Math.abs));
+  const corner = /** @type {[number, number]} */ ([24, 2 * MIDDLE - 24]);
+  const valuesPlane = { origin: corner, unit: (2 * MIDDLE - 44) / furthest };
   let held = -1;  // which of the vectors the pointer has taken
 
   /** @returns {Vector[]} */
@@ -63,15 +105,18 @@ build("look", "Move the query and the keys", (/** @type {Given} */ { query, keys
   function show() {
     const [asks, ...offers] = vectors(), root = asks.length ** -0.5;
     const ways = [root, 1].map((factor) => attend(asks, offers, values, factor)), { weights, found } = ways[0];
-    const axes = `M0 ${MIDDLE}H${2 * MIDDLE}M${MIDDLE} 0V${2 * MIDDLE}`;
-    picture.replaceChildren(
-      drawn("path", { d: axes, class: "widget-gone" }),
-      ...offers.flatMap((key, i) => arrow(key, `key ${i + 1}: ${fixed(weights[i], 2)}`, "widget-blue",
-        { width: 1.5 + 4 * weights[i], below: !i })),
-      ...arrow(asks, "query", "widget-orange", { width: 2.5, below: false }),
-    );
+    const keysDrawn = offers.map((vector, i) => (
+      { vector, name: `key ${i + 1}: ${fixed(weights[i], 2)}`, colour: "widget-blue", width: 1.5 + 4 * weights[i] }));
+    const ends = draw(picture, [...keysDrawn, { vector: asks, name: "query", colour: "widget-orange", width: 2.5 }],
+      { origin: [MIDDLE, MIDDLE], unit: UNIT });
+    const asFingers = { r: 16, class: "widget-hold" };  // as large as these
+    picture.append(...ends.map(({ x, y }) => drawn("circle", { cx: x, cy: y, ...asFingers })));
     const shown = vectors().map((vector, i) => `${names[i]} ${pair(vector)}`);
     picture.setAttribute("aria-label", `Arrows from the middle: ${shown.join(", ")}.`);
+    const valuesDrawn = values.map((vector, i) => (
+      { vector, name: `value ${i + 1}`, colour: "widget-blue", width: 1.5 + 4 * weights[i] }));
+    draw(back, [...valuesDrawn, { vector: found, name: "comes back", colour: "widget-orange", width: 2.5 }], valuesPlane);
+    back.setAttribute("aria-label", `The two values as arrows, and between them what comes back, ${pair(found, 2)}.`);
     answer.replaceChildren(table(`The values are ${values.map((value) => pair(value)).join(" and ")}.`, [
       ["scores", "divided by √2", "not divided"],
       ...[0, 1].map((i) => [`score of key ${i + 1}`, ...ways.map(({ scores }) => fixed(scores[i], 2))]),
@@ -105,5 +150,5 @@ build("look", "Move the query and the keys", (/** @type {Given} */ { query, keys
   picture.addEventListener("pointermove", follow);
   for (const end of ["pointerup", "pointercancel"]) picture.addEventListener(end, () => { held = -1; });
   show();
-  return [picture, ...sliders.flat().map(({ row }) => row), answer, says];
+  return [make("div", { className: "widget-planes" }, picture, back), ...sliders.flat().map(({ row }) => row), answer, says];
 });

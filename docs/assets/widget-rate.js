@@ -1,6 +1,8 @@
 // Another learning rate: the essay's program in JavaScript trains with it here, and its curve stands over the essay's own.
 
-import { build, drawn, lettering, program, saying, slider, written } from "./widgets.js";
+import { drawn } from "./elements.js";
+import { begun, inFrames, meanOfLast, reason } from "./engine.js";
+import { build, lettering, saying, slider, written } from "./widgets.js";
 
 /** @typedef {{ means: number[], every: number, rate: number }} Given the essay's curve, each so many steps */
 
@@ -12,15 +14,6 @@ function y(loss) { return TOP + HEIGHT * (HIGHEST - Math.min(HIGHEST, Math.max(L
 /** @param {number[]} means @param {number} share of a training that one of them is */
 function points(means, share) {
   return means.map((mean, i) => `${(LEFT + WIDTH * share * i).toFixed(1)},${y(mean).toFixed(1)}`).join(" ");
-}
-
-/**
- * Return the mean of the last fifty losses.
- * @param {number[]} losses
- */
-function mean(losses) {
-  const last = losses.slice(-50);
-  return last.reduce((a, b) => a + b) / last.length;
 }
 
 build("rate", "Choose the learning rate", (/** @type {Given} */ given) => {
@@ -38,24 +31,20 @@ build("rate", "Choose the learning rate", (/** @type {Given} */ given) => {
   async function train() {
     const turn = running += 1, chosen = 10 ** rate.value;
     try {
-      const { documents, microgpt } = await program(), flags = { ...microgpt.DEFAULTS, learning_rate: chosen };
-      const { model, lessons } = microgpt.begin(documents, flags), steps = flags.num_steps;
+      const flags = { learning_rate: chosen }, { microgpt, model, lessons } = await begun(flags);
+      const training = microgpt.train(model, lessons, { ...microgpt.DEFAULTS, ...flags }), steps = microgpt.DEFAULTS.num_steps;
       const losses = /** @type {number[]} */ ([]), means = /** @type {number[]} */ ([]);
-      let shown = performance.now();
-      for (const loss of microgpt.train(model, lessons, flags)) {
-        losses.push(loss);
-        if (losses.length % given.every === 1) means.push(mean(losses));
-        if (performance.now() - shown < 16) continue;
-        own.setAttribute("points", points(means, given.every / steps));
-        await new Promise((next) => requestAnimationFrame(next));
-        shown = performance.now();
+      for await (const some of inFrames(training)) {
         if (turn !== running) return;
+        for (const loss of some) {
+          if (losses.push(loss) % given.every === 1) means.push(meanOfLast(losses));
+        }
+        own.setAttribute("points", points(means, given.every / steps));
       }
-      own.setAttribute("points", points(means, given.every / steps));
-      says.textContent = `With a rate of ${written(chosen, 5)} the last 50 losses are ${mean(losses).toFixed(2)} on average.`;
-    } catch (error) {  // what a script that is missing throws is an event
-      const why = error instanceof Error ? error.message : "a file is missing";
-      if (turn === running) says.textContent = `With a rate of ${written(chosen, 5)} it ended: ${why.split(":")[0]}.`;
+      const mean = meanOfLast(losses).toFixed(2);
+      says.textContent = `With a rate of ${written(chosen, 5)} the last 50 losses are ${mean} on average.`;
+    } catch (error) {
+      if (turn === running) says.textContent = `With a rate of ${written(chosen, 5)} it ended: ${reason(error)}.`;
     }
     picture.setAttribute("aria-label", says.textContent ?? "");
   }

@@ -1,6 +1,7 @@
 // The tape of a small computation, walked back entry by entry: which entry is at work, and how the gradients fill.
 
-import { build, button, choice, drawn, lettering, make, saying, written } from "./widgets.js";
+import { drawn, make } from "./elements.js";
+import { build, button, choice, lettering, saying, written } from "./widgets.js";
 
 /**
  * An entry of the tape: its name, its number, the gradient that the essay's program found, and what it was made from:

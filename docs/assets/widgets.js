@@ -3,36 +3,9 @@
 // A widget is a script of its own, widget-NAME.js, with one idea; without JavaScript there is nothing of it.
 // Its numbers are computed again in JavaScript, and the tests hold them against those of the essay's programs.
 
+import { drawn, make } from "./elements.js";
+
 /** @typedef {Node | string} Child */
-
-/**
- * Make an element of HTML.
- * @template {keyof HTMLElementTagNameMap} Tag
- * @param {Tag} tag
- * @param {Partial<HTMLElementTagNameMap[Tag]>} [properties]
- * @param {...Child} children
- * @returns {HTMLElementTagNameMap[Tag]}
- */
-export function make(tag, properties = {}, ...children) {
-  const element = Object.assign(document.createElement(tag), properties);
-  element.append(...children);
-  return element;
-}
-
-/**
- * Make an element of SVG.
- * @template {keyof SVGElementTagNameMap} Tag
- * @param {Tag} tag
- * @param {Record<string, string | number>} attributes
- * @param {...Child} children
- * @returns {SVGElementTagNameMap[Tag]}
- */
-export function drawn(tag, attributes, ...children) {
-  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
-  element.append(...children);
-  return element;
-}
 
 /**
  * Make a text of SVG, whose middle is at x.
@@ -82,14 +55,19 @@ let inputs = 0;
  * @param {string} name
  * @param {{ min: number, max: number, step: number, value: number }} bounds
  * @param {() => void} change is told after each change
+ * @param {(value: number) => string} [say] how a value is written, where it is more than a number
  */
-export function slider(name, bounds, change) {
+export function slider(name, bounds, change, say) {
   const id = `widget-input-${inputs += 1}`, shown = make("output");
   shown.setAttribute("for", id);
   shown.setAttribute("aria-hidden", "true");  // the slider says it
   const input = make("input", { type: "range", id });
   for (const [property, value] of Object.entries(bounds)) input.setAttribute(property, String(value));
-  const show = () => { shown.textContent = written(Number(input.value)).replace(/\B(?=(\d{3})+$)/, ","); };
+  const show = () => {
+    const value = Number(input.value);
+    shown.textContent = say ? say(value) : written(value).replace(/\B(?=(\d{3})+$)/, ",");
+    if (say) input.setAttribute("aria-valuetext", say(value));
+  };
   input.addEventListener("input", () => { show(); change(); });
   show();
   return {
@@ -137,27 +115,6 @@ export function table(caption, rows) {
     ...cells.map((text) => make("td", { textContent: text }))));
   return make("table", { className: "widget-table" }, make("caption", { textContent: caption }),
     make("thead", {}, head), make("tbody", {}, ...body));
-}
-
-const files = new URL("../files/", import.meta.url);
-/** @type {Promise<Microgpt> | null} */
-let fetched = null;
-
-/** Return the essay's program in JavaScript, which is fetched once, when somebody wants it. */
-export function engine() {
-  fetched ??= new Promise((resolve, reject) => {
-    const { href } = new URL("efficiency/microgpt.js", files);
-    document.head.append(make("script", { src: href, onload: () => resolve(globalThis.microgpt), onerror: reject }));
-  });
-  fetched.catch(() => { fetched = null; });  // the next one may try again
-  return fetched;
-}
-
-/** Return that program and the names. */
-export async function program() {
-  const names = fetch(new URL("names.txt", files)).then((response) => response.text());
-  const [documents, microgpt] = await Promise.all([names, engine()]);
-  return { documents, microgpt };
 }
 
 /**

@@ -190,7 +190,6 @@ class Renderer:
             id=place,
             figures=figures,
             caption=fence.options.get("caption", ""),
-            live=fence.options.get("live"),
             widget=fence.options.get("widget") if given else None,
             given=given,
             text=text,

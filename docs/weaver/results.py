@@ -35,7 +35,7 @@ from weaver.reach import POSITIONS, Reach, imports_in, module_of, names_bound, n
 
 LIBRARIES = ("Pweave", "ipykernel", "ipython", "matplotlib", "matplotlib-inline", "numpy")
 TAKEN = {*sys.stdlib_module_names, "IPython", "ipykernel", "matplotlib", "numpy", "tangle", "weaver"}
-OPTIONS = ("name", "alt", "caption", "keep", "data", "live", "widget")  # of the fence of a demonstration
+OPTIONS = ("name", "alt", "caption", "keep", "data", "widget")  # of the fence of a demonstration
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 
 

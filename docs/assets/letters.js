@@ -1,0 +1,131 @@
+// What the widgets share in which the model reads a name: the choice of its letters, what the heads look at there, and
+// bars over all tokens.
+
+import { drawn, make } from "./elements.js";
+import { looksFrom, read, reason, trained } from "./engine.js";
+import { fixed, lettering, slider, table } from "./widgets.js";
+
+/**
+ * A name, a place in it (0 is that of BOS), how much each head looks from there at each place so far, and how likely
+ * each token is to come next.
+ * @typedef {{ letters: string[], place: number, looks: number[][], chances: ArrayLike<number> }} Seen
+ */
+
+export const LONGEST = 15;  // letters of a name; one position is for BOS
+const WIDTH = 13.2, TOP = 4, HEIGHT = 86;  // of the bars: each token has so much room
+
+/**
+ * Return the letters of a text that the model knows, and a line that names the others; nothing, if there are none.
+ * @param {string} text
+ */
+export function spelled(text) {
+  const all = [...text.trim().toLowerCase()], isKnown = (/** @type {string} */ letter) => /[a-z]/.test(letter);
+  const others = new Set(all.map((letter) => (isKnown(letter) ? "" : letter.trim() || "a blank")).filter(Boolean));
+  const problem = `It has never seen ${[...others].join(" ")}: the names are of the letters a to z.`;
+  return { letters: all.filter(isKnown).slice(0, LONGEST), problem: others.size ? problem : "" };
+}
+
+/**
+ * Return the most likely tokens, with what they are called.
+ * @param {ArrayLike<number>} values of all tokens; the last one is the end of the name
+ * @param {number} count
+ */
+export function best(values, count) {
+  const order = Array.from(values, (value, token) => ({ value, letter: letterOf(token, values.length) || "end" }));
+  return order.sort((a, b) => b.value - a.value).slice(0, count);
+}
+
+/**
+ * Return the letter of a token; nothing for the last one, which ends a name.
+ * @param {number} token
+ * @param {number} count of all tokens
+ */
+export function letterOf(token, count) { return token < count - 1 ? String.fromCharCode(97 + token) : ""; }
+
+/**
+ * Draw a bar for each token, upwards or downwards from nothing.
+ * @param {SVGSVGElement} picture
+ * @param {ArrayLike<number>} values of all tokens
+ * @param {string} title of what they are
+ * @param {(value: number) => string} say how a value is written
+ */
+export function drawBars(picture, values, title, say) {
+  const all = Array.from(values), high = Math.max(0, ...all), low = Math.min(0, ...all);
+  const unit = HEIGHT / (high - low || 1);
+  const bars = all.map((value, token) => {
+    const x = 2 + WIDTH * token, y = TOP + unit * (high - Math.max(0, value));
+    return [drawn("rect", { x, y, width: WIDTH - 3, height: unit * Math.abs(value), class: "widget-bar" }),
+      lettering(x + (WIDTH - 3) / 2, TOP + HEIGHT + 14, letterOf(token, all.length) || "⏎", "widget-small")];
+  });
+  picture.setAttribute("viewBox", `0 0 ${WIDTH * all.length} ${TOP + HEIGHT + 20}`);
+  const highest = best(all, 3).map(({ value, letter }) => `${letter} ${say(value)}`);
+  picture.setAttribute("aria-label", `${title}: ${highest.join(", ")}`);
+  picture.replaceChildren(...bars.flat());
+}
+
+/**
+ * Let a name be written, and a place in it be chosen; after each change the trained model reads it.
+ * @param {{ name: string, place: number }} given
+ * @param {HTMLElement} says what is wrong, or what one waits for
+ * @param {(seen: Seen, state: import("./engine.js").State) => void} show is told what the model has found
+ */
+export function asking(given, says, show) {
+  let letters = [...given.name], changes = 0;
+  const field = make("input", { className: "widget-field", value: given.name, maxLength: LONGEST, autocomplete: "off",
+    spellcheck: false });
+  const chosen = slider("place", { min: 0, max: letters.length, step: 1, value: given.place }, ask,
+    (place) => `${place}: ${nameOf(letters, place)}`);
+
+  async function ask() {
+    const change = changes += 1;
+    says.textContent = "The model is trained in this page first.";
+    try {
+      const state = await trained(), place = chosen.value;
+      if (change !== changes) return;
+      const chances = read(state, letters)[place];
+      show({ letters, place, looks: looksFrom(state, place), chances }, state);
+    } catch (error) {
+      says.textContent = `That did not work: ${reason(error)}.`;
+    }
+  }
+
+  field.addEventListener("input", () => {
+    const { letters: found, problem } = spelled(field.value);
+    changes += 1;
+    says.textContent = problem;
+    if (problem) return;
+    letters = found;
+    chosen.input.max = String(letters.length);
+    chosen.value = letters.length;  // the newest one asks
+    ask();
+  });
+  return [make("p", { className: "widget-row" }, make("label", {}, "name ", field)), chosen.row];
+}
+
+/**
+ * Return what a place is called: by its letter, or BOS.
+ * @param {string[]} letters
+ * @param {number} place
+ */
+export function nameOf(letters, place) { return place ? letters[place - 1] : "BOS"; }
+
+/**
+ * Make a table of what the heads look at, with a bar behind each weight.
+ * @param {Seen} seen
+ */
+export function looksTable({ letters, place, looks }) {
+  const rows = looks[0].map((_, at) => [`${at} ${nameOf(letters, at)}`, ...looks.map((look) => fixed(look[at], 2))]);
+  const made = table(`How much each head looks at each place, when ${nameOf(letters, place)} at place ${place} asks.`,
+    [["place", ...looks.map((_, head) => `head ${head + 1}`)], ...rows]);
+  made.classList.add("widget-looks");
+  made.querySelectorAll("td").forEach((cell) => cell.style.setProperty("--share", cell.textContent));
+  return made;
+}
+
+/**
+ * Return the likeliest tokens in words.
+ * @param {ArrayLike<number>} chances
+ */
+export function guess(chances) {
+  return best(chances, 3).map(({ letter, value }) => `${letter} (${fixed(value, 2)})`).join(", ");
+}

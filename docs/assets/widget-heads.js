@@ -1,0 +1,31 @@
+// What the four heads look at in a name that the reader writes, and what the model guesses there.
+
+import { drawn, make } from "./elements.js";
+import { asking, drawBars, guess, looksTable, nameOf } from "./letters.js";
+import { build, fixed, saying } from "./widgets.js";
+
+/** @typedef {import("./letters.js").Seen} Seen */
+
+/**
+ * Say where the largest weight is.
+ * @param {Seen} seen
+ */
+function strongest({ letters, looks }) {
+  const all = looks.flatMap((look, head) => look.map((weight, at) => ({ weight, head, at })));
+  const { weight, head, at } = all.reduce((most, other) => (other.weight > most.weight ? other : most));
+  return `Head ${head + 1} looks hardest: ${fixed(weight, 2)} at ${nameOf(letters, at)}, place ${at}.`;
+}
+
+build("heads", "Ask the heads", (/** @type {Omit<Seen, "letters"> & { name: string }} */ given) => {
+  const answer = make("div"), says = saying(), bars = drawn("svg", { role: "img" });
+
+  /** @param {Seen} seen */
+  function show(seen) {
+    answer.replaceChildren(looksTable(seen));
+    drawBars(bars, seen.chances, "What comes next", (chance) => fixed(chance, 2));
+    says.textContent = `${strongest(seen)} What comes next: ${guess(seen.chances)}.`;
+  }
+
+  show({ ...given, letters: [...given.name] });
+  return [...asking(given, says, show), answer, bars, says];
+});

@@ -1,0 +1,131 @@
+// The same training in this page, and what the model says next. Given is how names begin.
+
+import { drawn, make } from "./elements.js";
+import { begun, meanOfLast, reason, writeName } from "./engine.js";
+import { LONGEST, drawBars, spelled } from "./letters.js";
+import { build, button, lettering, saying, slider } from "./widgets.js";
+
+/** @typedef {import("./engine.js").State & { losses: number[], training: Generator<number> }} Training */
+
+const LEFT = 24, WIDTH = 332, TOP = 4, HEIGHT = 100, LOWEST = 1.8, HIGHEST = 3.6;  // of the curve
+const SHOWN = 8;  // names that are written again and again, by the same random numbers
+const calm = matchMedia("(prefers-reduced-motion: reduce)");
+
+/** @param {number} loss */
+function y(loss) { return TOP + HEIGHT * (HIGHEST - Math.min(HIGHEST, Math.max(LOWEST, loss))) / (HIGHEST - LOWEST); }
+
+/**
+ * Return a name that begins with some letters.
+ * @param {Training} state
+ * @param {string[]} letters
+ * @param {number} temperature
+ * @param {Die} random
+ */
+function write(state, letters, temperature, random) {
+  const first = letters.map((letter) => state.characters.indexOf(letter));
+  const { tokens, chances } = writeName(state, first, temperature, random);
+  return { word: tokens.map((token) => state.characters[token]).join(""), chances: chances[first.length] };
+}
+
+/** The curve of the losses and the names on the way; `draw` brings them up to date. */
+function learningShown() {
+  const line = drawn("polyline", { class: "widget-orange" }), names = make("p", { className: "live-names" });
+  const curve = drawn("svg", { viewBox: `0 0 ${LEFT + WIDTH + 4} ${TOP + HEIGHT + 20}`, role: "img",
+    "aria-label": "The loss, step by step" },
+    drawn("path", { d: `M${LEFT} ${TOP}v${HEIGHT}h${WIDTH}`, class: "widget-gone" }), line,
+    ...[2, 3].map((loss) => lettering(LEFT - 10, y(loss) + 5, String(loss))),
+    lettering(LEFT + WIDTH / 2, TOP + HEIGHT + 16, "steps"));
+  /** @param {Training} state */
+  const draw = (state) => {
+    const { losses, microgpt } = state, { length } = losses, steps = microgpt.DEFAULTS.num_steps;
+    const seen = losses.map((_, i) => i).filter((i) => i % 10 === 0 || i === length - 1);
+    const points = seen.map((i) => [LEFT + WIDTH * i / steps, y(meanOfLast(losses, i + 1))].map((x) => x.toFixed(1)));
+    line.setAttribute("points", points.join(" "));
+    curve.setAttribute("aria-label", `The loss: ${meanOfLast(losses).toFixed(2)} on average after ${length} steps`);
+    const random = new microgpt.Random(7n);
+    names.textContent = Array.from({ length: SHOWN }, () => write(state, [], 0.5, random).word || "–").join("  ");
+  };
+  return { box: make("div", { hidden: true }, names, curve), draw };
+}
+
+build("live", "Train the model in this page", (/** @type {string} */ beginning) => {
+  const start = button("Train it", train), says = saying(), learning = learningShown();
+  start.classList.add("md-button--primary");
+  const field = make("input", { className: "widget-field", value: beginning, maxLength: LONGEST, autocomplete: "off",
+    spellcheck: false });
+  const label = make("label", {}, "It begins with ", field);
+  const heat = slider("temperature", { min: 0.1, max: 2, step: 0.1, value: 0.5 }, answer);
+  const bars = drawn("svg", { role: "img" }), written = make("p", { className: "live-names" });
+  const another = button("Write a name", add);
+  const ask = make("div", { hidden: true }, make("p", { className: "widget-row" }, label), heat.row, bars,
+    make("p", { className: "widget-buttons" }, another), written);
+  let state = /** @type {Training | null} */ (null), die = 1n;  // that the next name is thrown with
+
+  async function train() {
+    start.disabled = true;
+    says.textContent = "The names are being fetched.";
+    try {
+      const made = await begun();
+      state = { ...made, losses: [], training: made.microgpt.train(made.model, made.lessons, made.microgpt.DEFAULTS) };
+    } catch (error) {
+      says.textContent = `That did not work: ${reason(error)}.`;
+      start.disabled = false;
+      return;
+    }
+    learning.box.hidden = false;
+    ask.hidden = true;
+    says.textContent = "It is learning.";
+    tick(state);
+  }
+
+  /**
+   * Take some steps for each picture on the screen; all of it takes some seconds, so that one can watch.
+   * @param {Training} state
+   */
+  function tick(state) {
+    const { losses, training, microgpt } = state, until = performance.now() + 10, steps = microgpt.DEFAULTS.num_steps;
+    for (let i = 0; i < 4 && performance.now() < until && losses.length < steps; i++) {
+      losses.push(training.next().value);
+    }
+    const done = losses.length;
+    if (done === steps || done % (calm.matches ? 250 : 20) < 4) learning.draw(state);
+    if (done < steps) requestAnimationFrame(() => tick(state));
+    else end(losses);
+  }
+
+  /** @param {number[]} losses */
+  function end(losses) {
+    const count = losses.length.toLocaleString("en"), last = losses[losses.length - 1].toFixed(4);
+    says.textContent = `It has learned from ${count} names; the last loss is ${last}, as in Python.`;
+    start.textContent = "Train it again";
+    start.disabled = false;
+    ask.hidden = false;
+    answer();
+  }
+
+  /** Return the letters that are to come first; what the model has never seen is told, and left out. */
+  function letters() {
+    const { letters: known, problem } = spelled(field.value);
+    if (problem) says.textContent = problem;
+    return known;
+  }
+
+  /** Show what comes after these letters. */
+  function answer() {
+    if (!state) return;
+    const { chances } = write(state, letters(), heat.value, new state.microgpt.Random(1n));
+    drawBars(bars, chances, "What comes next", (chance) => `${Math.round(100 * chance)} %`);
+  }
+
+  function add() {
+    if (!state) return;
+    const { word } = write(state, letters(), heat.value, new state.microgpt.Random(die));
+    die += 1n;
+    written.textContent = `${written.textContent} ${word}`.trim().split(" ").slice(-12).join(" ");
+  }
+
+  field.addEventListener("input", answer);
+  says.textContent = "The essay’s program in JavaScript does it, with the same names, and you can watch.";
+  const left = make("div", {}, make("p", { className: "widget-buttons" }, start), says, learning.box);
+  return [make("div", { className: "live" }, left, ask)];
+});

@@ -1,0 +1,178 @@
+// One token on its way through the model, stage by stage, with the 16 numbers that each stage makes of those before.
+
+import { drawn, make } from "./elements.js";
+import { row } from "./engine.js";
+import { asking, best, drawBars, guess, letterOf, looksTable, nameOf } from "./letters.js";
+import { build, button, fixed, lettering, saying, slider, table } from "./widgets.js";
+
+/** @typedef {import("./letters.js").Seen} Seen */
+/** @typedef {Record<string, number[]>} Numbers by the names that the demonstration gives to its vectors */
+
+/**
+ * A stage: the chunk that does it, its rows of 16 numbers with their names, what it does in a sentence.
+ * @typedef {{ title: string, chunk: string, rows: [string, number[]][], says: string }} Stage
+ */
+
+const LEFT = 82, CELL = 14, GAP = 3, LINE = 22, WIDTH = 360;  // of the drawing; a gap after each head's four numbers
+
+/**
+ * Return what the model has computed for a token at a place, as it stands on its tape.
+ * @param {import("./engine.js").State} state
+ * @param {Seen} seen
+ * @returns {Numbers}
+ */
+function numbersOf({ model, characters, bos }, { letters, place }) {
+  const rows = model.tape.map(({ result }) => row(result, place)), [wte, wpe] = model.tape[0].inputs;
+  const [sum, start, normed, query, key, value, heads, attention, middle, asked, , hidden, mlp, end, logits] = rows;
+  const token = row(wte, place ? characters.indexOf(letters[place - 1]) : bos), position = row(wpe, place);
+  return { token, position, sum, start, normed, query, key, value, heads, attention, middle, asked, hidden, mlp, end,
+    logits };
+}
+
+/**
+ * Return all stages of a token.
+ * @param {Seen} seen
+ * @param {Numbers} numbers
+ * @returns {Stage[]}
+ */
+function stagesOf({ letters, place, chances }, numbers) {
+  const { token, position, sum, start, normed, query, key, value, heads, attention, middle } = numbers;
+  const { asked, hidden, mlp, end, logits } = numbers;
+  const letter = nameOf(letters, place), applied = hidden.filter((answer) => answer > 0).length;
+  const quarters = [0, 16, 32, 48].map((from) => (
+    /** @type {[string, number[]]} */ ([`${from + 1} to ${from + 16}`, hidden.slice(from, from + 16)])));
+  return [
+    { title: "two tables", chunk: "gpt",
+      rows: [[`wte[${letter}]`, token], [`+ wpe[${place}]`, position], ["= sum", sum]],
+      says: "The row of the token and the row of its place are added, number by number." },
+    { title: "norm", chunk: "rmsnorm", rows: [["sum", sum], ["→ x", start]],
+      says: "All 16 are multiplied by one factor, and then their squares are 1 on average." },
+    { title: "query, key, value", chunk: "attention",
+      rows: [["norm of x", normed], ["→ query", query], ["→ key", key], ["→ value", value]],
+      says: "Three matrices put 16 questions each, and a head takes four of the answers. (This norm changes nothing.)" },
+    { title: "the heads look back", chunk: "attend", rows: [["query", query], ["→ found", heads]],
+      says: "Each head compares its query with the keys so far, and finds the mean of the values, by these weights." },
+    { title: "attention is added", chunk: "layer-by-layer",
+      rows: [["x", start], ["+ attention", attention], ["= x", middle]],
+      says: "The matrix wo mixes what the heads found, and that is added to x." },
+    { title: "the mlp asks", chunk: "mlp", rows: [["norm of x", asked], ...quarters],
+      says: `64 questions are put to the norm of x, and relu cuts off answers below 0: ${applied} applied.` },
+    { title: "the mlp is added", chunk: "mlp", rows: [["x", middle], ["+ mlp", mlp], ["= x", end]],
+      says: "A matrix makes 16 numbers of the 64 answers, and they are added to x." },
+    { title: "27 scores", chunk: "gpt", rows: [["x", end]],
+      says: `lm_head puts 27 questions to x, one for each token. ${best(logits, 1)[0].letter} fits best.` },
+    { title: "27 probabilities", chunk: "softmax", rows: [],
+      says: `softmax makes probabilities of the scores: ${guess(chances)}.` },
+  ];
+}
+
+/** @param {number} at @returns where the cell of a number begins */
+function left(at) { return LEFT + CELL * at + GAP * Math.floor(at / 4); }
+
+/**
+ * Draw a number as a colour.
+ * @param {number} number
+ * @param {number} largest of all stages
+ * @param {number} x
+ * @param {number} y
+ */
+function cell(number, largest, x, y) {
+  return drawn("rect", { x, y, width: CELL - 1, height: CELL, class: number > 0 ? "widget-above" : "widget-below",
+    "fill-opacity": (Math.abs(number) / largest) ** 0.7 });
+}
+
+/**
+ * Draw rows of 16 numbers, with one number of each in figures, and the scale of the colours.
+ * @param {SVGSVGElement} picture
+ * @param {[string, number[]][]} rows
+ * @param {number} marked
+ * @param {number} largest
+ */
+function drawRows(picture, rows, marked, largest) {
+  const height = LINE * rows.length, scale = [-1, -0.5, -0.1, 0.1, 0.5, 1].map((share) => share * largest);
+  picture.setAttribute("viewBox", `0 0 ${WIDTH} ${height + 34}`);
+  const shown = rows.map(([name, all]) => `${name} ${fixed(all[marked], 2)}`);
+  picture.setAttribute("aria-label", `Number ${marked + 1}: ${shown.join(", ")}`);
+  picture.replaceChildren(
+    ...rows.flatMap(([name, all], i) => [
+      drawn("text", { x: 0, y: LINE * i + 17 }, name),
+      ...all.map((number, at) => cell(number, largest, left(at), LINE * i + 5)),
+      drawn("text", { x: WIDTH, y: LINE * i + 17, "text-anchor": "end", class: "widget-strong" }, fixed(all[marked], 2)),
+    ]),
+    drawn("rect", { x: left(marked) - 2, y: 2, width: CELL + 3, height: height - 1, rx: 3, class: "widget-marked" }),
+    ...scale.map((number, at) => cell(number, largest, left(at + 5), height + 14)),
+    drawn("text", { x: left(5) - 8, y: height + 26, "text-anchor": "end" }, fixed(-largest, 1)),
+    drawn("text", { x: left(11) + 6, y: height + 26 }, fixed(largest, 1)),
+  );
+}
+
+/**
+ * Make a table of all numbers of a stage.
+ * @param {Stage} stage
+ * @param {number[][]} others for each token: its score, its probability
+ */
+function numbersTable({ title, rows }, others) {
+  if (others.length) {
+    return table(`${title}.`, [["token", "score", "probability"],
+      ...others.map((both, token) => [letterOf(token, others.length) || "end", ...both.map((x) => fixed(x, 2))])]);
+  }
+  return table(`${title}.`, [["number", ...rows.map(([name]) => name)],
+    ...rows[0][1].map((_, at) => [String(at + 1), ...rows.map(([, all]) => fixed(all[at], 2))])]);
+}
+
+build("token", "Follow a letter", (/** @type {Omit<Seen, "letters"> & { name: string, numbers: Numbers }} */ given) => {
+  let at = 0, seen = /** @type {Seen} */ ({ ...given, letters: [...given.name] }), numbers = given.numbers;
+  let stage = stagesOf(seen, numbers)[at], largest = 0;
+  const says = saying(), code = make("p"), looks = make("div"), listed = make("div");
+  const back = button("Back", () => { at -= 1; show(); }), on = button("Next stage", () => { at += 1; show(); });
+  const number = slider("number", { min: 1, max: 16, step: 1, value: 1 }, draw);
+  const picture = drawn("svg", { role: "img" }), bars = drawn("svg", { role: "img" });
+
+  /** Draw the 16 numbers of each row. */
+  function draw() { if (stage.rows.length) drawRows(picture, stage.rows, number.value - 1, largest); }
+
+  /** Draw the scores or the probabilities, at the end of the way. */
+  function drawEnd() {
+    if (stage.rows.length) drawBars(bars, numbers.logits, "The scores", (score) => fixed(score, 2));
+    else drawBars(bars, seen.chances, "The probabilities", (chance) => fixed(chance, 2));
+  }
+
+  /** Show the stage as it is now. */
+  function show() {
+    const stages = stagesOf(seen, numbers), last = stages.length - 1, isEnd = at >= last - 1;
+    stage = stages[at];
+    largest = Math.max(...stages.flatMap(({ rows }) => rows.flatMap(([, vector]) => vector.map(Math.abs))));
+    says.replaceChildren(make("strong", {}, `${at + 1} of ${stages.length}: ${stage.title}.`), ` ${stage.says}`);
+    picture.classList.toggle("widget-absent", !stage.rows.length);
+    number.row.hidden = !stage.rows.length;
+    bars.classList.toggle("widget-absent", !isEnd);
+    draw();
+    drawEnd();
+    looks.replaceChildren(...(stage.chunk === "attend" ? [looksTable(seen)] : []));
+    const ends = numbers.logits.map((score, token) => [score, seen.chances[token]]);
+    listed.replaceChildren(numbersTable(stage, isEnd ? ends : []));
+    const link = make("a", { href: `#chunk-${stage.chunk}` }, `⟨${stage.chunk.replaceAll("-", " ")}⟩`);
+    code.replaceChildren("The code: ", link);
+    if (at === 0 && document.activeElement === back) on.focus();  // what is disabled loses the focus
+    if (at === last && document.activeElement === on) back.focus();
+    [back.disabled, on.disabled] = [at === 0, at === last];
+  }
+
+  // The cell under the pointer is the number that is shown.
+  for (const event of /** @type {const} */ (["pointermove", "pointerdown"])) {
+    picture.addEventListener(event, ({ clientX }) => {
+      const box = picture.getBoundingClientRect(), x = (clientX - box.left) / box.width * WIDTH;
+      const nearest = [...Array(16).keys()].find((i) => x >= left(i) - GAP && x < left(i) + CELL);
+      if (nearest === undefined || nearest + 1 === number.value) return;
+      number.value = nearest + 1;
+      draw();
+    });
+  }
+  const rows = asking(given, says, (found, state) => {
+    [seen, numbers] = [found, numbersOf(state, found)];
+    show();
+  });
+  show();
+  return [...rows, make("p", { className: "widget-buttons" }, back, on), says, picture, number.row, looks, bars, code,
+    make("details", {}, make("summary", { textContent: "All numbers of this stage" }), listed)];
+});
