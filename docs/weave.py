@@ -3,7 +3,9 @@
     python docs/weave.py             microgpt.md -> build/pages/ (Markdown and HTML) -> build/site/ (mkdocs)
     python docs/weave.py --pages     only the pages
     python docs/weave.py --run       only run the demonstrations whose results are missing
-    python docs/weave.py --update    also write the right numbers into the prose of microgpt.md
+    python docs/weave.py --update    also write what is committed: the right numbers into the prose of microgpt.md, and
+                                     build/essay, the essay with all that is printed and drawn, as GitHub shows it
+    python docs/weave.py --epub FILE write the essay as an EPUB instead; pandoc makes it
     python docs/weave.py --serve     show the site at http://127.0.0.1:8000/ and follow every save
 
 Every `# ` heading of the essay begins a page. Chunks become HTML with links; demonstrations are run by Pweave, and what
@@ -41,7 +43,8 @@ def main():
     modes.add_argument(
         "--run", action="store_true", help="run the demonstrations whose results are missing, and stop there"
     )
-    modes.add_argument("--update", action="store_true", help="write the right numbers into the prose")
+    modes.add_argument("--update", action="store_true", help="write the right numbers into the prose, and build/essay")
+    modes.add_argument("--epub", type=Path, metavar="FILE", help="write the essay as an EPUB, and stop there")
     modes.add_argument(
         "--serve", nargs="?", type=int, const=8000, metavar="PORT", help="serve the site, and follow what is saved"
     )
@@ -57,7 +60,7 @@ def main():
         if options.run:
             Weave(ROOT).run(say)
             return 0
-        weave(ROOT, say, options.update, build=not options.pages)
+        weave(ROOT, say, options.update, build=not options.pages, book=options.epub)
     except KeyboardInterrupt:
         return 130
     except (tangle.TangleError, DemonstrationError, SiteError, OSError) as error:

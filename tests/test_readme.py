@@ -29,7 +29,7 @@ ENDLESS = {
 }
 ENDING = {
     "python3 tangle.py --check": r"^$",
-    ".venv/bin/python docs/weave.py --update": r"^$",
+    ".venv/bin/python docs/weave.py --update": r"^$",  # numbers and build/essay are right: else run it, and commit
     "python3 tangle.py --run microgpt.py --num_steps 5": r"step    5 /    5 \| loss \d",
     "python3 -m cProfile -s tottime tangle.py --run microgpt.py --num_steps 20": r"microgpt\.md:\d+\(value\)",
     ".venv/bin/coverage run tangle.py --run microgpt.py --num_steps 5 && .venv/bin/coverage report -m": "microgpt.md ",
@@ -103,7 +103,7 @@ def test_a_command_does_what_it_is_there_for(copy, command):
     process = start(command, copy)
     output, _ = process.communicate()
     assert process.returncode == 0, output
-    assert re.search(ENDING[command], output), output
+    assert re.search(ENDING[command], output), f"{command} says:\n{output}"
 
 
 @pytest.mark.slow

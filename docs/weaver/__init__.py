@@ -1,4 +1,4 @@
-"""The weaver: from the essay to a web site. docs/weave.py is its command.
+"""The weaver: from the essay to a web site, and to other forms. docs/weave.py is its command.
 
 essay      the essay, cross-referenced: pages, places of chunks, what each program defines and uses
 prose      its Markdown, read by Python-Markdown: links, and the numbers that have to be right
@@ -11,6 +11,8 @@ kernel     demonstrations are run, by Pweave; prelude is what they find there
 render     HTML for chunks, demonstrations, listings and indexes, by the templates in docs/templates
 pages      all pages of the site, and build/pages
 site       the site's settings, and build/site, by mkdocs
+chapters   the essay in Markdown that GitHub shows, build/essay; writer turns the HTML of its prose into Markdown
+epub       the essay as an EPUB, made of these chapters by pandoc
 weave      all of this in its order
 serve      the same while the essay is being written; follow notices what is saved
 """

@@ -320,6 +320,15 @@ class Essay:
                 users[name].append(place)
         return users
 
+    def users_shown(self, fence):
+        """Return the places that are said to use the chunk of a fence: the main program and chunks, or any one at all.
+
+        Other roots are known as the programs that it is in.
+        """
+        users = self.users[fence.name] if fence.kind == "definition" else []
+        main = [user for user in users if user.fence is self.roots[self.main.target]]
+        return main + [user for user in users if user.fence.kind == "definition"] or users[:1]
+
     def programs_with(self, fence):
         """Return the programs that have lines of a fence, in the order of the essay; one for a fence without lines."""
         return [program for program in self.programs.values() if program.runs(fence)] or (

@@ -140,18 +140,28 @@ def docstrings(tree):
 def box(renderer, fence):
     """Return the HTML of an experiment: what it changes, and, folded away, what happens."""
     essay, laboratory = renderer.essay, renderer.laboratory
-    entry = laboratory.entry(fence.name)
-    known = findings(entry, laboratory.base(entry)) if entry and laboratory.base(entry) else []
     return renderer.template(
         "experiment",
         place=essay.experiments[fence.name],
         level=renderer.level_below(fence.line),
         chunks=[(place, renderer.is_first(place)) for place in places(essay, fence)],
         code=diff(renderer, fence),
-        findings=known or [NOT_YET] * (fence.name in laboratory.waiting),
+        findings=told(laboratory, fence.name),
         explanation=Markup(laboratory.explanations.get(fence.line, "")),  # noqa: S704 (made by Reading)
-        command=f"python3 tangle.py --run {target_of(essay, fence)} --break {fence.name}",
+        command=command(essay, fence),
     )
+
+
+def told(laboratory, name):
+    """Return what the record tells of an experiment, as sentences of HTML."""
+    entry = laboratory.entry(name)
+    known = findings(entry, laboratory.base(entry)) if entry and laboratory.base(entry) else []
+    return known or [NOT_YET] * (name in laboratory.waiting)
+
+
+def command(essay, fence):
+    """Return the command that runs a program after an experiment."""
+    return f"python3 tangle.py --run {target_of(essay, fence)} --break {fence.name}"
 
 
 def diff(renderer, experiment):

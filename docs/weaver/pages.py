@@ -17,7 +17,7 @@ from weaver.render import Renderer, is_svg, loose_links
 
 WRITTEN = {"tools/": "tools.md"}  # pages that are not in the essay: their paths, and their files in docs/
 RESERVED = ("programs", "tools", "experiments", "indexes", "everything", "run", "assets", "files", "search", "sitemap",
-            "index", "404")  # fmt: skip
+            "index", "404", "readme")  # fmt: skip
 RECORDS = (experiments.RECORD, "docs/benchmark.json", "docs/devices.json")  # data about programs, and not for them
 WORKER = "offline.js"  # the one script that stands at the root of the site: it can answer only for what is below it
 LISTED = ".pages.json"  # what the last weave wrote: nothing else is ever removed
@@ -293,13 +293,18 @@ def write(folder, wanted):
     """
     for path in sorted(listed(folder) - wanted.keys()):
         remove(folder, path)
-    for path in wanted:
-        if obstacle := tangle.obstacle_to(folder / path, folder.parent):
-            raise OSError(f"{folder / path} is not written through a link, or in place of a folder: remove {obstacle}")
+    check_paths(folder, wanted)
     tangle.put(folder / LISTED, json.dumps(sorted(wanted)).encode())
     for path, data in wanted.items():
         if tangle.read(folder / path) != data:
             tangle.put(folder / path, data)
+
+
+def check_paths(folder, paths):
+    """Raise OSError for a path in a folder of build/ on which a link stands, or a folder where a file belongs."""
+    for path in paths:
+        if obstacle := tangle.obstacle_to(folder / path, folder.parent):
+            raise OSError(f"{folder / path} is not written through a link, or in place of a folder: remove {obstacle}")
 
 
 def listed(folder):

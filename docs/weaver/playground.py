@@ -15,7 +15,7 @@ from typing import NamedTuple
 from weaver import experiments
 
 PATH, TITLE = "run/", "Run and edit"
-SCRIPTS = re.compile(r"run.*\.js")  # of this page only
+ASSETS = re.compile(r"run\b.*\.(js|txt)")  # of this page only
 LOCK = {  # the fifth file: which packages there are (none are needed), and for what they are made
     "info": {"abi_version": "2026_0", "arch": "wasm32", "platform": "emscripten_5_0_3", "python": "3.14.2"},
     "packages": {},

@@ -164,10 +164,6 @@ class Renderer:
         fence, siblings = place.fence, self.essay.siblings(place)
         neighbours = (("previous", "↑", place.number - 2), ("next", "↓", place.number))
         arrows = [(word, sign, siblings[i]) for word, sign, i in neighbours if 0 <= i < len(siblings)]
-        users = self.essay.users[fence.name] if fence.kind == "definition" else []
-        main = [user for user in users if user.fence is self.essay.roots[self.essay.main.target]]
-        chunks = [user for user in users if user.fence.kind == "definition"]
-        users = main + chunks or users[:1]  # other roots are among the programs
         uses = [(program, program.runs(fence)) for program in self.essay.programs_with(fence) if program.runs(fence)]
         return self.template(
             "chunk",
@@ -175,7 +171,7 @@ class Renderer:
             level=self.level_below(fence.line),
             found=self.essay.main in self.essay.programs_with(fence) and not self.essay.is_folded(fence.line),
             arrows=arrows,
-            users=[(user, self.is_first(user)) for user in users],
+            users=[(user, self.is_first(user)) for user in self.essay.users_shown(fence)],
             uses=uses,
             is_run=any(program in playground.programs(self.essay) for program, _ in uses),
             source="\n".join(fence.code),

@@ -40,6 +40,15 @@ def navigation(found):
     return nav
 
 
+def about(root):
+    """Return {name: text} of what mkdocs.yml says about the essay, in the words that books have for it."""
+    from mkdocs.utils.yaml import yaml_load
+
+    with (root / "mkdocs.yml").open(encoding="utf-8") as file:
+        said = yaml_load(file)
+    return {"title": said["site_name"], "subtitle": said["site_description"], "rights": said["copyright"]}
+
+
 def write_settings(build, found):
     """Write build/mkdocs.yml, if it changes."""
     data = settings(found).encode()

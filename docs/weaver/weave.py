@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import tangle
-from weaver import experiments, numbers, pages, site
+from weaver import chapters, epub, experiments, numbers, pages, site
 from weaver.essay import Essay, WeaveError
 from weaver.prose import Reading
 from weaver.results import Cache, DemonstrationError, Outcome, check_data, environment, imported, sessions_of, set_keys
@@ -38,6 +38,11 @@ class Weave:
         return sorted({name for session in self.outcome.sessions for name in session.data})
 
     @property
+    def laboratory(self):
+        """What there is to say about experiments."""
+        return experiments.Laboratory(self.record, self.reading.explanations, self.stale)
+
+    @property
     def wrong(self):
         """The corrections that the numbers in the prose need, as far as is known."""
         return numbers.corrections(self.numbers, self.outcome.values(self.numbers))
@@ -61,19 +66,44 @@ class Weave:
 
             self.outcome.run(run)
 
+    def shown(self, old=None):
+        """Return the Results that are shown, some `old` ones where none is known yet; raise WeaveError where one cannot
+        be shown.
+        """
+        results = (old or {}) | self.outcome.demonstrations()
+        if errors := pages.check(self.essay, results, self.reading.anchors):
+            raise WeaveError(errors)
+        return results
+
     def write_pages(self, old=None):
         """Write build/pages and the settings of the site; `old` are results that are shown for those not known yet.
 
         Returns the Results that are shown. Raises WeaveError, and writes nothing, where a page would be wrong.
         """
-        results = (old or {}) | self.outcome.demonstrations()
-        if errors := pages.check(self.essay, results, self.reading.anchors):
-            raise WeaveError(errors)
-        laboratory = experiments.Laboratory(self.record, self.reading.explanations, self.stale)
-        found, unfolded = pages.sheets(self.essay, self.reading, results, self.data, self.root / "docs", laboratory)
+        results = self.shown(old)
+        found, unfolded = pages.sheets(
+            self.essay, self.reading, results, self.data, self.root / "docs", self.laboratory
+        )
         pages.write(self.build / "pages", pages.files(self.essay, found, unfolded, self.root / "docs", self.data))
         site.write_settings(self.build, found)
         return results
+
+    def write_chapters(self):
+        """Write build/essay, the form that GitHub shows; return the names of the files that have changed.
+
+        Raises OSError, and writes nothing, where something is in the way.
+        """
+        wanted = chapters.on_github(self.essay, self.reading, self.shown(), self.laboratory)
+        folder = self.build / "essay"
+        pages.check_paths(folder, wanted)
+        changes = chapters.changes(folder, wanted)
+        tangle.write(changes)
+        return [change.path.relative_to(folder).as_posix() for change in changes]
+
+    def write_book(self, file):
+        """Write the essay as an EPUB; raise OSError where that fails."""
+        files = epub.files(self.essay, self.reading, self.shown(), self.laboratory)
+        epub.write(file, site.about(self.root), files)
 
     def update(self):
         """Write the right numbers into the essay, as it was when this weave began; return how many were wrong.
@@ -90,16 +120,17 @@ class Weave:
 
 def check_targets(essay):
     """Raise WeaveError for programs that would stand where the weave writes in build/."""
-    ours = ("mkdocs.yml", "pages", "site", "cache", ".cache")
+    ours = ("mkdocs.yml", "essay", "pages", "site", "cache", ".cache")
     wrong = [root for root in essay.roots.values() if root.name.partition("/")[0] in ours]
     if wrong:
         raise WeaveError([(root.line, f"build/{root.name} is where the weaver writes: rename it") for root in wrong])
 
 
-def weave(root, report, update=False, build=True):
+def weave(root, report, update=False, build=True, book=None):
     """Weave the essay: run what has to run, write the pages, let mkdocs build the site. Raises what the steps raise.
 
-    Another weave waits with its pages until this one is done with them.
+    With `update` what is committed is brought up to date as well: numbers in the prose, and build/essay. With `book`,
+    the path of a file, an EPUB is made and no site. Another weave waits with its pages until this one is done.
     """
     woven = Weave(root)
     woven.run(report)
@@ -109,8 +140,13 @@ def weave(root, report, update=False, build=True):
         woven.run(report)
     if wrong := woven.complaints:
         raise WeaveError(wrong)
+    if book:
+        woven.write_book(book)
+        return
     with tangle.locked(root / "docs"):
         woven.write_pages()
+        if update and (changed := woven.write_chapters()):
+            report(f"build/essay: {len(changed)} files written anew, such as {changed[0]}: commit them")
         if build:
             site.build_site(woven.build, woven.build / "site")
 

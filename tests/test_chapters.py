@@ -1,0 +1,263 @@
+"""The essay in Markdown, in build/essay for GitHub and as an EPUB: what stands there, and where its links lead."""
+
+import io
+import re
+import shutil
+import zipfile
+from html import unescape
+from pathlib import PurePosixPath
+from urllib.parse import unquote
+from xml.etree import ElementTree
+
+import pytest
+from essays import SMALL, project
+from programs import ROOT
+from weaver import chapters, epub
+from weaver.essay import Essay
+from weaver.experiments import Laboratory
+from weaver.prose import EXTENSIONS, Reading
+from weaver.results import Result
+from weaver.weave import Weave
+from weaver.writer import Writer
+
+markdown = pytest.importorskip("markdown", reason="the weaver needs Python-Markdown")
+
+NOTES = "Here.[^a] There.[^b]\n\n[^a]: *One*.\n[^b]: Two."
+SVG = (
+    '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" width="9pt">'
+    '<metadata>when</metadata><a xlink:href="#chunk-other"><text x="{}" y="2.5">{}</text></a></svg>'
+)
+DRAWN = SMALL.replace('name="twice"', 'name="twice", alt="a *line*", caption="It [rises]."')
+ALL = DRAWN + "\nSee [above](#deeper) and [the chunk](#chunk-a-part-2).\n\n## Break it\n\n" + (
+    "``` diff {#three-times}\n-    return 2 * x\n+    return 3 * x\n```\n\n> Then it is *thrice*.\n\n"
+    "### Solution: none\n\nNothing.\n\n# Two\n\nBack to [One](#one), [its sequel](#two), [a solution](#solution-none), "
+    "[the experiment](#experiment-three-times) and [a word](#term-word).\n\nword\n: what is _said_\n\n"
+) + NOTES + "\n"  # fmt: skip
+
+
+def files_of(text, printed="8\n", figures=()):
+    """Return {path: text} of what GitHub shows of an essay."""
+    essay = Essay(text)
+    reading = Reading(essay)
+    assert reading.errors == []
+    laboratory = Laboratory(explanations=reading.explanations, waiting=("three-times",))
+    found = chapters.on_github(essay, reading, {"twice": Result(printed, [*figures])}, laboratory)
+    return {path: data.decode() for path, data in found.items()}
+
+
+# Prose
+
+
+PROSE = [
+    "A *word* of **weight**, `code`, ``a ` in it`` and `` ` ``.",
+    r"Not \*a word\*, \_neither\_, not \`code\`, 2\*3 \[x\](y).",
+    "a_b _c_ 5 < 6 > 4 & &amp;amp; ~~no~~ <b>strong</b>",
+    "Once.\n\n1985\\. It was.\n\n\\- no list\n\n\\# no title\n\n\\> no quotation",
+    "- one\n- *two*\n    - three\n\nand\n\n3. c\n4. d",
+    "- one\n\n    more\n\n- two",
+    "> quoted\n>\n> - twice\n\nNot.",
+    "| a | *b* |\n| --- | --- |\n| `c` | [d](https://e.org/?f=g&h) |\n| `x \\| y` | 1 \\| 2 |",
+    "Two\nlines.",
+    "line  \nbreak",
+    "<https://e.org/a_b_c>",
+    '<div class="box">\n<p>*not* <em>so</em></p>\n</div>',
+    "    if a:\n\n\n        b *= c  # <d>",
+]
+
+
+@pytest.mark.parametrize("prose", PROSE)
+def test_prose_is_the_same_as_github_reads_it(prose):
+    github = pytest.importorskip("markdown_it", reason="markdown-it-py is not installed").MarkdownIt()
+    html = markdown.markdown(prose, extensions=[*EXTENSIONS])
+    again = github.enable(["table", "strikethrough"]).render(Writer(str, str).markdown(html))
+    assert plain(again) == plain(html)
+
+
+def plain(html):
+    """Return HTML without what may be written in two ways: line ends, blanks around blocks, and the ends of tags."""
+    html = re.sub(r"(?s)<pre>.*?</pre>", lambda match: match[0].replace("\n", "&#10;"), html).replace("\n", " ")
+    html = re.sub(r" *(</?(?:p|ul|ol|li|blockquote|t\w+|div)\b[^>]*>) *", r"\1", html)
+    return unescape(html).replace(" />", ">").strip()
+
+
+def test_html_without_ids_needs_none():
+    html = "<dl><dt>a</dt><dd>b</dd></dl><details><summary><em>c</em></summary><p>d</p></details>"
+    shown = "**a**: b\n\n<details><summary><em>c</em></summary>\n\nd\n\n</details>"
+    assert Writer(str, str).markdown(html) == shown
+
+
+def test_what_would_be_mathematics_or_a_table_on_github_is_not():
+    assert Writer(str, str).markdown("<p>It costs $5 or $6 | 7.</p>") == r"It costs \$5 or \$6 \| 7."
+
+
+# Fences
+
+
+def test_a_chunk_has_its_name_its_code_and_links():
+    two = files_of(SMALL)["two.md"]
+    assert '<a id="chunk-a-part"></a>**⟨a part⟩** ≡\n\n```python\ndef double(x):\n    return 2 * x\n```\n\n' in two
+    assert '<a id="chunk-a-part-2"></a>**⟨a part⟩** +≡\n\n```python\ndef quadruple' in two
+    assert "<sub>used in [⟨small.py⟩](README.md#program-small-py)</sub>" in two
+    root = files_of(SMALL)["README.md"]
+    assert "**⟨[small.py](../small.py)⟩** ≡\n\n```python\n<<a-part>>\n\n<<other>>\n```\n\n" in root
+    assert "<sub>contains [⟨a part⟩](two.md#chunk-a-part), [⟨other⟩](two.md#chunk-other)</sub>" in root
+
+
+def test_a_demonstration_shows_what_it_prints_and_numbers_are_text():
+    two = files_of(SMALL)["two.md"]
+    assert "```python\ny = double(4)\nprint(y)\n```\n\n```text\n8\n```\n\nTwice four is 8.\n" in two
+    assert "````text\n```\n````" in files_of(SMALL, "```\n")["two.md"]
+
+
+def test_figures_are_files_and_their_code_is_folded_away():
+    found = files_of(DRAWN, "", [SVG.format(1, "a"), SVG.format(2, "b")])
+    images = "![a \\*line\\*](figures/twice.svg)\n\n![a \\*line\\*](figures/twice-2.svg)\n\n*It \\[rises\\].*\n\n"
+    assert f'</a>{images}<details><summary>The code of this figure</summary>\n\n```python\ny =' in found["two.md"]
+    assert {path for path in found if "figures" in path} == {"figures/twice.svg", "figures/twice-2.svg"}
+
+
+def test_an_experiment_is_told_as_on_the_site():
+    two = files_of(ALL)["two.md"]
+    told = two[two.index("**Experiment: three times**, changes [⟨a part⟩](two.md#chunk-a-part)\n\n```diff\n-") :]
+    assert "<details><summary>What happens?</summary>\n\n(has not been measured yet)\n\n> " not in told
+    assert "(has not been measured yet)\n\nThen it is *thrice*.\n\nTo run it: `python3 tangle.py --run small.py" in told
+    assert told.count("thrice") == 1
+
+
+def test_a_figure_stands_on_white_and_nothing_in_it_is_a_link():
+    root = ElementTree.XML(chapters.figure(SVG.format("1.23456", "a 1.23456")))
+    assert [element.tag.partition("}")[2] for element in root] == ["rect", "g"]
+    (text,) = root.iter("{http://www.w3.org/2000/svg}text")
+    assert (text.get("x"), text.get("y"), text.text) == ("1.23", "2.5", "a 1.23456")
+    assert "href" not in ElementTree.tostring(root, encoding="unicode")
+
+
+@pytest.mark.parametrize("new, same", [((1.04, "a"), True), ((1.2, "a"), False), ((1, "b"), False), ((1, "a1"), False)])
+def test_a_figure_is_committed_anew_where_one_can_see_the_difference(tmp_path, new, same):
+    folder = tmp_path / "essay"
+    old = chapters.figure(SVG.format(1, "a"))
+    (folder / "figures").mkdir(parents=True)
+    (folder / "figures" / "x.svg").write_bytes(old)
+    assert chapters.look_the_same(old, chapters.figure(SVG.format(*new))) is same
+    assert len(chapters.changes(folder, {"figures/x.svg": chapters.figure(SVG.format(*new))})) == (not same)
+
+
+# Places
+
+
+def broken_links(texts):
+    """Return the links of some files of Markdown, {path: text}, that lead to no file or place on GitHub."""
+    ids, links = {}, []
+    for name, text in texts.items():
+        prose = re.sub(r"(?ms)^(`{3,})[^`\n]*\n.*?^\1$", "", text)
+        titles = [re.sub(r"[*`\\]|\[|\]\(.*?\)", "", title) for title in re.findall(r"(?m)^#+ (.*)", prose)]
+        slugs = [re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles]
+        again = [f"{slug}-{n}" for slug in slugs for n in range(1, slugs.count(slug))]
+        ids[name] = {*slugs, *again, *re.findall(r'<a id="([^"]*)"></a>', prose)}
+        plain = re.sub(r"(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)", "code", prose)
+        links += [(name, unquote(link)) for link in re.findall(r"(?<!\\)\]\(([^)\s]*)\)", plain)]
+    places = {(name, place) for name in ids for place in [*ids[name], ""]}
+    inner = [(name, link) for name, link in links if not re.match("https?://|mailto:|figures/|[.][.]/", link)]
+    assert len(inner) > 5
+    return [(name, link) for name, link in inner if link.partition("#")[::2] not in places]
+
+
+def test_links_between_chapters_lead_to_places_on_github():
+    found = files_of(ALL)
+    assert broken_links(found) == []
+    three = found["two-2.md"]
+    for link in ("README.md#one", "two.md#two", "two.md#solution-none", "two.md#experiment-three-times"):
+        assert f"]({link})" in three
+    assert "[above](two.md#deeper)" in found["two.md"]
+    assert '<a id="term-word"></a>**word**: what is *said*' in three
+
+
+def test_notes_are_footnotes():
+    text = files_of(SMALL + NOTES)["two.md"]
+    assert "Here.[^two-1] There.[^two-2]\n\n[^two-1]: *One*.\n\n[^two-2]: Two.\n\n---\n\n" in text
+
+
+def test_chapters_follow_each_other():
+    found = files_of(ALL)
+    assert "<details><summary>Contents</summary>\n\n1. [One](README.md)\n2. [Two](two.md)\n" in found["README.md"]
+    ways = [text.rpartition("---\n\n")[2].strip() for path, text in found.items()]
+    assert ways == [
+        "Next: [Two](two.md)",
+        "[Contents](README.md) · Previous: [One](README.md) · Next: [Two](two-2.md)",
+        "[Contents](README.md) · Previous: [Two](two.md)",
+    ]
+
+
+def test_what_is_committed_leads_nowhere_wrong():
+    """That it is what the essay says, tests/test_readme.py finds: it runs docs/weave.py --update."""
+    folder = ROOT / "build" / "essay"
+    texts = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.md")}
+    assert broken_links(texts) == []
+    files = [link for text in texts.values() for link in re.findall(r"\]\(((?:figures|\.\.)/[^)\s]*)\)", text)]
+    assert len(files) > 40
+    assert [link for link in files if not (folder / unquote(link)).is_file()] == []
+    assert sum(path.stat().st_size for path in folder.rglob("*")) < 2_000_000
+
+
+def written(root, text):
+    """Write an essay of a project, with its result, and what GitHub shows of it; return what changes."""
+    (root / "microgpt.md").write_text(text, encoding="utf-8")
+    woven = Weave(root)
+    woven.outcome.results = {session: [Result("8\n", [])] * 2 for session in woven.outcome.sessions}
+    return sorted(woven.write_chapters())
+
+
+def test_what_changes_is_written_and_what_is_no_more_is_removed(tmp_path):
+    folder = project(tmp_path) / "build" / "essay"
+    assert written(tmp_path, SMALL) == ["README.md", "two.md"]
+    (folder / "mine.txt").touch()
+    assert written(tmp_path, SMALL) == []
+    assert written(tmp_path, SMALL.replace("# Two", "# Three")) == ["README.md", "three.md", "two.md"]
+    assert {path.name for path in folder.iterdir()} == {"README.md", "three.md", "mine.txt"}
+    (folder / "three.md").unlink()
+    (folder / "three.md").symlink_to(tmp_path / "microgpt.md")
+    with pytest.raises(OSError, match=r"through a link.*three\.md$"):
+        written(tmp_path, SMALL.replace("# Two", "# Three"))
+
+
+# The EPUB
+
+
+@pytest.mark.skipif(not shutil.which("pandoc"), reason="pandoc is not installed")
+def test_a_book_is_whole_and_always_the_same(tmp_path, monkeypatch):
+    essay = Essay(ALL)
+    reading = Reading(essay)
+    laboratory = Laboratory(explanations=reading.explanations)
+    parts = epub.files(essay, reading, {"twice": Result("", [SVG.format(1, "a")])}, laboratory)
+    about = {"title": "One & all", "subtitle": "*so*"}
+    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
+    epub.write(tmp_path / "a.epub", about, parts)
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")  # as builds set it that are to be the same
+    epub.write(tmp_path / "b.epub", about, parts)
+    data = (tmp_path / "a.epub").read_bytes()
+    assert data == (tmp_path / "b.epub").read_bytes()
+    with zipfile.ZipFile(io.BytesIO(data)) as book:
+        assert (book.infolist()[0].filename, book.infolist()[0].compress_type) == ("mimetype", zipfile.ZIP_STORED)
+        assert all(entry.date_time == (1980, 1, 1, 0, 0, 0) for entry in book.infolist())
+        pages = {name: ElementTree.XML(book.read(name)) for name in book.namelist() if name.endswith("xhtml")}
+        names = {*book.namelist()}
+    places = {(name, element.get("id", "")) for name, page in pages.items() for element in page.iter()}
+    links = [(name, link) for name, page in pages.items() for element in page.iter()
+             if (link := element.get("href") or element.get("src"))]  # fmt: skip
+    assert len(links) > 20
+    for name, link in links:
+        file, _, anchor = link.partition("#")
+        path = name if not file else (PurePosixPath(name).parent / file).as_posix().replace("text/../", "")
+        assert path in names, (name, link)
+        assert not anchor or (path, anchor) in places, (name, link)
+    assert all(page.get("{http://www.w3.org/XML/1998/namespace}lang") == "en" for page in pages.values())
+    text = "".join("".join(page.itertext()) for page in pages.values())
+    for part in ("One & all", "*so*", "⟨a part⟩", "def double(x):", "<<other>>", "What happens?", "thrice", "One."):
+        assert part in text
+
+
+def test_without_pandoc_there_is_a_line_that_says_so(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(OSError, match="apt-get install pandoc"):
+        epub.write(tmp_path / "a.epub", {}, {})
