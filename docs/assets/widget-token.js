@@ -151,7 +151,9 @@ build("token", "Follow a letter", (/** @type {Omit<Seen, "letters"> & { name: st
     looks.replaceChildren(...(stage.chunk === "attend" ? [looksTable(seen)] : []));
     const ends = numbers.logits.map((score, token) => [score, seen.chances[token]]);
     listed.replaceChildren(numbersTable(stage, isEnd ? ends : []));
-    const link = make("a", { href: `#chunk-${stage.chunk}` }, `⟨${stage.chunk.replaceAll("-", " ")}⟩`);
+    const link = make("a", { href: `#chunk-${stage.chunk}`, className: "chunk-link" });
+    link.textContent = `⟨${stage.chunk.replaceAll("-", " ")}⟩`;
+    link.dataset.peek = "";  // the chunk is shown before somebody goes there
     code.replaceChildren("The code: ", link);
     if (at === 0 && document.activeElement === back) on.focus();  // what is disabled loses the focus
     if (at === last && document.activeElement === on) back.focus();
