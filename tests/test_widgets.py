@@ -511,3 +511,5 @@ def test_the_first_page_trains_the_model_and_says_what_comes_next(opened):
     assert len(words) == 3 and all(word.startswith("mar") for word in words)
     box.get_by_label("It begins with").fill("é ")
     assert says.inner_text() == "It has never seen é: the names are of the letters a to z."
+    box.get_by_label("It begins with").fill("e")
+    assert says.inner_text().startswith("It has learned from")

@@ -1,5 +1,5 @@
-// The essay's program in JavaScript, as a page uses it: it is fetched when somebody wants it, and the page lives on while
-// it learns.
+// The essay's program in JavaScript, as a page uses it: it is fetched when somebody wants it, and the page lives on
+// while it learns.
 //
 // There is no other model in the site. To begin a name with given letters, the program's own `sample` gets a die that
 // falls as it is told for the first throws.
@@ -85,7 +85,7 @@ export function writeName({ microgpt, model, bos }, first, temperature, random) 
 /** @type {Promise<State> | null} */
 let learned = null;
 
-/** Return the program and its model when this has learned, with all defaults; it learns once, when somebody wants it. */
+/** Return the program and its model when this has learned with all defaults: once, when somebody wants it. */
 export function trained() {
   learned ??= begun().then(async (state) => {
     const { microgpt, model, lessons } = state;

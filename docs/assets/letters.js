@@ -85,7 +85,7 @@ export function asking(given, says, show) {
       const chances = read(state, letters)[place];
       show({ letters, place, looks: looksFrom(state, place), chances }, state);
     } catch (error) {
-      says.textContent = `That did not work: ${reason(error)}.`;
+      if (change === changes) says.textContent = `That did not work: ${reason(error)}.`;
     }
   }
 

@@ -95,6 +95,7 @@ build("live", "Train the model in this page", (/** @type {Given} */ { beginning,
   const ask = make("div", { hidden: true }, make("p", { className: "widget-row" }, label), heat.row, bars,
     make("p", { className: "widget-buttons" }, another), written);
   let state = /** @type {Training | null} */ (null), die = 1n;  // that the next name is thrown with
+  let learned = "";  // what there is to say when it is done
 
   async function train() {
     start.disabled = true;
@@ -131,7 +132,7 @@ build("live", "Train the model in this page", (/** @type {Given} */ { beginning,
   /** @param {number[]} losses */
   function end(losses) {
     const count = losses.length.toLocaleString("en"), last = losses[losses.length - 1].toFixed(4);
-    says.textContent = `It has learned from ${count} names; the last loss is ${last}, as in Python.`;
+    learned = `It has learned from ${count} names; the last loss is ${last}, as in Python.`;
     start.textContent = "Train it again";
     start.disabled = false;
     ask.hidden = false;
@@ -140,8 +141,8 @@ build("live", "Train the model in this page", (/** @type {Given} */ { beginning,
 
   /** Return the letters that are to come first; what the model has never seen is told, and left out. */
   function letters() {
-    const { letters: known, problem } = spelled(field.value);
-    if (problem) says.textContent = problem;
+    const { letters: known, problem } = spelled(field.value), told = problem || learned;
+    if (says.textContent !== told) says.textContent = told;
     return known;
   }
 

@@ -48,10 +48,13 @@ function draw(picture, arrows, { origin: [left, down], unit }) {
   const axes = [{ x: 0, y: down, width: side, height: 0 }, { x: left, y: 0, width: 0, height: side }];
   const ends = arrows.map(({ vector: [across, up] }) => ({ x: left + across * unit, y: down - up * unit }));
   const taken = [...axes, ...ends.map(({ x, y }) => ({ x: x - 5, y: y - 5, width: 10, height: 10 }))];
+  const shafts = ends.flatMap(({ x, y }) => Array.from({ length: 40 }, (_, i) => (  // as points, which are near enough
+    { x: left + (x - left) * i / 40, y: down + (y - down) * i / 40, width: 1, height: 1 })));
   const lines = arrows.map(({ colour, width }, i) => (
-    drawn("line", { x1: left, y1: down, x2: ends[i].x, y2: ends[i].y, class: colour, style: `stroke-width: ${width}` })));
+    drawn("line", { x1: left, y1: down, x2: ends[i].x, y2: ends[i].y, class: colour,
+      style: `stroke-width: ${width}` })));
   const names = arrows.map(({ name }, i) => {
-    const box = free(ends[i], LETTER * name.length, taken, side);
+    const box = free(ends[i], LETTER * name.length, taken, shafts, side);
     taken.push(box);
     return lettering(box.x + box.width / 2, box.y + box.height - 4, name);
   });
@@ -62,13 +65,15 @@ function draw(picture, arrows, { origin: [left, down], unit }) {
 }
 
 /**
- * Return a place for a name near the end of an arrow: to its right or left or at the edge, above or below, as near as there is room.
+ * Return a place for a name near the end of an arrow: to its right or left or at the edge, above or below, as near as
+ * there is room, and if possible beside all arrows.
  * @param {{ x: number, y: number }} end
  * @param {number} width of the name
  * @param {Box[]} taken
+ * @param {Box[]} shafts
  * @param {number} side of the picture
  */
-function free({ x, y }, width, taken, side) {
+function free({ x, y }, width, taken, shafts, side) {
   const boxes = [];
   for (let away = 0; away < 4; away++) {
     for (const above of [true, false]) {
@@ -77,7 +82,8 @@ function free({ x, y }, width, taken, side) {
     }
   }
   const inside = boxes.filter((box) => box.x >= 0 && box.x + width <= side && box.y >= 0 && box.y + LINE <= side);
-  return inside.find((box) => !taken.some((other) => meet(box, other))) ?? inside[0];
+  const empty = inside.filter((box) => !taken.some((other) => meet(box, other)));
+  return empty.find((box) => !shafts.some((other) => meet(box, other))) ?? empty[0] ?? inside[0];
 }
 
 /** @param {Box} one @param {Box} other */
@@ -115,7 +121,8 @@ build("look", "Move the query and the keys", (/** @type {Given} */ { query, keys
     picture.setAttribute("aria-label", `Arrows from the middle: ${shown.join(", ")}.`);
     const valuesDrawn = values.map((vector, i) => (
       { vector, name: `value ${i + 1}`, colour: "widget-blue", width: 1.5 + 4 * weights[i] }));
-    draw(back, [...valuesDrawn, { vector: found, name: "comes back", colour: "widget-orange", width: 2.5 }], valuesPlane);
+    const meanDrawn = { vector: found, name: "comes back", colour: "widget-orange", width: 2.5 };
+    draw(back, [...valuesDrawn, meanDrawn], valuesPlane);
     back.setAttribute("aria-label", `The two values as arrows, and between them what comes back, ${pair(found, 2)}.`);
     answer.replaceChildren(table(`The values are ${values.map((value) => pair(value)).join(" and ")}.`, [
       ["scores", "divided by √2", "not divided"],
@@ -150,5 +157,6 @@ build("look", "Move the query and the keys", (/** @type {Given} */ { query, keys
   picture.addEventListener("pointermove", follow);
   for (const end of ["pointerup", "pointercancel"]) picture.addEventListener(end, () => { held = -1; });
   show();
-  return [make("div", { className: "widget-planes" }, picture, back), ...sliders.flat().map(({ row }) => row), answer, says];
+  const planes = make("div", { className: "widget-planes" }, picture, back);
+  return [planes, ...sliders.flat().map(({ row }) => row), answer, says];
 });

@@ -32,7 +32,8 @@ build("rate", "Choose the learning rate", (/** @type {Given} */ given) => {
     const turn = running += 1, chosen = 10 ** rate.value;
     try {
       const flags = { learning_rate: chosen }, { microgpt, model, lessons } = await begun(flags);
-      const training = microgpt.train(model, lessons, { ...microgpt.DEFAULTS, ...flags }), steps = microgpt.DEFAULTS.num_steps;
+      const steps = microgpt.DEFAULTS.num_steps;
+      const training = microgpt.train(model, lessons, { ...microgpt.DEFAULTS, ...flags });
       const losses = /** @type {number[]} */ ([]), means = /** @type {number[]} */ ([]);
       for await (const some of inFrames(training)) {
         if (turn !== running) return;

@@ -49,7 +49,7 @@ function stagesOf({ letters, place, chances }, numbers) {
       says: "All 16 are multiplied by one factor, and then their squares are 1 on average." },
     { title: "query, key, value", chunk: "attention",
       rows: [["norm of x", normed], ["→ query", query], ["→ key", key], ["→ value", value]],
-      says: "Three matrices put 16 questions each, and a head takes four of the answers. (This norm changes nothing.)" },
+      says: "Three matrices ask 16 questions each, and each head takes four answers. (This norm changes nothing.)" },
     { title: "the heads look back", chunk: "attend", rows: [["query", query], ["→ found", heads]],
       says: "Each head compares its query with the keys so far, and finds the mean of the values, by these weights." },
     { title: "attention is added", chunk: "layer-by-layer",
@@ -97,7 +97,8 @@ function drawRows(picture, rows, marked, largest) {
     ...rows.flatMap(([name, all], i) => [
       drawn("text", { x: 0, y: LINE * i + 17 }, name),
       ...all.map((number, at) => cell(number, largest, left(at), LINE * i + 5)),
-      drawn("text", { x: WIDTH, y: LINE * i + 17, "text-anchor": "end", class: "widget-strong" }, fixed(all[marked], 2)),
+      drawn("text", { x: WIDTH, y: LINE * i + 17, "text-anchor": "end", class: "widget-strong" },
+        fixed(all[marked], 2)),
     ]),
     drawn("rect", { x: left(marked) - 2, y: 2, width: CELL + 3, height: height - 1, rx: 3, class: "widget-marked" }),
     ...scale.map((number, at) => cell(number, largest, left(at + 5), height + 14)),
@@ -151,7 +152,9 @@ build("token", "Follow a letter", (/** @type {Omit<Seen, "letters"> & { name: st
     looks.replaceChildren(...(stage.chunk === "attend" ? [looksTable(seen)] : []));
     const ends = numbers.logits.map((score, token) => [score, seen.chances[token]]);
     listed.replaceChildren(numbersTable(stage, isEnd ? ends : []));
-    const link = make("a", { href: `#chunk-${stage.chunk}` }, `⟨${stage.chunk.replaceAll("-", " ")}⟩`);
+    const link = make("a", { href: `#chunk-${stage.chunk}`, className: "chunk-link" });
+    link.textContent = `⟨${stage.chunk.replaceAll("-", " ")}⟩`;
+    link.dataset.peek = "";  // the chunk is shown before somebody goes there
     code.replaceChildren("The code: ", link);
     if (at === 0 && document.activeElement === back) on.focus();  // what is disabled loses the focus
     if (at === last && document.activeElement === on) back.focus();
