@@ -45,9 +45,9 @@ def test_the_essay_is_edited_and_run(firefox, site):
 
 def test_figures_answer_and_chunks_unfold(firefox, site):
     firefox.visit(site)
-    firefox.click(".live button")
+    firefox.click("[data-widget=live] button")
     learned = """
-        const status = document.querySelector(".live-status");
+        const status = document.querySelector("[data-widget=live] [role=status]");
         while (!status.textContent.includes("learned")) await new Promise((go) => setTimeout(go, 50));
         return status.textContent;
     """

@@ -496,6 +496,22 @@ def test_another_rate_gives_the_losses_of_python(opened):
 # The same training
 
 
+def test_the_first_picture_comes_into_being_and_ends_as_it_was_drawn(opened, demonstrated):
+    moments = demonstrated("live")["moments"]
+    box = opened("live", reduced_motion="reduce")
+    texts = box.page.locator("#demonstration-becoming figure svg text")
+    drawn = texts.all_text_contents()
+    assert [drawn[i : i + 10] for i in range(0, 40, 10)] == [
+        column for step, column in moments if step in (1, 30, 200, 1000)
+    ]
+    press(box.get_by_role("button", name="Play the picture again"), "Enter")
+    texts.nth(39).filter(has_not_text="loss").wait_for(state="attached")  # the last column is still empty
+    texts.nth(30).filter(has_text=re.compile("^[23]..? steps")).wait_for()  # it goes on from 200
+    texts.nth(39).filter(has_text=drawn[39]).wait_for()
+    texts.nth(30).filter(has_text=drawn[30]).wait_for()
+    assert texts.all_text_contents() == drawn
+
+
 def test_the_first_page_trains_the_model_and_says_what_comes_next(opened):
     box = opened("live", 360)
     says, bars = box.locator("[role=status]"), box.locator("svg").last

@@ -9,8 +9,8 @@ import { build, button, lettering, saying, slider } from "./widgets.js";
 /** @typedef {import("./engine.js").State & { losses: number[], training: Generator<number> }} Training */
 
 /**
- * How names begin, and what a column of the picture says after some steps: a heading, names, and the loss.
- * @typedef {{ beginning: string, moments: [number, string[]][] }} Given
+ * How names begin, and perhaps what a column of the picture says after some steps: a heading, names, and the loss.
+ * @typedef {{ beginning: string, moments?: [number, string[]][] }} Given
  */
 
 const MOMENT = 115;  // milliseconds; all of them last less than five seconds, or one would have to be able to stop them
@@ -21,7 +21,7 @@ const calm = matchMedia("(prefers-reduced-motion: reduce)");
 /**
  * Return a function that plays the picture: each column goes on from the one before it, and ends as it was drawn.
  * @param {Element} figure
- * @param {Given["moments"]} moments
+ * @param {[number, string[]][]} moments
  */
 function film(figure, moments) {
   const texts = [...figure.querySelectorAll("svg text")], rows = moments[0][1].length;
@@ -83,7 +83,8 @@ function learningShown() {
 }
 
 build("live", "Train the model in this page", (/** @type {Given} */ { beginning, moments }, place) => {
-  const figure = place.closest(".demonstration")?.querySelector("figure"), play = figure && film(figure, moments);
+  const figure = place.closest(".demonstration")?.querySelector("figure");
+  const play = figure && moments && film(figure, moments);
   const start = button("Train it", train), says = saying(), learning = learningShown();
   start.classList.add("md-button--primary");
   const field = make("input", { className: "widget-field", value: beginning, maxLength: LONGEST, autocomplete: "off",
@@ -164,6 +165,7 @@ build("live", "Train the model in this page", (/** @type {Given} */ { beginning,
   const again = button("Play the picture again", () => play?.());
   if (!calm.matches) play?.();
   says.textContent = "The essay’s program in JavaScript does it, with the same names, and you can watch.";
-  const left = make("div", {}, make("p", { className: "widget-buttons" }, start, ...(play ? [again] : [])), says, learning.box);
+  const buttons = make("p", { className: "widget-buttons" }, start, ...(play ? [again] : []));
+  const left = make("div", {}, buttons, says, learning.box);
   return [make("div", { className: "live" }, left, ask)];
 });
