@@ -179,7 +179,7 @@ def test_notes_are_footnotes():
 
 def test_chapters_follow_each_other():
     found = files_of(ALL)
-    assert "<details><summary>Contents</summary>\n\n1. [One](README.md)\n2. [Two](two.md)\n" in found["README.md"]
+    assert "<details><summary>Contents</summary>\n\n- [One](README.md)\n- [Two](two.md)\n" in found["README.md"]
     ways = [text.rpartition("---\n\n")[2].strip() for path, text in found.items()]
     assert ways == [
         "Next: [Two](two.md)",

@@ -6,6 +6,7 @@ EPUB. They differ only in how they name the places that links lead to.
 
 import re
 from html import escape
+from itertools import groupby
 from urllib.parse import quote
 from xml.etree import ElementTree
 
@@ -226,16 +227,28 @@ def on_github(essay, reading, results, laboratory):
     form = OnGitHub(reading)
     chapters = Chapters(essay, reading, results, laboratory, form)
     pages = [*reading.pages]
-    links = [f"[{chapters.writer.markdown(reading.pages[path][0].text)}]({form.address(path)})" for path in pages]
-    contents = folded("Contents", "\n".join(f"{number}. {link}" for number, link in enumerate(links, 1)))
+    links = [f"[{numbered(page)}{chapters.writer.markdown(reading.pages[page.path][0].text)}]({form.address(page.path)})"
+             for page in essay.pages]  # fmt: skip
     found = {}
     for i, path in enumerate(pages):
         title, *blocks = chapters.blocks(path)
         ways = [f"[Contents]({form.address(pages[0])})", f"Previous: {links[i - 1]}"] if i else []
         ways += [f"Next: {link}" for link in links[i + 1 : i + 2]]
-        text = joined(title, "" if i else contents, *blocks, "---", " · ".join(ways))
+        text = joined(title, "" if i else contents(essay, links), *blocks, "---", " · ".join(ways))
         found[form.file(path)] = text.encode() + b"\n"
     return found | figures(essay, results)
+
+
+def numbered(page):
+    """Return the number of a chapter, for before its title."""
+    return f"{page.number}. " if page.number else ""
+
+
+def contents(essay, links):
+    """Return the links to all pages in their parts, folded away."""
+    groups = groupby(zip(essay.pages, links, strict=True), key=lambda found: found[0].part)
+    lists = [(part, "\n".join(f"- {link}" for _, link in members)) for part, members in groups]
+    return folded("Contents", joined(*(joined(part and f"**{escaped(part)}**", links) for part, links in lists)))
 
 
 def changes(folder, wanted):
