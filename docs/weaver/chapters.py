@@ -227,8 +227,8 @@ def on_github(essay, reading, results, laboratory):
     form = OnGitHub(reading)
     chapters = Chapters(essay, reading, results, laboratory, form)
     pages = [*reading.pages]
-    links = [f"[{numbered(page)}{chapters.writer.markdown(reading.pages[page.path][0].text)}]({form.address(page.path)})"
-             for page in essay.pages]  # fmt: skip
+    titles = {page: chapters.writer.markdown(reading.pages[page.path][0].text) for page in essay.pages}
+    links = [f"[{numbered(page)}{title}]({form.address(page.path)})" for page, title in titles.items()]
     found = {}
     for i, path in enumerate(pages):
         title, *blocks = chapters.blocks(path)
