@@ -393,18 +393,18 @@ def test_every_chunk_unfolds_to_the_program(tab, site):
     """All references of the outermost chunk, and those in them, unfolded: the text is the program's, line for line."""
     page = tab("")
     root = page.locator("#program-microgpt-py .code")
-    for _ in range(100):
-        closed = page.locator("#program-microgpt-py button.unfold[aria-expanded=false]")
-        if not closed.count():
-            break
-        closed.first.click()
-        page.wait_for_function("document.querySelectorAll('#program-microgpt-py [aria-expanded=true]').length"
-                               " === document.querySelectorAll('#program-microgpt-py .unfolded').length")  # fmt: skip
+    folded = root.evaluate(COLUMNS)
+    button = page.locator("#program-microgpt-py button.unfold-all")
+    button.click()
+    button.filter(has_text="fold all").and_(page.locator("[aria-expanded=true]")).wait_for()
     shown = [(column, text) for column, text in root.evaluate(COLUMNS) if not text.startswith("⟨")]
     program = (BUILD / "microgpt.py").read_text(encoding="utf-8").split("\n")
     assert shown == [(len(line) - len(line.lstrip()), line.strip()[:30].strip()) for line in program if line.strip()]
     addresses = root.locator("a").evaluate_all("links => links.map(link => link.href)")
     assert all(address.startswith(site) for address in addresses)
+    button.click()
+    button.and_(page.locator("[aria-expanded=false]")).wait_for()
+    assert root.evaluate(COLUMNS) == folded
 
 
 def test_the_keys_that_the_foot_names_lead_to_the_next_page_and_back(tab, site):

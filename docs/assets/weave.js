@@ -9,7 +9,7 @@ let chunks;  // their code, which is fetched when the first one is unfolded
 
 function setUp() {
   /** @type {NodeListOf<HTMLButtonElement>} */
-  const buttons = document.querySelectorAll("button.copy, button.unfold");
+  const buttons = document.querySelectorAll("button.copy, button.unfold, button.unfold-all");
   for (const button of buttons) button.hidden = false;
   const search = document.querySelector(".md-search[role=dialog]");
   if (search) search.setAttribute("aria-label", "Search");
@@ -41,6 +41,21 @@ async function unfold(button) {
   for (const link of code.querySelectorAll('a[href^="@/"]')) link.setAttribute("href", here(hrefOf(link)));
   for (const inner of code.querySelectorAll("button")) inner.hidden = false;
   line.after(code);
+}
+
+// All of a program unfolds, reference by reference and what comes to light with them, and folds again.
+/** @param {HTMLButtonElement} all */
+async function unfoldAll(all) {
+  const open = all.getAttribute("aria-expanded") === "true";
+  const code = /** @type {HTMLElement} */ (all.closest(".chunk")?.querySelector(".code"));
+  /** @type {() => NodeListOf<HTMLButtonElement>} */
+  const left = () => code.querySelectorAll(`button.unfold[aria-expanded="${open}"]`);
+  for (let found = [...left()]; found.length; found = [...left()]) {
+    await Promise.all(found.map((button) => button.isConnected && unfold(button)));
+    if (found.every((button) => button.getAttribute("aria-expanded") === String(open))) break;  // without a network
+  }
+  all.setAttribute("aria-expanded", String(!open));
+  all.textContent = open ? "unfold all" : "fold all";
 }
 
 // Turns an address below the site's root, which begins with @/, into one that leads there from this page.
@@ -184,8 +199,11 @@ document.addEventListener("scroll", () => {  // focus scrolls the link into view
 }, { passive: true });
 
 document.addEventListener("click", (event) => {
-  const button = around(event, "button.unfold, button.copy");
-  if (button instanceof HTMLButtonElement) (button.classList.contains("unfold") ? unfold : copy)(button);
+  const acts = Object.entries({ unfold, "unfold-all": unfoldAll, copy });
+  for (const [kind, act] of acts) {
+    const button = around(event, `button.${kind}`);
+    if (button instanceof HTMLButtonElement) act(button);
+  }
 });
 
 // A finger does not hover: a tap shows the same in a sheet from below, where a link leads on. So does a second tap.
