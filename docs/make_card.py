@@ -16,7 +16,7 @@ from matplotlib import pyplot as plt
 ROOT = Path(__file__).resolve().parent.parent
 CARD = ROOT / "docs" / "assets" / "card.png"
 PAGE = ROOT / "build" / "pages" / "index.md"
-ROWS = 9  # of a column: its heading, and eight names
+ROWS = 10  # of a column: its heading, eight names, and the loss
 PAPER, TEXT, NAME, LEARNED = "#24435c", "#ffffff", "#c3d3e0", "#ffb066"
 
 
@@ -37,12 +37,13 @@ def draw(heading, shown):
     mpl.rcParams["font.family"] = "DejaVu Sans"  # matplotlib brings it along
     figure = plt.figure(figsize=(12, 6.3), dpi=100, facecolor=PAPER)
     figure.text(0.065, 0.83, heading, size=43, color=TEXT, family="DejaVu Serif")
-    for x, (steps, *names) in enumerate(shown):
+    for x, (steps, *names, loss) in enumerate(shown):
         left, is_last = 0.068 + 0.228 * x, x == len(shown) - 1
         figure.text(left, 0.69, steps, size=20, color=TEXT, weight="bold")
         for y, name in enumerate(names):
             color = LEARNED if is_last else NAME
-            figure.text(left, 0.61 - 0.074 * y, name, size=21, color=color, family="DejaVu Sans Mono")
+            figure.text(left, 0.62 - 0.067 * y, name, size=21, color=color, family="DejaVu Sans Mono")
+        figure.text(left, 0.06, loss, size=17, color=TEXT)
     words = " ".join([heading, *(word for column in shown for word in column)])
     metadata = {"Software": None, "Description": words}
     figure.savefig(CARD, facecolor=PAPER, metadata=metadata, pil_kwargs={"optimize": True})

@@ -389,11 +389,11 @@ def test_code_that_was_edited_changes_its_line_of_the_program_and_is_run(whole, 
     page.keyboard.press("Control+Enter")
     (tmp_path / "softer.py").write_text(program, encoding="utf-8")
     assert end(page).strip() == run(*FLAGS, program=tmp_path / "softer.py").stdout.strip()
-    page.locator("label", has_text="Piece by piece").click()
+    page.locator("#run label", has_text="Piece by piece").click()
     page.select_option("#run-chunk", "attend")
     assert "# softer" in page.input_value("#run-editor")
     page.click("#run-undo")
-    page.locator("label", has_text="The whole essay").click()
+    page.locator("#run label", has_text="The whole essay").click()
     page.locator(".run-line", has_text="# softer").wait_for(state="detached")
     assert shown(page) == (BUILD / "microgpt.py").read_text(encoding="utf-8")
 
