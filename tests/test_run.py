@@ -460,13 +460,12 @@ def test_the_whole_essay_is_for_everybody(whole):
     page.locator("#run-problems li").first.wait_for()
     put_caret(page, "def softmax(logits):")
     page.emulate_media(reduced_motion="reduce")
-    for scheme, name in (("light", "default"), ("dark", "slate")):
-        if scheme == "dark":
+    for width, name in ((1440, "default"), (360, "slate")):
+        if name == "slate":
             page.locator("label[title='Switch to dark']").click()
         page.locator(f"body[data-md-color-scheme={name}]").wait_for()
-        for width in (360, 1440):
-            page.set_viewport_size({"width": width, "height": 900})
-            assert page.evaluate("document.documentElement.scrollWidth") <= width
-            for violation in axe.run(page, options={"resultTypes": ["violations"]}).response["violations"]:
-                found[scheme, width, violation["id"]] = [node["html"][:120] for node in violation["nodes"][:3]]
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        for violation in axe.run(page, options={"resultTypes": ["violations"]}).response["violations"]:
+            found[name, violation["id"]] = [node["html"][:120] for node in violation["nodes"][:3]]
     assert found == {}

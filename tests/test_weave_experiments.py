@@ -459,7 +459,7 @@ def test_previews_of_a_term_and_of_an_experiment(open_page):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1440, "light"), (1440, "dark")])
+@pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1440, "light")])
 def test_experiments_fit_and_are_accessible(open_page, width, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed").Axe()
     for path in ("", "two/", "experiments/", "programs/microgpt-py/"):
