@@ -503,7 +503,7 @@ def test_links_work_without_javascript(tab, site):
     assert page.locator("button.unfold:visible, button.copy:visible").count() == 0
 
 
-@pytest.mark.parametrize("path", ["", "the-model/", "experiments/", "indexes/", "run/"])
+@pytest.mark.parametrize("path", ["", "the-model/", "learning/", "indexes/", "run/"])
 def test_the_first_view_is_light(tab, site, path):
     page, asked = tab(path, service_workers="block"), set()
     page.on("request", lambda request: asked.add(urlparse(request.url).path.lstrip("/")))
