@@ -46,7 +46,8 @@ def about(root):
 
     with (root / "mkdocs.yml").open(encoding="utf-8") as file:
         said = yaml_load(file)
-    return {"title": said["site_name"], "subtitle": said["site_description"], "rights": said["copyright"]}
+    words = {"title": "site_name", "subtitle": "site_description", "author": "site_author", "rights": "copyright"}
+    return {word: said[name] for word, name in words.items() if name in said}
 
 
 def write_settings(build, found):
