@@ -7,6 +7,7 @@ interface Editor {
   lines: HTMLCollection;
   keyCommandMap: { [key: string]: (event: KeyboardEvent, selection: [number, number, string], value: string) => unknown };
   setOptions(options: { value: string }): void;
+  update(): void;
 }
 
 declare module "*/prism-code-editor/index.js" {

@@ -94,6 +94,7 @@ export function wholeEssay(page) {
     if (wanted < first || wanted >= first + count) open(wanted);
     const end = lines.slice(first, wanted + 1).join("\n").length;
     area.setSelectionRange(end, end);
+    field.update();  // its own line moves with the caret, which is told too late if it has been filled just now
     field.show(wanted - first);
     if (focus) {
       area.focus({ preventScroll: true });
@@ -241,7 +242,7 @@ export function wholeEssay(page) {
   }
 
   function showProblems() {
-    const unfit = doubts.map(([line, message]) => [line, `the program is right, but this experiment no longer fits (${message})`]);
+    const unfit = doubts.map(([line]) => [line, "the program is right; only this experiment is of lines that have changed"]);
     const errors = /** @type {Errors} */ ([...broken, ...unfit]);
     at.problems.classList.toggle("run-mild", !broken.length);
     at.problems.replaceChildren(...errors.map(([line, message]) => {

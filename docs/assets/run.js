@@ -55,7 +55,7 @@ let shown = { key: "", first: 0, count: 0, isEmpty: false };  // the piece in th
 let aside = false, samples = [""], worker = /** @type {Worker | null} */ (null);
 let stop = "", began = 0, doomed = 0, wanted = "";
 let ran = lines, wrong = /** @type {number | null} */ (null);  // the text that was run last, and its line at fault
-let isRunning = false;
+let isRunning = false, leads = false;  // to the curve, which on a phone is out of sight
 
 // The essay and its changes
 
@@ -76,6 +76,7 @@ const isChanged = (fence) => originals.get(keyOf(fence)) !== codeOf(fence);
  * @param {string[]} now @param {"piece" | "whole" | ""} view the one in which it was typed
  */
 function edit(now, view) {
+  if (!isRunning && !aside) say("");  // of what was before
   read(now);
   keep();
   showChanges();
@@ -159,6 +160,7 @@ function showChunk(key, line = null) {
   const end = code.split("\n").slice(0, line + 1).join("\n").length;
   editor.focus();
   editor.setSelectionRange(end, end);
+  field.update();
   field.show(line);
   field.container.scrollIntoView({ block: "nearest" });
 }
@@ -280,6 +282,7 @@ async function start(command, made = "") {
   const turn = curve.clear();
   at.output.hidden = Boolean(made);
   const onButton = document.activeElement === at.start;
+  leads = onButton && getComputedStyle(at.form).gridTemplateColumns.split(" ").length === 1;
   at.start.disabled = true;
   at.stop.disabled = false;
   if (onButton) at.stop.focus();
@@ -345,7 +348,7 @@ const hear = {
     else if (changes.length && at.output.textContent?.includes("stand together at no place")) {
       say("The experiment does not fit what you have changed: undo your change, or choose “as it is”.");
     } else say("It has ended with an error, which the output shows.");
-    if (experiments?.name.value) {
+    if (experiments?.name.value && (status === 0 || status === 130)) {
       const { href, target } = experiments.page;
       at.status.append(" ", make("a", { href, target, textContent: "Compare with what was measured (in a new tab)." }));
     }
@@ -373,6 +376,8 @@ function step(number, all, loss) {
   const left = Math.round((Date.now() - began) / number * (all - number) / 1000);
   if (number % 5 === 0 || number === all) at.step.textContent = `Step ${number} of ${all}, ${left} s left.`;
   curve.add(number, all, loss);
+  if (leads) element("figure", HTMLElement).scrollIntoView({ block: "center" });
+  leads = false;
 }
 
 /**
@@ -483,7 +488,8 @@ function experiment(leads = true) {
   for (const line of lines.slice(fence.first, fence.end)) {
     pre.append(make(line[0] === "-" ? "del" : line[0] === "+" ? "ins" : "span", { textContent: line }), "\n");
   }
-  experiments.shown.replaceChildren(pre);
+  const means = "The field below shows the piece as it is. When it runs, these lines are replaced:";
+  experiments.shown.replaceChildren(make("p", { className: "run-meaning", textContent: means }), pre);
   experiments.page.href = new URL(`../${option.dataset.address?.slice(2)}`, assets).href;
 }
 

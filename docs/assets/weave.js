@@ -122,7 +122,7 @@ async function contentsOf(link) {
   const chunk = copyOf(element);
   chunk.removeAttribute("id");
   for (const element of chunk.querySelectorAll("[id]:not(svg *)")) element.removeAttribute("id");
-  for (const element of chunk.querySelectorAll("button, .chunk-tools, .chunk-foot, .unfolded, .headerlink, details")) element.remove();
+  for (const element of chunk.querySelectorAll("button, .note-mark, .try, .chunk-tools, .chunk-foot, .unfolded, .headerlink, details")) element.remove();
   for (const element of chunk.querySelectorAll("a")) element.replaceWith(...element.childNodes);
   for (const element of chunk.querySelectorAll(".chunk-name")) {
     const title = document.createElement("div");

@@ -137,5 +137,5 @@ build("adam", "Choose the gradients", (/** @type {Given} */ given) => {
   show();
   const label = make("label", { htmlFor: field.id, textContent: "gradients" });
   return [make("p", { className: "widget-buttons" }, ...buttons),
-    make("p", { className: "widget-row" }, label, field), picture, answer, says];
+    make("p", { className: "widget-row" }, label, field), says, picture, answer];
 });

@@ -27,5 +27,5 @@ build("heads", "Ask the heads", (/** @type {Omit<Seen, "letters"> & { name: stri
   }
 
   show({ ...given, letters: [...given.name] });
-  return [...asking(given, says, show), answer, bars, says];
+  return [...asking(given, says, show), says, answer, bars];
 });

@@ -65,7 +65,7 @@ function draw(picture, arrows, { origin: [left, down], unit }) {
 }
 
 /**
- * Return a place for a name near the end of an arrow: to its right or left or at the edge, above or below, as near as
+ * Return a place for a name near the end of an arrow: to its right or left or in the middle, above or below, as near as
  * there is room, and if possible beside all arrows.
  * @param {{ x: number, y: number }} end
  * @param {number} width of the name
@@ -78,10 +78,12 @@ function free({ x, y }, width, taken, shafts, side) {
   for (let away = 0; away < 4; away++) {
     for (const above of [true, false]) {
       const top = above ? y - 6 - (away + 1) * LINE : y + 6 + away * LINE;
-      for (const left of [x + 6, x - 6 - width, side - width]) boxes.push({ x: left, y: top, width, height: LINE });
+      for (const left of [x + 6, x - 6 - width, x - width / 2]) {
+        boxes.push({ x: Math.min(Math.max(left, 0), side - width), y: top, width, height: LINE });
+      }
     }
   }
-  const inside = boxes.filter((box) => box.x >= 0 && box.x + width <= side && box.y >= 0 && box.y + LINE <= side);
+  const inside = boxes.filter((box) => box.y >= 0 && box.y + LINE <= side);
   const empty = inside.filter((box) => !taken.some((other) => meet(box, other)));
   return empty.find((box) => !shafts.some((other) => meet(box, other))) ?? empty[0] ?? inside[0];
 }

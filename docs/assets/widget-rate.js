@@ -18,11 +18,11 @@ function points(means, share) {
 
 build("rate", "Choose the learning rate", (/** @type {Given} */ given) => {
   const rate = slider("10 to the power", { min: -5, max: 0, step: 0.25, value: Math.log10(given.rate) }, train);
-  const own = drawn("polyline", { class: "widget-orange" }), says = saying();
+  const own = drawn("polyline", { class: "widget-blue" }), says = saying();
   const picture = drawn("svg", { viewBox: `0 0 ${LEFT + WIDTH + 8} ${TOP + HEIGHT + 22}`, role: "img",
     "aria-label": "The loss, step by step" },
     drawn("path", { d: `M${LEFT} ${TOP}v${HEIGHT}h${WIDTH}`, class: "widget-gone" }),
-    drawn("polyline", { class: "widget-blue", points: points(given.means, 1 / (given.means.length - 1)) }), own,
+    drawn("polyline", { class: "widget-orange", points: points(given.means, 1 / (given.means.length - 1)) }), own,
     ...[2, 3, 4].map((loss) => lettering(LEFT - 12, y(loss) + 5, String(loss))),
     lettering(LEFT + WIDTH / 2, TOP + HEIGHT + 18, "steps"));
   let running = 0;
@@ -50,6 +50,6 @@ build("rate", "Choose the learning rate", (/** @type {Given} */ given) => {
     picture.setAttribute("aria-label", says.textContent ?? "");
   }
 
-  says.textContent = "The blue curve is the essay’s. Move the slider, and the orange one is trained here, with the same names.";
+  says.textContent = "The orange curve is the essay’s. Move the slider, and the blue one is trained here, with the same names.";
   return [rate.row, picture, says];
 });

@@ -17,11 +17,16 @@ def minutes(essay, reading):
 
 
 def times(essay, minutes):
-    """Return {path: HTML of the line that says how long the page takes}; the first one says the whole as well."""
+    """Return {path: HTML of the line that says how long the page takes}; the first one says its first part and
+    the whole as well.
+    """
     found = {}
     for page in essay.pages:
         text = about(minutes[page.path]) + apart(essay, page)
         if page is essay.pages[0] and len(essay.pages) > 1:
+            first = essay.pages[1].part
+            part = sum(minutes[other.path] for other in essay.pages if first and other.part == first)
+            text += f"; {first}: {about(part)}" if part else ""
             text += f"; the whole: {about(sum(minutes.values()))}"
         found[page.path] = Markup('<p class="reading-time" data-search-exclude>{}</p>').format(text)
     return found
