@@ -379,9 +379,9 @@ def test_code_that_was_edited_changes_its_line_of_the_program_and_is_run(whole, 
     assert shown(page) == program
     put_caret(page, new)
     assert page.locator(".run-line[aria-selected=true]").all_text_contents() == [new]
-    problem = page.locator("#run-problems li", has_text="these lines stand together at no place")
+    problem = page.locator("#run-problems li", has_text="only this experiment is of lines that have changed")
     problem.first.wait_for(timeout=60_000)  # experiments that quote the line
-    assert "the program is right, but this experiment no longer fits" in problem.first.inner_text()
+    assert "the program is right; only this experiment is" in problem.first.inner_text()
     assert page.inner_text("#run-problems-said") == "The program is right, but not all experiments fit it any more."
     problem.first.locator("button").click()
     assert line_of_caret(page)[:1] in "-+ "
