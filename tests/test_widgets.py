@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 from programs import BUILD, load, run
-from test_site import tab  # noqa: F401 - a fixture
+from test_site import tab, turn  # noqa: F401 - a fixture
 from weaver.results import known_widgets
 
 pytestmark = pytest.mark.slow
@@ -77,34 +77,33 @@ def test_without_javascript_there_is_the_figure_and_nothing_dead(tab, name):  # 
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_it_is_not_printed(opened, name):
-    box = opened(name)
-    box.page.emulate_media(media="print")
-    assert box.is_hidden()
-    assert box.page.locator(f".demonstration:has([data-widget={name}]) figure svg").is_visible()
-
-
-@pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (1440, "dark")])
-@pytest.mark.parametrize("name", PAGES)
-def test_it_can_be_used_by_everybody(opened, name, width, scheme):
-    """After its first control was used: no violation, nothing too wide or too small, no motion, a short message."""
+def test_it_can_be_used_by_everybody(opened, name):
+    """After its first control was used: no violation, nothing too wide or too small, no motion, a short message; and
+    it is not printed.
+    """
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed").Axe()
-    box = opened(name, width, scheme, reduced_motion="reduce")
+    box = opened(name, reduced_motion="reduce")
     press(box.locator("input, button, select").first, "ArrowDown")
     press(box.locator("input, button, select").last, "Enter")
     if name == "live":  # it has all its controls then
         press(box.get_by_role("button").first, "Enter")
         box.locator("[role=status]", has_text="It has learned").wait_for(timeout=60_000)
-    violations = axe.run(box.page, context=f"[data-widget={name}]").response["violations"]
-    assert [(found["id"], found["nodes"][0]["html"]) for found in violations] == []
-    assert box.evaluate("box => box.scrollWidth <= box.clientWidth + 1")
-    sizes = box.locator("svg text").evaluate_all(
-        "texts => texts.map(t => parseFloat(getComputedStyle(t).fontSize) * Math.abs(t.getScreenCTM().a))"
-    )
-    assert min(sizes, default=11) >= 10.9
-    assert box.evaluate("box => box.getAnimations({subtree: true}).length") == 0
-    assert 0 < len(box.locator("[role=status]").inner_text()) < 200
-    assert all(label for label in box.locator("svg[role=img]").evaluate_all("all => all.map(svg => svg.ariaLabel)"))
+    for width, scheme in ((1440, "dark"), (360, "light")):
+        turn(box.page, width, scheme)
+        violations = axe.run(box.page, context=f"[data-widget={name}]").response["violations"]
+        assert [(found["id"], found["nodes"][0]["html"]) for found in violations] == []
+        assert box.evaluate("box => box.scrollWidth <= box.clientWidth + 1")
+        sizes = box.locator("svg text").evaluate_all(
+            "texts => texts.map(t => parseFloat(getComputedStyle(t).fontSize) * Math.abs(t.getScreenCTM().a))"
+        )
+        assert min(sizes, default=11) >= 10.9
+        assert box.evaluate("box => box.getAnimations({subtree: true}).length") == 0
+        assert 0 < len(box.locator("[role=status]").inner_text()) < 200
+        assert all(label for label in box.locator("svg[role=img]").evaluate_all("all => all.map(svg => svg.ariaLabel)"))
+    box.page.emulate_media(media="print")
+    assert box.is_hidden()
+    assert box.page.locator(f".demonstration:has([data-widget={name}]) figure svg").is_visible()
+
 
 
 # The tape stepped back
@@ -270,23 +269,23 @@ def short(number):
     return written(f"{number:.3g}", 10)
 
 
-@pytest.mark.parametrize("text", [None, "5 -5 5 −5, 1e-7 0 300", "0", "0.02 0.02 10"])
-def test_the_steps_are_those_of_adam(opened, program, demonstrated, text):
-    box = opened("adam")
+def test_the_steps_are_those_of_adam(opened, program, demonstrated):
+    box, given = opened("adam"), demonstrated("adam")["examples"]["10 and −10"]
     rate = {name: default for name, default, _ in program.FLAGS}["learning_rate"]
-    gradients = demonstrated("adam")["examples"]["10 and −10"]
-    if text is None:
-        press(box.get_by_role("button", name="10 and −10"), "Enter")
-    else:
+
+    def check(gradients):
+        expected = steps_of(program, gradients, rate)
+        assert [*cells(box).values()] == [[*map(short, (g, *pair))] for g, pair in zip(gradients, expected)]
+        ends = [short(sum(moves)) for moves in zip(*expected)]
+        said = f"In all, plain descent moves it by {ends[0]}, Adam by {ends[1]}."
+        assert box.locator("[role=status]").inner_text() == said
+
+    press(box.get_by_role("button", name="10 and −10"), "Enter")
+    check(given)
+    for text in ("5 -5 5 −5, 1e-7 0 300", "0", "0.02 0.02 10"):
         press(box.get_by_label("gradients"), "Control+A", "Delete")
         box.page.keyboard.type(text)
-        gradients = [float(word) for word in text.replace("−", "-").replace(",", "").split()]
-    expected = steps_of(program, gradients, rate)
-    assert [*cells(box).values()] == [[*map(short, (g, *pair))] for g, pair in zip(gradients, expected)]
-    ends = [short(sum(moves)) for moves in zip(*expected)]
-    assert (
-        box.locator("[role=status]").inner_text() == f"In all, plain descent moves it by {ends[0]}, Adam by {ends[1]}."
-    )
+        check([float(word) for word in text.replace("−", "-").replace(",", "").split()])
 
 
 def test_the_parameter_has_a_scale(opened):
