@@ -261,3 +261,14 @@ def test_without_pandoc_there_is_a_line_that_says_so(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(OSError, match="apt-get install pandoc"):
         epub.write(tmp_path / "a.epub", {}, {})
+
+
+def test_a_book_replaces_nothing_but_a_book(tmp_path):
+    essay, older = tmp_path / "microgpt.md", tmp_path / "old.epub"
+    essay.write_text("# One", encoding="utf-8")
+    older.write_bytes(b"PK\3\4 and so on, mimetypeapplication/epub+zip")
+    assert epub.replaced(tmp_path / "new.epub") is None and epub.replaced(older) == older.read_bytes()
+    for file in (essay, tmp_path):
+        with pytest.raises(OSError, match="is there, and no EPUB: name another file"):
+            epub.write(file, {}, {})
+    assert essay.read_text(encoding="utf-8") == "# One"

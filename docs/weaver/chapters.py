@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 import tangle
 from weaver import experiments
-from weaver.essay import Heading
+from weaver.essay import Forms, Heading
 from weaver.prose import SLOT
 from weaver.render import NOT_YET, SVG, links_in
 from weaver.writer import GAP, Writer, escaped
@@ -79,7 +79,7 @@ class InABook:
         return escaped(target)
 
 
-class Chapters:
+class Chapters(Forms):
     """Turns the pages of an essay into Markdown, in a form; `results` is {name of a demonstration: Result}."""
 
     def __init__(self, essay, reading, results, laboratory, form):
@@ -107,14 +107,8 @@ class Chapters:
         """Return prose, and its fences in it."""
         return SLOT.sub(lambda match: self.fence(self.fences[int(match[1])]), self.writer.markdown(html))
 
-    def fence(self, fence):
-        """Return a fence of any kind."""
-        if fence.kind == "demonstration":
-            return self.demonstration(fence)
-        if fence.kind in ("root", "definition"):
-            return self.chunk(self.essay.places[fence.line])
-        if fence.kind == "experiment":
-            return self.experiment(fence)
+    def illustration(self, fence):
+        """Return a fence that is nothing but shown."""
         return code(fence)
 
     def links(self, places):

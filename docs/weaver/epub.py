@@ -18,6 +18,7 @@ from weaver.writer import GAP
 MARKDOWN = "gfm-gfm_auto_identifiers-emoji-autolink_bare_uris+attributes+bracketed_spans"
 OPTIONS = ("--to=epub3", "--toc", "--toc-depth=2", "--no-highlight", f"--css={TEMPLATES / 'book.css'}")
 TEXT = "book.md"
+MIMETYPE = b"application/epub+zip"
 FIRST_DAY = 315532800  # 1 January 1980, in Unix time: a zip knows no earlier one
 
 
@@ -28,11 +29,21 @@ def files(essay, reading, results, laboratory):
     return {TEXT: text.encode()} | chapters.figures(essay, results)
 
 
+def replaced(file):
+    """Return the bytes of an older book that is to be replaced, or None; raise OSError for anything else there."""
+    old = tangle.read(file)
+    if file.is_dir() or (old is not None and MIMETYPE not in old[:100]):  # a book begins with a file of that type
+        raise OSError(f"{file} is there, and no EPUB: name another file")
+    return old
+
+
 def write(file, about, parts):
     """Let pandoc write a book of some files; the same ones are the same bytes, whenever it is done.
 
-    `about` is {name: text} of what is to be said of it. Raises OSError where it fails.
+    `about` is {name: text} of what is to be said of it. Raises OSError where it fails, and where the file is something
+    else than a book, or was saved in the meantime.
     """
+    old = replaced(file)
     if not shutil.which("pandoc"):
         raise OSError("an EPUB is made by pandoc, which is not installed: `apt-get install pandoc`, or see pandoc.org")
     name = uuid.uuid5(uuid.NAMESPACE_URL, about["title"])
@@ -46,7 +57,7 @@ def write(file, about, parts):
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
             raise OSError(f"pandoc: {done.stderr.strip() or done.returncode}")
-        tangle.put(file, dated(Path(folder, "book.epub").read_bytes(), seconds))
+        tangle.write([tangle.Change(file, old, dated(Path(folder, "book.epub").read_bytes(), seconds))])
 
 
 def dated(data, seconds):

@@ -18,6 +18,7 @@ from pygments.util import ClassNotFound
 
 import tangle
 from weaver import experiments, playground
+from weaver.essay import Forms
 from weaver.prose import address, is_foreign
 
 STYLES = {kind: name for kind, name in STANDARD_TYPES.items() if name}
@@ -80,7 +81,7 @@ def peek(place, html, stop=True):
     return Markup('<a href="{}"{} data-peek>{}</a>').format(address(place), tab, html)
 
 
-class Renderer:
+class Renderer(Forms):
     """Turns fences of an essay into HTML.
 
     `results` is {name of a demonstration: Result}, `paths` {target: path of the page of that program}. Headings are
@@ -113,14 +114,12 @@ class Renderer:
         """Return a template, filled in, as HTML that is safe in others."""
         return Markup(self.templates.get_template(f"{name}.html").render(**values))  # noqa: S704
 
-    def fence(self, fence):
-        """Return the HTML of a fence of any kind."""
-        if fence.kind == "demonstration":
-            return self.demonstration(fence)
-        if fence.kind in ("root", "definition"):
-            return self.chunk(self.essay.places[fence.line])
-        if fence.kind == "experiment":
-            return experiments.box(self, fence)
+    def experiment(self, fence):
+        """Return the HTML of an experiment."""
+        return experiments.box(self, fence)
+
+    def illustration(self, fence):
+        """Return the HTML of a fence that is nothing but shown."""
         return self.template("illustration", code=self.code(fence))
 
     def code_lines(self, fence):

@@ -132,6 +132,8 @@ def weave(root, report, update=False, build=True, book=None):
     With `update` what is committed is brought up to date as well: numbers in the prose, and build/essay. With `book`,
     the path of a file, an EPUB is made and no site. Another weave waits with its pages until this one is done.
     """
+    if book:
+        epub.replaced(book)  # before what takes long
     woven = Weave(root)
     woven.run(report)
     if update and (count := woven.update()):
