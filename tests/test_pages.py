@@ -124,6 +124,8 @@ def test_a_part_that_begins_elsewhere_is_an_error_with_its_line():
         Essay(SMALL + PARTS.format("<!-- part: x -->"))
     message = "a part of the essay begins on the line below the title of its first page"
     assert error.value.errors == [(SMALL.count("\n") + 7, message)]
+    with pytest.raises(WeaveError, match="a part begins with <!-- part: NAME -->"):
+        Essay("# One\n<!-- part x -->\n\n" + SMALL)
 
 
 def nav_of(woven):

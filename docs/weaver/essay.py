@@ -262,6 +262,10 @@ class Essay:
         if stray := begun.keys() - {start + 1 for start in starts}:
             message = "a part of the essay begins on the line below the title of its first page"
             raise WeaveError([(line, message) for line in sorted(stray)])
+        below = {start + 1: self.lines[start] for start in starts if start < len(self.lines)}
+        if odd := [line for line, text in below.items() if text.startswith("<!-- part") and line not in begun]:
+            message = "a part begins with <!-- part: NAME --> or <!-- part without numbers: NAME -->"
+            raise WeaveError([(line, message) for line in odd])
         found, part, has_numbers, last = [], "", False, 0
         for start in starts:
             if match := begun.get(start + 1):
