@@ -27,9 +27,9 @@ ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"
 @pytest.fixture(scope="session")
 def browser():
     """The system's Chromium, driven by Playwright."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: .venv/bin/pip install --group test")
     if not CHROMIUM:
-        pytest.skip("no Chromium on this machine")
+        pytest.skip("Chromium is not installed: apt-get install chromium, or another Chrome")
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser
@@ -110,9 +110,16 @@ def ask(method, address):
     return response.status, response.read().decode()
 
 
-def pytest_xdist_auto_num_workers(config):
-    """Use all cores (None: as many as there are); where files are named, one process, which starts sooner."""
-    return 0 if any(".py" in name for name in config.option.file_or_dir) else None
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config):
+    """Use all cores if pytest-xdist is there, unless -n says otherwise; a file that is named starts sooner in one process.
+
+    worksteal keeps neighbors, which share what takes long, in one process, and leaves no core idle at the end.
+    """
+    option = config.option
+    is_one = hasattr(config, "workerinput") or option.usepdb or any(".py" in name for name in option.file_or_dir)
+    if getattr(option, "numprocesses", 0) is None and not is_one:
+        option.numprocesses, option.dist = os.cpu_count() or 1, "worksteal"
 
 
 def pytest_configure(config):
@@ -121,6 +128,7 @@ def pytest_configure(config):
     config.site = config.weaving.address if config.weaving else config.workerinput["site"]
 
 
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
 def pytest_configure_node(node):
     """Tell a process of xdist where the site is."""
     node.workerinput["site"] = node.config.site

@@ -76,10 +76,6 @@ def test_every_command_is_tested():
     assert ".venv/bin/pytest" in TEST
 
 
-def test_ci_runs_the_test_command():
-    assert TEST in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
-
-
 @pytest.mark.slow
 def test_the_first_command_trains_and_invents_names(tmp_path):
     """As it is written, in a fresh copy: the lines are those that README and essay show."""
@@ -106,7 +102,7 @@ def test_a_command_does_what_it_is_there_for(copy, command):
     assert re.search(ENDING[command], output), f"{command} says:\n{output}"
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is sent differently there")
 @pytest.mark.parametrize("command", ENDLESS)
 def test_a_command_that_goes_on_until_ctrl_c(copy, command, request):

@@ -58,6 +58,15 @@ def test_no_path_of_a_machine(files):
         assert not private.search(path.read_text(encoding="utf-8", errors="replace")), path
 
 
+def test_actions_are_pinned_and_the_job_that_may_publish_runs_nothing_of_ours():
+    jobs = (ROOT / ".github" / "workflows" / "site.yml").read_text(encoding="utf-8").split("jobs:")[1]
+    used = re.findall(r"uses: *(\S+)", jobs)
+    assert [action for action in used if not re.fullmatch(r"actions/[\w-]+@[0-9a-f]{40}", action)] == []
+    publishing = [job for job in re.split(r"\n(?=  \w+:)", jobs) if "write" in job]
+    assert len(publishing) == 1
+    assert "run:" not in publishing[0]
+
+
 def test_names():
     names = (ROOT / "docs" / "names.txt").read_text(encoding="ascii").splitlines()
     assert len(names) == 32257

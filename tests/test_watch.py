@@ -13,7 +13,7 @@ from programs import ESSAY, copy_of_the_project
 QUICK = "def test_quick(): assert 'PASS' == 'PASS'\n"
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is sent differently there")
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
 def test_the_command_follows_saves_and_ends_with_all_that_it_started(tmp_path, ending):
