@@ -27,7 +27,7 @@ ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"
 @pytest.fixture(scope="session")
 def browser():
     """The system's Chromium, driven by Playwright."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: .venv/bin/pip install --group test")
+    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
     if not CHROMIUM:
         pytest.skip("Chromium is not installed: apt-get install chromium, or another Chrome")
     with playwright.sync_playwright() as driver:
@@ -112,7 +112,7 @@ def ask(method, address):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config):
-    """Use all cores if pytest-xdist is there, unless -n says otherwise; a file that is named starts sooner in one process.
+    """Use all cores if pytest-xdist is there and -n says nothing else; named files start sooner in one process.
 
     worksteal keeps neighbors, which share what takes long, in one process, and leaves no core idle at the end.
     """
