@@ -24,7 +24,7 @@ def test_layout(files):
     """At the top level stand the essay, its tangler, and what the ecosystem demands."""
     top = {path.relative_to(ROOT).parts[0] for path in files}
     assert top <= {".ci", ".gitattributes", ".github", ".gitignore", "LICENSE", "README.md", "build", "docs",
-                   "microgpt.md", "mkdocs.yml", "pyproject.toml", "tangle.py", "tests"}  # fmt: skip
+                   "CONTRIBUTING.md", "microgpt.md", "mkdocs.yml", "pyproject.toml", "tangle.py", "tests"}  # fmt: skip
 
 
 def test_nothing_hand_written_is_in_build_and_nothing_generated_in_docs(files):
