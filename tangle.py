@@ -87,7 +87,7 @@ BRACES, LOST_NAME = re.compile(r"\{ *(#|file=)"), re.compile(r"[\s>]*<<[^<>]*>>\
 CONFLICT = re.compile(r"^(?:<{7}|\|{7}|>{7}) ", re.MULTILINE)
 ENCODING = re.compile(r"(?:[ \t\f]*(?:#.*)?\n)?[ \t\f]*#.*?coding[:=][ \t]*(?!(?i:utf[-_]?8))[-\w.]+")  # see PEP 263
 LOST = "malformed: a chunk is named in lower case, below three backticks at the start of a line, a space and a language"
-LARGEST = 1_000_000  # lines of a program
+LARGEST = 100_000  # lines of a program
 
 
 class Fence(NamedTuple):
@@ -149,6 +149,8 @@ def parse(text):
         if mark and mark["mark"][0] == "`" and "`" in mark["rest"]:
             mark = None  # code in a sentence
         opens = mark and not mark["before"] and mark["mark"] == "```"
+        if mark and not fence and not opens and BRACES.search(mark["rest"]):
+            errors.append((number, "malformed: the fence of a chunk is three backticks at the start of the line"))
         if fence and number == fence.line:
             pass  # its name
         elif fence and closing.fullmatch(line):
@@ -168,8 +170,6 @@ def parse(text):
                 errors.append((number, f"hidden: nobody sees this {fence.kind} in the comment of line {comment}"))
             closing, anything_goes = re.compile(r"```\s*"), False
             fences.append(fence)
-        elif mark and BRACES.search(mark["rest"]):
-            errors.append((number, "malformed: the fence of a chunk is three backticks at the start of the line"))
         elif mark and re.fullmatch(" {0,3}", mark["before"]):
             fence = Fence("verbatim", "", mark["rest"].strip(), {}, number, [])
             closing = re.compile(rf" {{0,3}}{mark['mark']}{mark['mark'][0]}*\s*")
