@@ -24,36 +24,6 @@ BYE = HELLO.replace("hello", "bye")
 CONFLICT = "<<<<<<< HEAD\n{}=======\n{}>>>>>>> other\n"
 
 
-class Folder:
-    """A folder with an essay, in which the tangler is called."""
-
-    def __init__(self, path, capsys, monkeypatch):
-        self.path, self.essay, self.build = path, path / "essay.md", path / "build"
-        self.capsys, self.monkeypatch = capsys, monkeypatch
-        monkeypatch.chdir(path)
-
-    def write(self, text):
-        """Write the essay."""
-        self.essay.write_bytes(text if isinstance(text, bytes) else dedent(text).encode())
-        return self
-
-    def call(self, *arguments, essay="essay.md"):
-        """Call the tangler; return its exit status, what it prints, and what it says on stderr."""
-        self.monkeypatch.setattr(sys, "argv", ["tangle.py", essay, *arguments])
-        self.capsys.readouterr()
-        try:
-            status = tangler.main()
-        except SystemExit as end:
-            status = end.code
-        return status, *self.capsys.readouterr()
-
-
-@pytest.fixture
-def folder(tmp_path, capsys, monkeypatch):
-    """Return an empty folder in which the tangler can be called."""
-    return Folder(tmp_path, capsys, monkeypatch)
-
-
 def errors_of(text):
     """Return the errors of an essay as (line, message)."""
     with pytest.raises(TangleError) as caught:
@@ -224,7 +194,7 @@ PART = "``` c {file=a.c}\n<<k>>\n```\n``` c\n<<k>>=\nint a;\n```\n"
     "unclosed before another": (A + "x = 1\n\n``` python {file=b.py}\n```\n", [(1, "unclosed")]),
     "unclosed after a name": (A + "```\n``` python\n<<x>>=", [(3, "unclosed"), (4, "unused")]),
     "verbatim without an end": (A + "```\n\n~~~ text\n" + A + "```\n", [(4, "unclosed")]),
-    "something after a reference": (A + "<<x>>  # this\n```\n``` python {#x}\n```\n", [(2, "malformed"), (4, "unused")]),
+    "not alone on its line": (A + "<<x>>  # this\n```\n``` python {#x}\n```\n", [(2, "malformed"), (4, "unused")]),
     "in a string": (A + "s = '<<x>>'\n```\n``` python {#x}\n```\n", [(2, "malformed"), (4, "unused")]),
     "two names": (A + "<<x>>\n```\n``` python\n<<x>>=\n<<x>>=\n```\n", [(6, "malformed")]),
     "named twice": (A + "```\n" + A + "```\n", [(3, "a.py clashes with a.py on line 1")]),
@@ -325,7 +295,7 @@ def test_a_python_that_is_too_old_says_so():
     said = "tangle.py needs Python 3.10 or later, and this is 3."
     old = [name for minor in range(6, 10) if (name := shutil.which(f"python3.{minor}"))]
     old += map(str, Path.home().glob(".pyenv/versions/3.[6-9].*/bin/python"))
-    old = [python for python in old if not subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode]
+    old = [python for python in old if run("", program="-c", python=python).returncode == 0]
     for python in old:
         done = run("--check", program=ROOT / "tangle.py", python=python)
         assert (done.returncode, done.stdout) == (1, "")
@@ -608,7 +578,7 @@ def test_two_tangles_at_once(folder):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="closed streams need a POSIX shell")
-@pytest.mark.parametrize("words", ["--check >&-", "--check | :", "--where - <&-", "--where - <bytes", "--help >/dev/full"])
+@pytest.mark.parametrize("words", ["--check >&-", "--check | :", "--where - <&-", "--where - <bytes", "--help | :"])
 def test_odd_streams(folder, words):
     """Whatever it is called with, in whatever encoding: no traceback."""
     folder.write("``` python {file=é→.py}\nprint('é→')\n```\n").call()
@@ -617,7 +587,7 @@ def test_odd_streams(folder, words):
     done = subprocess.run(["sh", "-c", f'"{sys.executable}" "{ROOT / "tangle.py"}" essay.md {words}'], check=False,
                           cwd=folder.path, capture_output=True, text=True,
                           env={**os.environ, "PYTHONIOENCODING": "ascii"})  # fmt: skip
-    assert "Traceback" not in done.stderr or "full" in words
+    assert "Traceback" not in done.stderr
 
 
 # Against other tanglers, and whatever comes
@@ -715,7 +685,7 @@ def test_random_bytes(folder):
     assert not folder.build.exists()
 
 
-@pytest.mark.parametrize("line", ["    " + "`" * 200_000 + "{" + " " * 200_000, ">" * 200_000 + "`", "- " * 100_000 + "x",
+@pytest.mark.parametrize("line", ["    " + "`" * 200_000 + "{" + " " * 200_000, ">" * 200_000 + "`", "- " * 100_000,
                                   "``` c {#x}" + " " * 200_000 + "x", "<<" * 200_000, "<<x>> " * 100_000])  # fmt: skip
 def test_a_long_line_takes_no_time_to_speak_of(line):
     """Where a pattern tries each beginning with each end, such a line takes minutes."""

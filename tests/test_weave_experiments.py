@@ -54,7 +54,7 @@ TEXT = dedent("""\
 
     ``` diff {#nothing}
      def attend(query):
-    +    <<start>>
+    +    again = 0
     ```
 
     > This is a quotation
@@ -196,7 +196,6 @@ def test_the_box_shows_the_lines_with_their_signs_and_what_they_change():
         "      # a remark", "-     size = math.sqrt(len(query))", "+     size = 1 < 2", "…", "+ import os",
         "  import math", "",
     ]  # fmt: skip
-    assert '<a href="@/#chunk-start" data-peek>⟨start⟩</a>' in box_of("nothing")
 
 
 def test_what_happens_is_folded_away_and_says_how_to_run_it():
