@@ -119,8 +119,8 @@ def test_a_program_that_is_run_from_the_essay_prints_the_same():
 def test_what_cannot_be_run_is_said_in_a_line(small):
     small.write(SMALL + "``` c {file=x.c}\nint x;\n```\n")
     assert small.call("--run", "other.py") == (1, "", "tangle.py: --run takes a program of essay.md: small.py\n")
-    assert small.call("--run", "x.c") == (
-        1, "", "tangle.py: x.c is not Python: run build/x.c; --run takes a program of essay.md: small.py\n")  # fmt: skip
+    said = "tangle.py: x.c is not Python: run build/x.c; --run takes a program of essay.md: small.py\n"
+    assert small.call("--run", "x.c") == (1, "", said)
 
 
 def test_a_heading_that_python_takes_for_an_encoding_is_told(small):
