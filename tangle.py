@@ -65,6 +65,11 @@ import warnings
 from pathlib import Path
 from typing import NamedTuple
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
 if sys.version_info < (3, 10):  # noqa: UP036 (this file has to compile there, so that it can say so)
     sys.exit("tangle.py needs Python 3.10 or later, and this is {}.{}".format(*sys.version_info))
 
@@ -87,6 +92,7 @@ BRACES, LOST_NAME = re.compile(r"\{ *(#|file=)"), re.compile(r"[\s>]*<<[^<>]*>>\
 CONFLICT = re.compile(r"^(?:<{7}|\|{7}|>{7}) ", re.MULTILINE)
 ENCODING = re.compile(r"(?:[ \t\f]*(?:#.*)?\n)?[ \t\f]*#.*?coding[:=][ \t]*(?!(?i:utf[-_]?8))[-\w.]+")  # see PEP 263
 LOST = "malformed: a chunk is named in lower case, below three backticks at the start of a line, a space and a language"
+ALONE = "a reference <<name>> is alone on its line, in lower case; if you mean something else, put a space after <<"
 LARGEST = 100_000  # lines of a program
 
 
@@ -159,7 +165,7 @@ def parse(text):
             fence.code.append(line)
             if fence.kind in ("root", "definition"):
                 if is_doubtful(line):
-                    errors.append((number, "malformed: a reference <<name>> is alone on its line, in lower case"))
+                    errors.append((number, f"malformed: {ALONE}"))
             elif not anything_goes and LOST_NAME.fullmatch(line):
                 errors.append((number, LOST))
         elif opens:
@@ -202,8 +208,9 @@ def open_fence(line, after, number, errors):
     if head and naming:
         return Fence("definition", naming["name"], head["language"], {}, number + 1, [], names_itself=True)
     if re.match(r"```\s*[{.]*python", line, re.IGNORECASE) or BRACES.search(line):
-        forms = '``` python, with that space, and then <<name>>= or {file=path}, a demonstration ```python name="…"'
-        errors.append((number, f"malformed: a chunk is {forms}, and an illustration ```text or ```pycon"))
+        forms = "``` and its language, with that space, and then <<name>>= or {file=path}"
+        others = 'a demonstration ```python name="…", an illustration ```text or ```pycon'
+        errors.append((number, f"malformed: a chunk is {forms}, {others}"))
     return Fence("illustration", "", line[3:].strip(), {}, number, [])
 
 
@@ -432,9 +439,7 @@ def write(changes):
 @contextlib.contextmanager
 def locked(folder):
     """Let other tangles of the same folder wait, if the system has locks."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
+    if not fcntl:
         yield
         return
     handle = os.open(folder, os.O_RDONLY)
@@ -484,7 +489,7 @@ def changes_in(essay, programs, force=False):
     Raises OSError if something is in the way, such as the programs of another essay.
     """
     build, (owner, known) = essay.parent / "build", recorded(essay)
-    if owner not in (None, essay.name) and essay.with_name(owner).exists() and not force:
+    if owner not in (None, essay.name) and (essay.parent / owner).is_file() and not force:
         raise OSError(f"{build} has the programs of {owner}: give {essay.name} a folder of its own")
     wanted = {target: render(programs[target]).encode() for target in sorted(programs)}
     gone = sorted({target for target, _ in known} - wanted.keys())
@@ -774,14 +779,6 @@ def where(text, essay, programs):
     return re.sub(place, elsewhere, re.sub(r"\x1b\[[0-9;]*m", "", text))
 
 
-def print_places(essay, places):
-    """Print places with those that belong to them in the essay or the programs; return 1 if none was found."""
-    text = open(0, errors="replace").read() if places == ["-"] else "\n".join(places)  # noqa: SIM115
-    found = where(text, essay, tangle(decode(essay.read_bytes())))
-    print(found.removesuffix("\n"))
-    return int(found == text and places != ["-"])
-
-
 def stitch_programs(essay):
     """Carry what was edited by hand in build/ over to an essay, then tangle; return the exit status."""
     with locked(essay.parent):
@@ -929,7 +926,11 @@ def main():
         if options.run:
             program, target, arguments = to_run(essay, options.run)
         elif options.where:
-            return print_places(essay, options.where)
+            places = "\n".join(options.where)
+            text = open(0, errors="replace").read() if places == "-" else places  # noqa: SIM115
+            found = where(text, essay, tangle(decode(essay.read_bytes())))
+            print(found.removesuffix("\n"))
+            return int(found == text and places != "-")
         elif options.check:
             return check_programs(essay) | tell_experiments(essay, compiles=True)
         else:
