@@ -152,9 +152,9 @@ def parse(text):
         elif not fence and re.match(r" {0,3}<!--(?!.*-->)", line):
             comment = number
         mark = MARK.match(line)
-        if mark and mark["mark"][0] == "`" and "`" in mark["rest"]:
-            mark = None  # code in a sentence
         opens = mark and not mark["before"] and mark["mark"] == "```"
+        if mark and not opens and mark["mark"][0] == "`" and "`" in mark["rest"]:
+            mark = None  # code in a sentence
         if mark and not fence and not opens and BRACES.search(mark["rest"]):
             errors.append((number, "malformed: the fence of a chunk is three backticks at the start of the line"))
         if fence and number == fence.line:

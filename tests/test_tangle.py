@@ -145,6 +145,7 @@ def test_nothing_counts_in_verbatim_fences(opening, closing):
     (r'```python name="x", alt="a\"', "demonstration", {"name": "x", "alt": "a\\"}),
     (r'''```python alt="",name="x",note="\n {#y} <b> \'"  ''', "demonstration",
      {"alt": "", "name": "x", "note": r"\n {#y} <b> \'"}),
+    ('```python name="x", caption="`a`"', "demonstration", {"name": "x", "caption": "`a`"}),
     ("``` python {file=x}", "root", {}),
     (r"``` python {file=x needs=a\b=c prints=microgpt.py}", "root", {"needs": r"a\b=c", "prints": "microgpt.py"}),
     ("``` diff {#x steps=30}", "experiment", {"steps": "30"}),
