@@ -600,10 +600,11 @@ def locate(experiment, programs, code=None):
         elif not problem and not origins:
             problem = "its lines do not follow each other any more: write them as they are now"
             every = {text for lines in code.values() for text in lines}
-            for sign, text, number in [part for part in place if part[0] != "+" and part[1] not in every][:1]:
+            gone = [part for part in place if part[0] != "+" and part[1] not in every]
+            if gone:
+                sign, text, line = gone[0]
                 what = "takes out" if sign == "-" else "shows"
                 problem = f"the line that it {what} has changed; was: {printable(text.strip())}; write it as it is now"
-                line = number
         if problem:
             raise TangleError([(line, f"experiment {experiment.name}: {problem}, or take the experiment out")])
         found.append((place, *origins))
@@ -665,9 +666,9 @@ def check_experiments(fences, programs, compiles=False):
         try:
             locate(fence, programs, code)
             changed = changed_by(fence, programs, code) if compiles else {}
-            for target in [target for target in changed if target.endswith(".py")][:1]:
-                wrong = check_syntax(changed[target], fence)
-                errors += [(line, f"experiment {fence.name}: {message}") for line, message in wrong]
+            python = [lines for target, lines in changed.items() if target.endswith(".py")]
+            wrong = check_syntax(python[0], fence) if python else []  # what is wrong in one is wrong in all
+            errors += [(line, f"experiment {fence.name}: {message}") for line, message in wrong]
         except TangleError as error:
             errors += error.errors
     return sorted(set(errors))
