@@ -463,13 +463,14 @@ def write_programs(essay, force=False):
             show(change)
         if edited:
             return 1
-        if changes and changes[-1].path.name == SUMS:  # until all is written, both versions are known
-            path, old, new, _ = changes.pop()
+        sums = essay.parent / "build" / SUMS
+        if changes and changes[-1].path == sums:  # until all is written, both versions are known
+            _, old, new, _ = changes.pop()
             both = (old or b"") + b"\n" + new
-            changes = [Change(path, old, both), *changes, Change(path, both, new)]
+            changes = [Change(sums, old, both), *changes, Change(sums, both, new)]
         write(changes)
     for path, _, new, _ in changes:
-        if path.name != SUMS:
+        if path != sums:
             print(f"{path}:", "removed" if new is None else "{} lines".format(new.count(b"\n")))
     return 0
 

@@ -2,7 +2,6 @@
 
 import ast
 import os
-import random
 import re
 import shutil
 import subprocess
@@ -556,28 +555,6 @@ def test_an_interrupted_tangle_is_finished_by_the_next_and_no_edit_is_lost(folde
     assert number > 6
 
 
-def test_a_disk_that_is_full_leaves_each_program_old_or_new(folder):
-    """A limit on the size of files does what a full disk does."""
-    resource = pytest.importorskip("resource", reason="this system has no limits on the size of files")
-    folder.write(HELLO + "``` c {file=z}\nold\n```\n").call()
-    folder.write(BYE + "``` c {file=z}\n" + "new\n" * 5000 + "```\n")
-    done = run("essay.md", program=ROOT / "tangle.py", cwd=folder.path,
-               preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)))  # fmt: skip
-    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
-    assert {path.as_posix() for path in snapshot(folder.build)} == {"a.py", "z", "SHA256SUMS"}
-    assert (folder.build / "z").read_text() == "old\n"
-    assert folder.call()[::2] == (0, "")
-
-
-def test_two_tangles_at_once(folder):
-    for number in range(3):
-        folder.write("".join(f"``` c {{file=f{i}}}\nversion {number}\n```\n" for i in range(60)))
-        command = [sys.executable, ROOT / "tangle.py", "essay.md"]
-        both = [subprocess.Popen(command, cwd=folder.path, stdout=subprocess.DEVNULL) for _ in range(2)]
-        assert [process.wait() for process in both] == [0, 0]
-        assert folder.call("--check") == (0, "", "")
-
-
 @pytest.mark.skipif(os.name != "posix", reason="closed streams need a POSIX shell")
 @pytest.mark.parametrize("words", ["--check >&-", "--check | :", "--where - <&-", "--where - <bytes", "--help | :"])
 def test_odd_streams(folder, words):
@@ -676,14 +653,6 @@ def test_a_random_essay_is_tangled_or_its_errors_have_lines(text):
         assert all(render(program).endswith("\n") for program in programs.values())
         errors = tangler.check_experiments(parse(text)[0], programs, compiles=True)
     assert all(1 <= line <= text.count("\n") + 1 for line, _ in errors)
-
-
-def test_random_bytes(folder):
-    for seed in range(20):
-        status, _, said = folder.write(random.Random(seed).randbytes(seed**3)).call()
-        assert status == 1
-        assert re.match(r"essay\.md:\d+: ", said)
-    assert not folder.build.exists()
 
 
 @pytest.mark.parametrize("line", ["    " + "`" * 200_000 + "{" + " " * 200_000, ">" * 200_000 + "`", "- " * 100_000,
