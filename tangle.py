@@ -377,9 +377,7 @@ SUMS = "SHA256SUMS"
 COUNTER = itertools.count()  # of temporary files: no two of a process have the same name
 STALE = "not what the essay says: run tangle.py"
 EDITED = "edited by hand (--stitch carries this over to the essay, --force drops it)"
-DIVERGED = (
-    "edited by hand, from other code than the essay has now, or from none that is known: unite them, then use --force"
-)
+DIVERGED = "edited by hand, from other code than the essay has now: unite the two in the essay, then use --force"
 CONFLICTED = "git has left a conflict in it: resolve it in the essay, then use --force"
 
 
@@ -423,10 +421,7 @@ def put(path, data):
 
 
 def write(changes):
-    """Make some Changes, one after the other, each in one move.
-
-    Raises OSError, and goes no further, if a file is not what it was when it was looked at.
-    """
+    """Make some Changes, each in one move; raise OSError, and go no further, if a file is not what it was before."""
     for change in changes:
         if read(change.path) != change.old:
             raise OSError(f"{change.path} was saved in the meantime: try again")
@@ -452,10 +447,7 @@ def locked(folder):
 
 
 def write_programs(essay, force=False):
-    """Bring build/ up to date with an essay; return the exit status: 1 if something was edited by hand.
-
-    Raises TangleError for what is wrong in the essay, OSError for files that cannot be written.
-    """
+    """Bring build/ up to date with an essay; return the exit status: 1 if something was edited by hand."""
     with locked(essay.parent):
         changes = changes_in(essay, tangle(decode(essay.read_bytes())), force)
         edited = [change for change in changes if change.state != STALE and not force]
@@ -485,10 +477,7 @@ def check_programs(essay):
 
 
 def changes_in(essay, programs, force=False):
-    """Return the Changes that build/ needs to have these programs: what goes, what comes, the checksums as the last.
-
-    Raises OSError if something is in the way, such as the programs of another essay.
-    """
+    """Return the Changes that build/ needs to have these programs: what goes, what comes, the checksums as the last."""
     build, (owner, known) = essay.parent / "build", recorded(essay)
     if owner not in (None, essay.name) and (essay.parent / owner).is_file() and not force:
         raise OSError(f"{build} has the programs of {owner}: give {essay.name} a folder of its own")
@@ -507,9 +496,8 @@ def changes_in(essay, programs, force=False):
             raise OSError(f"{path} cannot be written, through a link or in place of a folder: remove {obstacle}")
         old = read(path)
         if target != SUMS and old is not None and (target, digest(old)) not in known:
-            # It is sure that the edit was made in what the essay says if that is known and nothing else.
-            is_sure = {value for name, value in known if name == target} == {sums.get(target)}
-            state = EDITED if is_sure else DIVERGED
+            before = {value for name, value in known if name == target}
+            state = EDITED if before == {sums.get(target)} else DIVERGED  # after an interruption nobody can be sure
             if CONFLICT.search(old.decode("utf-8", "replace")):
                 state = CONFLICTED
         if unix(old) != new:
@@ -520,8 +508,7 @@ def changes_in(essay, programs, force=False):
 def recorded(essay):
     """Return (the name of the essay that made the programs in build/, or None; {(target, checksum)} of all of them).
 
-    Lines that are damaged do not count. After a tangle that was interrupted, or a conflict of git, a target may have
-    two checksums: those of both versions.
+    After an interruption, or a conflict of git, a target may have two. Lines that are damaged do not count.
     """
     text = (unix(read(essay.parent / "build" / SUMS)) or b"").decode("utf-8", "replace")
     owner = re.match(r"# The programs of (.+)\n", text)
@@ -619,10 +606,7 @@ def origins_of(old, code, program):
 
 
 def changed_by(experiment, programs, code=None):
-    """Return {target: lines} of the programs that an experiment changes, as they are then.
-
-    Raises TangleError if it does not fit any more.
-    """
+    """Return {target: lines} of the programs that an experiment changes; raise TangleError if there are none."""
     code, changed = code or code_of(programs), {}
     for place, origins in locate(experiment, programs, code):
         first = next(text for sign, text, _ in place if sign != "+")
@@ -646,11 +630,10 @@ def replaced(lines, place, origins):
         for sign, text, number in place:
             if sign == "+":
                 yield Line(line.indent + text if text.strip() else text, number, line.indent)
-                continue
-            line = lines[i]
-            i += 1
-            if sign == " ":
-                yield line
+            else:
+                line, i = lines[i], i + 1
+                if sign == " ":
+                    yield line
 
 
 def check_experiments(fences, programs, compiles=False):
@@ -815,10 +798,7 @@ def text_of(change):
 
 
 def stitch(data, programs, edited):
-    """Return (an essay, as bytes, that makes the edited programs, {target: text}; what to say of its experiments).
-
-    Raises TangleError if it is not sure which essay that is.
-    """
+    """Return (the essay, as bytes, that makes the edited programs, {target: text}; what to say of its experiments)."""
     errors, changes = [], {}
     for target, new in edited.items():
         for start, end, lines in edits(programs[target], new.split("\n")[:-1], errors):
@@ -863,8 +843,7 @@ def requote(fences, programs, changes):
 def replace_lines(data, changes):
     """Return an essay, as bytes, with {(first line, line after the last): new lines}; all else keeps every byte."""
     text = data.decode()
-    first_end = re.search(r"\r\n|\r|\n", text)
-    ending = first_end[0] if first_end else "\n"
+    ending = (re.search(r"\r\n|\r|\n", text) or ["\n"])[0]
     missing = "" if text.endswith(("\r", "\n")) else ending  # the last line may have no end
     lines = list(io.StringIO(text + missing, newline=""))
     for (start, end), new in sorted(changes.items(), reverse=True):
@@ -879,7 +858,7 @@ def edits(program, new, errors):
     for tag, i, j, k, m in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         if tag == "equal":
             continue
-        if j - i == m - k:  # each line is replaced by one
+        if j - i == m - k == len(program[i:j]):  # each line is replaced by one
             for line, text in zip(program[i:j], new[k:m], strict=True):
                 yield line.origin, line.origin + 1, [text.removeprefix(line.indent) if text.strip() else text]
             continue

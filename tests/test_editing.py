@@ -291,6 +291,13 @@ def test_an_edit_is_refused_where_the_essay_was_changed_as_well(small):
     assert small.write(SMALL.replace("Prose.", "More prose.")).call("--stitch")[0] == 0  # that is no conflict
 
 
+def test_an_edit_of_a_program_without_a_line(small):
+    small.write("``` c {file=small.py}\n```\n").call()
+    (small.build / "small.py").write_text("x\n")
+    assert small.call("--stitch")[2].splitlines()[1:] == [
+        "essay.md:1: an edit from here to line 1, where chunks meet: make it here"]  # fmt: skip
+
+
 def test_a_read_only_essay_is_not_stitched(small):
     small.call()
     (small.build / "small.py").write_text("x = 1\n")
