@@ -36,7 +36,9 @@ def main():
     options = parser.parse_args()
     text = tangle.decode(ESSAY.read_bytes())
     try:
-        tangle.tangle(text)  # says what is wrong with the essay
+        wrong = tangle.check_experiments(tangle.parse(text)[0], tangle.tangle(text), compiles=True)
+        if wrong:
+            raise tangle.TangleError(wrong)
         jobs, found = record.jobs(text), record.read(RECORD)
         if options.list:
             return print_list(jobs, found)

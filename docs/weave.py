@@ -20,6 +20,9 @@ import sys
 import warnings
 from pathlib import Path
 
+if sys.version_info < (3, 11):
+    sys.exit("weave.py needs Python 3.11 or later, and this is {}.{}".format(*sys.version_info))
+
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 

@@ -8,12 +8,15 @@ import os
 import shutil
 import subprocess
 import sys
+import textwrap
 import threading
 from urllib.parse import urlsplit
 
 import hypothesis
 import pytest
 from programs import BUILD, ROOT
+
+import tangle
 
 hypothesis.settings.register_profile("suite", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("suite")
@@ -163,3 +166,33 @@ def results(request):
     """Wait for the weave, if there is one: then build/cache holds the results of all demonstrations."""
     if request.config.weaves:
         request.getfixturevalue("site")
+
+
+class Folder:
+    """A folder with an essay, in which the tangler is called."""
+
+    def __init__(self, path, capsys, monkeypatch):
+        self.path, self.essay, self.build = path, path / "essay.md", path / "build"
+        self.capsys, self.monkeypatch = capsys, monkeypatch
+        monkeypatch.chdir(path)
+
+    def write(self, text):
+        """Write the essay."""
+        self.essay.write_bytes(text if isinstance(text, bytes) else textwrap.dedent(text).encode())
+        return self
+
+    def call(self, *arguments, essay="essay.md"):
+        """Call the tangler; return its exit status, what it prints, and what it says on stderr."""
+        self.monkeypatch.setattr(sys, "argv", ["tangle.py", essay, *arguments])
+        self.capsys.readouterr()
+        try:
+            status = tangle.main()
+        except SystemExit as end:
+            status = end.code
+        return status, *self.capsys.readouterr()
+
+
+@pytest.fixture
+def folder(tmp_path, capsys, monkeypatch):
+    """Return an empty folder in which the tangler can be called."""
+    return Folder(tmp_path, capsys, monkeypatch)

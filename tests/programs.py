@@ -21,7 +21,7 @@ TEXT = tangle.decode(ESSAY.read_bytes())
 FENCES = tangle.parse(TEXT)[0]
 PROGRAMS = tangle.tangle(TEXT)
 if EXPERIMENT := os.environ.get("MICROGPT_BREAK"):  # for tests/tools/mutation.py: these programs are broken on purpose
-    PROGRAMS |= tangle.tangle(TEXT, EXPERIMENT)
+    PROGRAMS |= tangle.changed_by(tangle.experiments_of(FENCES)[EXPERIMENT], PROGRAMS)
     BUILD = Path(tempfile.mkdtemp(prefix="microgpt-"))
     atexit.register(shutil.rmtree, BUILD)
     MICROGPT = BUILD / "microgpt.py"

@@ -54,7 +54,7 @@ TEXT = dedent("""\
 
     ``` diff {#nothing}
      def attend(query):
-    +    <<start>>
+    +    again = 0
     ```
 
     > This is a quotation
@@ -174,6 +174,20 @@ def test_a_line_is_marked_where_something_is_put_after_it_and_not_where_one_repl
     assert experiments.all_touched(essay) == {"try-it": (gone, followed)}
 
 
+def test_an_experiment_that_does_not_fit_is_a_complaint_and_the_page_shows_it():
+    """It changes nothing that is known, so there is nothing to measure, and no record to be stale."""
+    text = TEXT.replace("-    size = math.sqrt(len(query))", "-    size = math.sqrt(3)")
+    assert text != TEXT
+    essay = Essay(text)
+    assert experiments.all_touched(essay)["no-root"] == ([], [])
+    renderer = Renderer(essay, {}, {}, laboratory=Laboratory(None, Reading(essay).explanations, []))
+    assert "size = math.sqrt(3)" in text_of(renderer.fence(essay.experiments["no-root"].fence))
+    line = essay.lines.index("-    size = math.sqrt(3)") + 1
+    said = "experiment no-root: the line that it takes out has changed; was: size = math.sqrt(3); write it as it"
+    assert [(number, message[: len(said)]) for number, message in experiments.complaints(essay, [])] == [(line, said)]
+    assert ("experiments", "no-root") not in experiments.records.jobs(text)
+
+
 def test_lines_that_no_experiment_takes_out():
     """Without heads, docstrings, remarks, blank lines, and the command line with what it contains."""
     found = [text for _, text in experiments.lines_without(Essay(TEXT))]
@@ -196,7 +210,6 @@ def test_the_box_shows_the_lines_with_their_signs_and_what_they_change():
         "      # a remark", "-     size = math.sqrt(len(query))", "+     size = 1 < 2", "…", "+ import os",
         "  import math", "",
     ]  # fmt: skip
-    assert '<a href="@/#chunk-start" data-peek>⟨start⟩</a>' in box_of("nothing")
 
 
 def test_what_happens_is_folded_away_and_says_how_to_run_it():

@@ -121,11 +121,9 @@ class Tangler:
         """
         self.fences, errors = self.tangle.parse(text)
         self.left = {fence.name: fence for fence in self.fences if fence.kind == "experiment" and not errors}
-        lines, self.doubts = text.split("\\n"), []
-        for fence in self.left.values():
-            lines[fence.start - 1 : fence.end] = [""] * (fence.end - fence.start + 1)
+        self.doubts = []
         try:
-            self.programs, is_old = self.tangle.tangle("\\n".join(lines)), False
+            self.programs, is_old = self.tangle.tangle(text), False
             self.targets = [target for target, root in self.tangle.roots_of(self.fences).items()
                             if target.endswith(".py") and "needs" not in root.options]
         except self.tangle.TangleError as error:
@@ -143,7 +141,7 @@ class Tangler:
         if self.left:
             name, _ = self.left.popitem()
             fences = [fence for fence in self.fences if fence.kind != "experiment" or fence.name == name]
-            self.doubts += self.tangle.check_experiments(fences)
+            self.doubts += self.tangle.check_experiments(fences, self.programs, compiles=True)
             return False
         self.left = None
         return json.dumps(sorted(set(self.doubts)))

@@ -4,6 +4,7 @@ Nothing here runs a program, so the weaver can ask at each weave.
 """
 
 import ast
+import contextlib
 import hashlib
 import json
 import math
@@ -54,8 +55,11 @@ def key_of(lines, names_sum, steps=None):
 
 @lru_cache(1000)  # `weave.py --serve` asks for all of them at each save
 def key_of_text(text, names_sum, steps):
-    """Return the key of a program, as in key_of."""
-    parts = Parts(without_remarks(ast.parse(text)))
+    """Return the key of a program, as in key_of; None if it is not Python."""
+    try:
+        parts = Parts(without_remarks(ast.parse(text)))
+    except SyntaxError:
+        return None
     reached = parts.reached(MEASURED)
     material = [parts.source[name] for name in sorted(reached, key=str)] + [str(SEEDS), names_sum, str(steps)]
     return hashlib.sha256("\0".join(material).encode()).hexdigest()
@@ -68,41 +72,39 @@ def is_measured(lines):
     return names >= {"new_model", "train", "loss_of"} or names >= {"learn", "guess"}
 
 
-def programs_of(fences):
-    """Return {target: lines} of the programs of an essay that may be measured."""
-
-    def is_wanted(target, root):
-        return target == "microgpt.py" or target.startswith("stages/") or root.options.get("measure") == "loss"
-
-    targets = [target for target, root in tangle.roots_of(fences).items() if is_wanted(target, root)]
-    return {target: tangle.expand_root(target, fences) for target in targets}
+def is_wanted(target, root):
+    """Return whether a program is to be measured, if it can be."""
+    return target == "microgpt.py" or target.startswith("stages/") or root.options.get("measure") == "loss"
 
 
 def jobs(text):
     """Return {(kind, name): (target, lines, steps)} of all that an essay wants measured; kind is as in the record.
 
-    The essay has to be right: tangle() tells whether it is, but asking it for each experiment takes minutes.
+    The essay has to be right: tangle() tells whether it is. An experiment that does not fit is left out.
     """
     fences, _ = tangle.parse(text)
-    users = tangle.users_of(fences)
-    programs = {target: lines for target, lines in programs_of(fences).items() if is_measured(lines)}
+    roots = tangle.roots_of(fences)
+    every = tangle.expand_all(roots, tangle.chunks_of(fences))
+    wanted = {target: lines for target, lines in every.items() if is_wanted(target, roots[target])}
+    programs = {target: lines for target, lines in wanted.items() if is_measured(lines)}
     found = {("programs", target): (target, lines, None) for target, lines in programs.items()}
+    code = tangle.code_of(every)
     for name, fence in tangle.experiments_of(fences).items():
-        changed = tangle.experiment_on(fences, fence, users)
-        for target in sorted(programs, key=lambda target: target != "microgpt.py"):
-            broken = tangle.expand_root(target, changed)
-            if broken != programs[target]:
-                steps = fence.options.get("steps")
-                found["experiments", name] = (target, broken, int(steps) if steps else None)
-                break
+        with contextlib.suppress(tangle.TangleError):
+            changed = tangle.changed_by(fence, every, code)
+            for target in sorted(programs, key=lambda target: target != "microgpt.py"):
+                if target in changed:
+                    steps = fence.options.get("steps")
+                    found["experiments", name] = (target, changed[target], int(steps) if steps else None)
+                    break
     return found
 
 
 def stale(essay_text, record, names_path):
     """Return the names of experiments and programs that are missing in a record, or no longer valid there."""
     names_sum = sum_of(names_path)
-    return [name for (kind, name), (_, lines, steps) in jobs(essay_text).items()
-            if record[kind].get(name, {}).get("key") != key_of(lines, names_sum, steps)]  # fmt: skip
+    keys = {job: key_of(lines, names_sum, steps) for job, (_, lines, steps) in jobs(essay_text).items()}
+    return [name for (kind, name), key in keys.items() if key and record[kind].get(name, {}).get("key") != key]
 
 
 def summary(values):

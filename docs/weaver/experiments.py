@@ -5,6 +5,7 @@ are made here from docs/experiments.json, and the reason is the quotation that f
 """
 
 import ast
+import contextlib
 import functools
 import itertools
 import math
@@ -45,23 +46,32 @@ class Laboratory(NamedTuple):
 @functools.lru_cache(maxsize=1)
 def all_touched(essay):
     """Return {name of an experiment: (lines of the essay that it takes out, lines that it puts something after)}."""
-    users = tangle.users_of(essay.fences)
-    return {name: touched(essay.fences, place.fence, users) for name, place in essay.experiments.items()}
+    programs = lines_of_programs(essay)
+    code = tangle.code_of(programs)
+    return {name: touched(place.fence, programs, code) for name, place in essay.experiments.items()}
 
 
-def touched(fences, experiment, users):
-    """Return (lines of the essay that an experiment takes out, lines that stay and that it puts something after)."""
+def lines_of_programs(essay):
+    """Return {target: lines} of all programs of an essay."""
+    return {target: program.lines for target, program in essay.programs.items()}
+
+
+def touched(experiment, programs, code):
+    """Return (lines of the essay that an experiment takes out, lines that stay and that it puts something after).
+
+    There are none if it does not fit.
+    """
     gone, followed = [], []
-    before, after = lines_of(fences), lines_of(tangle.experiment_on(fences, experiment, users))
-    for name, old in before.items():
-        new = after[name]
-        gone += sorted({*old} - {*new})
-        for previous, line in itertools.pairwise([None, *new]):
-            if is_in(experiment, line) and not is_in(experiment, previous):
-                place = old.index(previous) + 1 if previous else 0
-                replaced = old[place : place + 1]
-                followed += [] if {*replaced} & {*gone} else [previous] if previous else replaced
-    return gone, followed
+    with contextlib.suppress(tangle.TangleError):
+        for place, origins in tangle.locate(experiment, programs, code):
+            signs = "".join(sign for sign, _, _ in place)
+            kept = signs.replace("+", "")
+            gone += [line for sign, line in zip(kept, origins, strict=True) if sign == "-"]
+            for put_in in re.finditer(r"\++", signs):
+                spot = len(signs[: put_in.start()].replace("+", ""))  # how many of the lines are above
+                if "-" not in kept[max(0, spot - 1) : spot + 1]:
+                    followed.append(origins[max(0, spot - 1)])
+    return sorted(gone), followed
 
 
 def lines_of(fences):
@@ -73,11 +83,6 @@ def lines_of(fences):
     return found
 
 
-def is_in(fence, line):
-    """Return whether a line, or None, stands in a fence."""
-    return line is not None and fence.line < line < fence.end
-
-
 def places(essay, experiment):
     """Return the places of the chunks and roots that an experiment changes, in their order."""
     lines = itertools.chain(*all_touched(essay)[experiment.name])
@@ -87,7 +92,7 @@ def places(essay, experiment):
 def target_of(essay, experiment):
     """Return the target of the first program that an experiment changes."""
     first = [essay.programs_with(place.fence)[0] for place in places(essay, experiment)]
-    return min(first, key=[*essay.programs.values()].index).target
+    return min(first or [essay.main], key=[*essay.programs.values()].index).target
 
 
 def tried(essay):
@@ -166,7 +171,7 @@ def command(essay, fence):
 
 def diff(renderer, experiment):
     """Return the HTML of the lines of an experiment, with their signs and with colours as in the chunk."""
-    language = places(renderer.essay, experiment)[0].fence.language
+    language = next((place.fence.language for place in places(renderer.essay, experiment)), "python")
     shown = []
     for place in tangle.places_of(experiment):
         code = experiment._replace(language=language, code=[text for _, text, _ in place])
@@ -347,8 +352,8 @@ def stale(essay, record, root):
 
 
 def complaints(essay, names):
-    """Return (line, message) for experiments and programs, by their names, whose record is missing or stale."""
-    errors = []
+    """Return (line, message) for experiments that do not fit, and for the names of those whose record is stale."""
+    errors = tangle.check_experiments(essay.fences, lines_of_programs(essay))
     for name in names:
         place = essay.experiments.get(name)
         fence = place.fence if place else essay.roots[name]

@@ -87,7 +87,8 @@ def files(essay, data, source):
     found = {f"assets/{path}": content for path, content in carried().items()}
     if not found:
         return {}
-    tried = {name: changed_by(essay, place.fence) for name, place in essay.experiments.items()}
+    tried = {name: changed_by(essay, place.fence) for name, place in essay.experiments.items()
+             if experiments.places(essay, place.fence)}  # fmt: skip
     texts = [name for name in data if name.endswith(".txt")]
     offer = {"fences": fences(essay), "experiments": tried, "data": texts}
     found["assets/run.json"] = json.dumps(offer, ensure_ascii=False).encode()
