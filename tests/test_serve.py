@@ -167,11 +167,11 @@ def test_a_session_of_writing(serving, browser, tmp_path):
     serving.save(WRITTEN)
     page.wait_for_function("document.querySelector('pre[role=status]')?.hidden")
 
-    # a chunk: what depends on it runs, and nothing else
+    # a chunk: what depends on its program runs
     after = serving.save(WRITTEN.replace("2 * x", "3 * x").replace("four is 8", "four is 12"))
     page.wait_for_selector("#demonstration-twice .output:has-text('12')", timeout=30_000)
     said = serving.log.read_text()[after:]
-    assert re.findall(r"^running (\S+)$", said, re.M) == ["twice"]
+    assert re.findall(r"^running (\S+)$", said, re.M) == ["twice", "greeting"]
 
     # with a result that makes a number wrong, page and message follow as well
     serving.save(WRITTEN.replace("2 * x", "4 * x"))

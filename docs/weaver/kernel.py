@@ -19,8 +19,7 @@ from pweave.readers import PwebReader
 
 import tangle
 from weaver.essay import ODD
-from weaver.reach import module_of
-from weaver.results import DemonstrationError, Result
+from weaver.results import DemonstrationError, Result, module_of
 
 COLOUR = re.compile(r"\x1b\[[\d;]*m")  # what makes a terminal change colours
 OUTPUTS = ("stream", "display_data", "execute_result", "error")
