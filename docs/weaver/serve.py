@@ -28,7 +28,7 @@ from weaver.weave import Weave, complaints, say, shown
 SCRIPT = Path(__file__).with_name("serve.js")
 NO_PAGE = "<!DOCTYPE html><html lang='en'><title>No page</title><body><p>There is no such page yet.</p></body></html>"
 CONNECTIONS = 60  # at the same time; a browser opens six
-IMPORTED = "import weaver.kernel, weaver.serve, weave"
+IMPORTED = "import sys; sys.path[:0] = {!r}; import weaver.kernel, weaver.serve, weave"
 
 
 class State:
@@ -211,10 +211,9 @@ class Preview:
 
 def broken(root):
     """Return what is wrong with the weaver, if it cannot be imported any more."""
-    paths = os.pathsep.join([str(root), str(root / "docs")])
-    environment = {**os.environ, "PYTHONPATH": paths, "PYTHONIOENCODING": "utf-8"}
-    done = subprocess.run([sys.executable, "-c", IMPORTED], env=environment, cwd=root, capture_output=True,
-                          encoding="utf-8", check=False)  # fmt: skip
+    command = [sys.executable, "-c", IMPORTED.format([str(root), str(root / "docs")])]
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
+    done = subprocess.run(command, env=environment, cwd=root, capture_output=True, encoding="utf-8", check=False)
     return done.stderr.strip() if done.returncode else ""
 
 
