@@ -282,5 +282,5 @@ def test_a_book_replaces_nothing_but_a_regular_book(tmp_path):
 @pytest.mark.parametrize("odd", ["abc", "-1", "1764000000000", "1e9", "4354819200"])
 def test_a_time_that_no_book_can_have_is_told(tmp_path, monkeypatch, odd):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", odd)
-    with pytest.raises(OSError, match="^SOURCE_DATE_EPOCH is '"):
+    with pytest.raises(OSError, match=r"^SOURCE_DATE_EPOCH is '"):
         epub.write(tmp_path / "a.epub", {}, {})
