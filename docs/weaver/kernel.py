@@ -27,8 +27,7 @@ OUTPUTS = ("stream", "display_data", "execute_result", "error")
 logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # an interrupt may leave one of Jupyter's tasks undone
 # The weaver and the tangler are found by sys.path: PYTHONPATH is the user's, and no folder with a colon could be in it.
 BEGIN = """\
-import sys
-sys.path[:0] = {paths!r}
+import sys; sys.path[:0] = {paths!r}
 from weaver.prelude import begin
 begin(globals(), {file!r})
 get_ipython().run_line_magic("xmode", "Plain")"""
