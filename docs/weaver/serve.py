@@ -1,9 +1,9 @@
 """Serve: show the site while the essay is being written, and follow what is saved.
 
-After a save the programs are tangled and the pages woven with the results that are known, which takes a second or two,
-and the browser loads them again where it was. What has to run then runs in a process of its own, which the next save
-ends; when it is done, the pages are woven once more. Errors go to the terminal and to the foot of the page, and the
-last good page stays. The server answers only to the browser of this machine, asking for this machine.
+After a save the programs are tangled and the pages woven with the results that are known, which takes some seconds, and
+the browser loads them again where it was. What has to run then runs in a process of its own, which the next save ends;
+when it is done, the pages are woven once more. Errors go to the terminal and to the foot of the page, and the last good
+page stays. The server answers only to the browser of this machine, asking for this machine.
 """
 
 import contextlib
