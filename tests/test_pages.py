@@ -699,6 +699,19 @@ def test_what_is_offered_is_never_a_page(path, shown):
     assert offered(path) == shown
 
 
+def test_the_preview_builds_only_pages_that_have_changed_and_the_search_finds_the_others(tmp_path):
+    root = project(tmp_path)
+    woven(root)
+    site = root / "build" / "site"
+    build_site(root / "build", site)
+    other, index = site / "two" / "index.html", site / "search" / "search_index.json"
+    before = other.stat().st_mtime_ns, index.read_bytes()
+    woven(root, SMALL.replace("The whole", "All of it"))
+    build_site(root / "build", site, only_changed=True)
+    assert "All of it" in (site / "index.html").read_text(encoding="utf-8")
+    assert (other.stat().st_mtime_ns, index.read_bytes()) == before
+
+
 def test_what_mkdocs_complains_of_is_told(tmp_path):
     root = project(tmp_path)
     woven(root)

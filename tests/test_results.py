@@ -16,6 +16,7 @@ from weaver.results import (
     Cache,
     Outcome,
     Result,
+    check_data,
     environment,
     sessions_of,
     set_keys,
@@ -235,6 +236,17 @@ def test_data_libraries_and_the_weaver_itself_change_keys(tmp_path):
     assert keys[0] == keys[2] != keys[1]
     assert keys_of(text, tmp_path, "another weaver") != keys[2:]
     assert "class Plain" in environment() and "def load" in environment()
+
+
+def test_data_that_are_saved_while_they_are_read_are_told(tmp_path):
+    (tmp_path / "x.txt").write_text("before")
+    essay = Essay(with_prose(demonstration("a", "1", ', data="x.txt"')))
+    (session,) = sessions_of(essay, [])
+    set_keys(essay, [session], tmp_path, "")
+    check_data(session, tmp_path)
+    (tmp_path / "x.txt").write_text("meanwhile")
+    with pytest.raises(WeaveError, match=r"x\.txt was saved while the demonstrations ran: weave again"):
+        check_data(session, tmp_path)
 
 
 # The cache

@@ -229,7 +229,7 @@ def test_only_this_machine_is_answered_and_others_are_told_how_to_ask(quiet, pat
         status, body, _ = quiet.ask(path, host=host)
         assert (status, "edition" in body) == (403, False)
         assert f"ask for {quiet.address}" in body
-        assert f"not for '{host}': ask for {quiet.address}" in quiet.log.read_text()
+        assert f"not to '{host}': ask for {quiet.address}" in quiet.log.read_text()
 
 
 # Following

@@ -378,7 +378,7 @@ DAMAGES = [
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_record_that_somebody_has_edited_into_another_form_is_told_in_a_line(tmp_path, damage):
     (tmp_path / "experiments.json").write_text(json.dumps(damage(record_of(no_root=ENTRY))))
-    with pytest.raises(records.RecordError, match=r"^experiments\.json is not a record of .*git checkout"):
+    with pytest.raises(records.RecordError, match=r"/experiments\.json is not a record of .*git checkout"):
         records.read(tmp_path / "experiments.json")
     for sound in (record_of(), record_of(no_root=ENTRY), record_of(no_root=entry(raised=STOPPED, unseen=[None, 2.5]))):
         (tmp_path / "experiments.json").write_text(json.dumps(sound))
@@ -391,7 +391,7 @@ def test_a_record_that_cannot_be_read_is_told_by_the_commands(tmp_path):
     for command in (["docs/weave.py", "--pages"], ["docs/experiments.py", "--list"]):
         done = subprocess.run([sys.executable, *command], cwd=root, capture_output=True, text=True, check=False)
         assert done.returncode == 1
-        assert "experiments.json is not a record of experiments" in done.stderr
+        assert "docs/experiments.json is not a record of experiments" in done.stderr
         assert done.stderr.count("\n") == 1
 
 

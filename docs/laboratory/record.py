@@ -33,7 +33,7 @@ def read(path):
             if not is_entry(entry) or not all(isinstance(found[said], str) for said in ("date", "machine", "python")):
                 raise TypeError("a value of another kind")
     except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
-        problem = f"{path.name} is not a record of experiments ({name}: {error})"
+        problem = f"{path.parent.name}/{path.name} is not a record of experiments ({name}: {error})"
         raise RecordError(f"{problem}: take back what was changed in it, as with `git checkout`") from None
     return found
 

@@ -54,7 +54,7 @@ class Handler(SimpleHTTPRequestHandler):
         """Begin an answer, and return what follows it: news, a page, or a file."""
         host, own = self.headers.get("Host", ""), f"http://127.0.0.1:{self.server.server_port}/"
         if host.partition(":")[0] not in ("127.0.0.1", "localhost"):  # the port may be that of a tunnel
-            problem = f"the preview is for the browser of this machine, and not for {host!a}: ask for {own}"
+            problem = f"the preview answers to localhost and 127.0.0.1, not to {host!a}: ask for {own}"
             say(f"weave.py: {problem}")
             self.send_error(403, explain=problem)
             return None
