@@ -35,6 +35,6 @@ def names(package):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("package")
+    parser.add_argument("package", metavar="PACKAGE")
     package = parser.parse_args().package
     Path(__file__).with_name("names.txt").write_text("\n".join(names(package)) + "\n", encoding="ascii")
