@@ -45,10 +45,11 @@ def main():
         if unknown := {*options.names} - {name for _, name in jobs}:
             parser.error(f"there is no {', '.join(sorted(unknown))}, but {', '.join(name for _, name in jobs)}")
         machine.library()
-        return measure_all(chosen(jobs, found, options.names), jobs, found)
+        tidy(jobs)
+        return measure_all(chosen(jobs, found, options.names), jobs)
     except tangle.TangleError as error:
         print(*(f"{ESSAY.name}:{line}: {message}" for line, message in error.errors), sep="\n", file=sys.stderr)
-    except machine.NoCompiler as error:
+    except (record.RecordError, machine.NoCompiler) as error:
         print(f"experiments.py: {error}", file=sys.stderr)
     return 1
 
@@ -68,30 +69,24 @@ def keys_of(jobs):
     return {job: record.key_of(lines, names_sum, steps) for job, (_, lines, steps) in jobs.items()}
 
 
-def measure_all(todo, jobs, found):
-    """Measure some jobs on all cores, write the record after each, and return the exit status."""
+def measure_all(todo, jobs):
+    """Measure some jobs on all cores, put each into the record when it is done, and return the exit status."""
     keys, failures, start = keys_of(jobs), [], time.monotonic()
-    tidy(found, jobs)
     work = [(job, *jobs[job]) for job in todo]
     with multiprocessing.get_context("fork").Pool(min(os.cpu_count() or 1, len(todo)) or 1, ignore_interrupts) as pool:
         try:
             for number, (job, entry, error) in enumerate(pool.imap_unordered(measured, work), 1):
                 left = (time.monotonic() - start) / number * (len(todo) - number)
+                said = job[1]
                 if error:
                     failures.append(f"{job[1]}: {error}")
                 else:
-                    found[job[0]][job[1]] = entry | {"key": keys[job], "program": jobs[job][0]}
-                    save(found)
-                print(
-                    f"{number:3d}/{len(todo)}  {left:5.0f} s left  {line_of(job, found) if not error else job[1]}",
-                    flush=True,
-                )
+                    said = line_of(job, save(job, entry | {"key": keys[job], "program": jobs[job][0]}))
+                print(f"{number:3d}/{len(todo)}  {left:5.0f} s left  {said}", flush=True)
         except KeyboardInterrupt:
             pool.terminate()
             print("interrupted: what is finished is recorded", file=sys.stderr)
             return 130
-    if not todo:
-        save(found)
     print(*failures, sep="\n" if failures else "", end="\n" if failures else "", file=sys.stderr)
     return bool(failures)
 
@@ -110,17 +105,25 @@ def measured(work):
         return job, None, f"{target}: {type(error).__name__}: {error}"
 
 
-def tidy(found, jobs):
-    """Remove the entries of experiments and programs that are gone."""
-    for kind in ("programs", "experiments"):
-        found[kind] = {name: entry for name, entry in found[kind].items() if (kind, name) in jobs}
+def tidy(jobs):
+    """Remove the entries of experiments and programs that are gone from the record."""
+    with tangle.locked(RECORD.parent):
+        found = record.read(RECORD)
+        kept = {kind: {name: entry for name, entry in found[kind].items() if (kind, name) in jobs}
+                for kind in ("programs", "experiments")}  # fmt: skip
+        if found != (tidied := found | kept):
+            tangle.put(RECORD, record.text_of(tidied).encode())
 
 
-def save(found):
-    """Write the record."""
-    found |= {"date": datetime.datetime.now(tz=datetime.timezone.utc).date().isoformat(), "machine": processor(),
-              "python": platform.python_version()}  # fmt: skip
-    tangle.put(RECORD, record.text_of(found).encode())
+def save(job, entry):
+    """Put an entry into the record as it is by now: another run, or git, may have changed it. Return the record."""
+    with tangle.locked(RECORD.parent):
+        found = record.read(RECORD)
+        found[job[0]][job[1]] = entry
+        found |= {"date": datetime.datetime.now(tz=datetime.timezone.utc).date().isoformat(), "machine": processor(),
+                  "python": platform.python_version()}  # fmt: skip
+        tangle.put(RECORD, record.text_of(found).encode())
+    return found
 
 
 def processor():

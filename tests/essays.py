@@ -70,12 +70,11 @@ def project(folder, text=SMALL):
     return folder
 
 
-def weave(folder, *arguments, **environment):
-    """Run docs/weave.py in a project and return the completed process."""
-    return subprocess.run(
-        [sys.executable, "docs/weave.py", *arguments], cwd=folder, env={**os.environ, **environment},
-        capture_output=True, encoding="utf-8", timeout=300, check=False,
-    )  # fmt: skip
+def weave(folder, *arguments, cwd=None, **environment):
+    """Run docs/weave.py of a project, there or elsewhere, and return the completed process."""
+    command = [sys.executable, folder / "docs" / "weave.py", *arguments]
+    return subprocess.run(command, cwd=cwd or folder, env={**os.environ, **environment}, capture_output=True,
+                          encoding="utf-8", timeout=300, check=False)  # fmt: skip
 
 
 def keys_of(text, root=ROOT, environment=""):

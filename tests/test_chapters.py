@@ -1,11 +1,12 @@
 """The essay in Markdown, in build/essay for GitHub and as an EPUB: what stands there, and where its links lead."""
 
 import io
+import os
 import re
 import shutil
 import zipfile
 from html import unescape
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 from xml.etree import ElementTree
 
@@ -235,6 +236,7 @@ def test_a_book_is_whole_and_always_the_same(tmp_path, monkeypatch):
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")  # as builds set it that are to be the same
     epub.write(tmp_path / "b.epub", about, parts)
+    epub.write(tmp_path / "b.epub", about, parts)  # in place of the older one
     data = (tmp_path / "a.epub").read_bytes()
     assert data == (tmp_path / "b.epub").read_bytes()
     with zipfile.ZipFile(io.BytesIO(data)) as book:
@@ -263,12 +265,22 @@ def test_without_pandoc_there_is_a_line_that_says_so(tmp_path, monkeypatch):
         epub.write(tmp_path / "a.epub", {}, {})
 
 
-def test_a_book_replaces_nothing_but_a_book(tmp_path):
-    essay, older = tmp_path / "microgpt.md", tmp_path / "old.epub"
-    essay.write_text("# One", encoding="utf-8")
-    older.write_bytes(b"PK\3\4 and so on, mimetypeapplication/epub+zip")
+def test_a_book_replaces_nothing_but_a_regular_book(tmp_path):
+    essay, older, link = tmp_path / "microgpt.md", tmp_path / "old.epub", tmp_path / "link.epub"
+    essay.write_text("# One, of type application/epub+zip", encoding="utf-8")
+    older.write_bytes(b"PK\3\4" + bytes(26) + b"mimetypeapplication/epub+zip and so on")
+    link.symlink_to(older)
+    (tmp_path / "dangling").symlink_to(tmp_path / "nothing")
+    os.mkfifo(tmp_path / "fifo")
     assert epub.replaced(tmp_path / "new.epub") is None and epub.replaced(older) == older.read_bytes()
-    for file in (essay, tmp_path):
-        with pytest.raises(OSError, match="is there, and no EPUB: name another file"):
+    for file in (essay, link, tmp_path, tmp_path / "dangling", tmp_path / "fifo", Path("/dev/null")):
+        with pytest.raises(OSError, match="is there, and is not an EPUB: name another file"):
             epub.write(file, {}, {})
-    assert essay.read_text(encoding="utf-8") == "# One"
+    assert essay.read_text(encoding="utf-8") == "# One, of type application/epub+zip"
+
+
+@pytest.mark.parametrize("odd", ["abc", "-1", "1764000000000", "1e9", "4354819200"])
+def test_a_time_that_no_book_can_have_is_told(tmp_path, monkeypatch, odd):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", odd)
+    with pytest.raises(OSError, match=r"^SOURCE_DATE_EPOCH is '"):
+        epub.write(tmp_path / "a.epub", {}, {})

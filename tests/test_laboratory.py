@@ -6,6 +6,7 @@ import shutil
 import types
 from types import SimpleNamespace
 
+import experiments
 import pytest
 from laboratory import machine, record
 from programs import BUILD, ROOT
@@ -100,14 +101,14 @@ def test_the_first_losses_of_the_program_itself():
     for on_machine in (False, True):
         module = module_of()
         flags = SimpleNamespace(**{name: default for name, default, _ in module.FLAGS})
-        documents = [name for name in module.read(ROOT / "docs" / "names.txt")[:3000] if len(name) in (5, 6)]
+        documents = [name for name in module.read(ROOT / "docs" / "names.txt")[:3000] if len(name) == 3]
         random.seed(42)
         random.shuffle(documents)
         characters = [chr(number) for number in range(ord("a"), ord("z") + 1)]
         lessons = [module.encode(document, characters) for document in documents[:100]]
         lab = machine.Machine(module, lessons) if on_machine else module
         model = module.new_model(len(characters) + 1, flags.n_embd, flags.n_layer, flags.block_size)
-        losses.append([*map(repr, itertools.islice(lab.train(model, lessons, flags), 20))])
+        losses.append([*map(repr, itertools.islice(lab.train(model, lessons, flags), 5))])
     assert losses[0] == losses[1]
 
 
@@ -171,19 +172,79 @@ def lines_of(source):
     return [SimpleNamespace(text=line) for line in source.split("\n")]
 
 
-def test_keys_depend_on_what_is_measured_and_on_nothing_else():
+LAYERS = '    ("n_layer", 1, "layers"),\n'
+TRAIN = "    parameters = parameters_of(model)\n"
+DECAY = '    ("weight_decay", 0.0, "pull towards 0"),\n'
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_same"),
+    [
+        ([("# stands in for an input", "# stands for an input")], True),
+        ([("training steps, one document each", "steps")], True),
+        ([("Return the loss: how much", "Return how much")], True),
+        ([("    while tape:\n", "    while tape[:]:\n")], False),
+        # a new flag counts when what is measured reads it
+        ([(LAYERS, LAYERS + DECAY)], True),
+        ([(LAYERS, LAYERS + DECAY), (TRAIN, TRAIN + "    print(flags.weight_decay)\n")], False),
+        ([(LAYERS, LAYERS + DECAY), (TRAIN, TRAIN + "    print(vars(flags))\n")], False),
+        # and so does the default of another
+        ([('("learning_rate", 0.01', '("learning_rate", 0.1')], False),
+        ([('("temperature", 0.5', '("temperature", 0.6')], False),
+        ([('("num_steps", 1000', '("num_steps", 999')], False),
+        ([('("n_layer", 1', '("n_layer", 2')], False),
+        ([('("seed", 42', '("seed", 43')], True),
+        ([('("samples", 20', '("samples", 30')], True),
+        # the command line is not measured
+        ([('f"microgpt: {message}', 'f"gpt: {message}')], True),
+        ([("import argparse", "import json, argparse")], True),
+        ([("random.seed(flags.seed)", "random.seed(7)")], True),
+        # tables that are changed, as in other programs
+        ([("def read(path)", "FLAGS = [(name, n + 1, m) for name, n, m in FLAGS]\n\ndef read(path)")], False),
+        ([("def read(path)", "tape.append(1)\n\ndef read(path)")], False),
+    ],
+)  # fmt: skip
+def test_keys_depend_on_what_is_measured_and_on_nothing_else(changes, is_same):
+    source = SOURCE
+    for old, new in changes:
+        assert source.count(old) == 1, old
+        source = source.replace(old, new)
+    same = record.key_of(lines_of(source), "names") == record.key_of(lines_of(SOURCE), "names")
+    assert same == is_same
+
+
+def test_keys_depend_on_names_and_steps():
     key = record.key_of(lines_of(SOURCE), "names")
-    for old, new, is_same in [
-        ("# stands in for an input", "# stands for an input", True),
-        ("training steps, one document each", "steps", True),
-        ("Return the loss: how much", "Return how much", True),
-        ("    while tape:\n", "    while tape[:]:\n", False),
-        ('("learning_rate", 0.01', '("learning_rate", 0.1', False),
-    ]:
-        assert old in SOURCE
-        assert (record.key_of(lines_of(SOURCE.replace(old, new)), "names") == key) == is_same, old
-    assert record.key_of(lines_of(SOURCE), "other names") != key
-    assert record.key_of(lines_of(SOURCE), "names", 30) != key
+    assert len({key, record.key_of(lines_of(SOURCE), "other names"), record.key_of(lines_of(SOURCE), "names", 30)}) == 3
+
+
+ENTRY = {
+    "seeds": [42], "unseen": [2.5], "seen": [2.4], "parameters": 9, "names": [90], "steps": 1000, "samples": [],
+    "printed": [3.5], "raised": None, "milliseconds": 20.0, "how": "machine", "program": "microgpt.py", "key": "x",
+}  # fmt: skip
+
+
+def test_what_another_run_or_git_puts_into_the_record_while_one_measures_stays(tmp_path, monkeypatch):
+    file = tmp_path / "experiments.json"
+    head = {"date": "2026-11-24", "machine": "a machine", "python": "3.11.2"}
+
+    def write(experiments):
+        file.write_text(record.text_of(head | {"programs": {}, "experiments": experiments}), encoding="utf-8")
+
+    def measure_meanwhile(*_):
+        write({"other": ENTRY})
+        return ENTRY
+
+    jobs = {("experiments", name): ("microgpt.py", lines_of(SOURCE), None) for name in ("mine", "other")}
+    monkeypatch.setattr(experiments, "RECORD", file)
+    monkeypatch.setattr(experiments.measure, "measure", measure_meanwhile)
+    write({"gone": ENTRY})
+    experiments.tidy(jobs)
+    assert record.read(file) == head | {"programs": {}, "experiments": {}}
+    assert experiments.measure_all([("experiments", "mine")], jobs) == 0
+    found = record.read(file)["experiments"]
+    key = record.key_of(lines_of(SOURCE), record.sum_of(ROOT / "docs" / "names.txt"))
+    assert found == {"other": ENTRY, "mine": ENTRY | {"key": key}}
 
 
 def test_changes_are_paired():

@@ -45,15 +45,13 @@ def test_numbers_are_written_like_those_before(text, value, right):
     assert written_like(text, value) == right
 
 
-@pytest.mark.parametrize(
-    "text", ["0", "12", "1,234", "1234", "0.5", "−0.50", "-7", "1e5", "2.5e-07", "1E+10", "1,234.5"]
-)
-@pytest.mark.parametrize("value", [0, -0.0, 3, -3, 0.049, -0.0004, 1234567, -98765.4321, 1e-12, 2.5e17])
-def test_what_is_written_is_a_number_again_and_stays_as_it_is(text, value):
-    written = written_like(text, value)
-    assert NUMBER.fullmatch(f"{written}<!-- = x -->")["text"] == written
-    assert written_like(written, value) == written
-    assert not re.fullmatch(r"[-−][0.,]+", written)
+def test_what_is_written_is_a_number_again_and_stays_as_it_is():
+    for text in ("0", "1,234", "1234", "−0.50", "-7", "2.5e-07", "1E+10"):
+        for value in (0, -0.0, 3, -3, -0.0004, -98765.4321, 1e-12, 2.5e17):
+            written = written_like(text, value)
+            assert NUMBER.fullmatch(f"{written}<!-- = x -->")["text"] == written
+            assert written_like(written, value) == written
+            assert not re.fullmatch(r"[-−][0.,]+", written)
 
 
 def numbers_of(text):
@@ -96,8 +94,7 @@ def put_right(data, value=6):
     return corrected(data, corrections(numbers, [value] * len(numbers)))
 
 
-@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
-@pytest.mark.parametrize("ending", ["\n", "\r\n", "\r", "mixed"])
+@pytest.mark.parametrize(("ending", "mark"), [("\n", b""), ("mixed", b"\xef\xbb\xbf")])
 def test_only_the_digits_change(ending, mark):
     lines = with_prose(PROSE).replace("# One", "# One and 5<!-- = 6 -->").split("\n")
     endings = {"mixed": ["\r\n", "\n", "\r"]}.get(ending, [ending])

@@ -13,7 +13,6 @@ from urllib.parse import unquote, urljoin, urlparse
 
 import pytest
 from essays import SMALL, project, weave, with_prose
-from programs import BUILD, ESSAY, ROOT
 from weaver import duration, pages, playground
 from weaver.essay import Essay, WeaveError
 from weaver.experiments import RECORD
@@ -134,9 +133,7 @@ def nav_of(woven):
     return json.loads(re.search("^nav: (.*)$", settings, re.M)[1])
 
 
-@pytest.mark.parametrize(
-    "title", ['"', "'", ": x", "# y", "- z", "{a: b}", "\\", "😀", "null", "\x85x", "!!python/object:x"]
-)
+@pytest.mark.parametrize("title", ['"', ": x", "\\", "😀 \x85x"])
 def test_settings_can_be_read_whatever_a_title_is(tmp_path, title):
     from mkdocs.config import load_config
 
@@ -281,7 +278,7 @@ def test_only_what_changes_is_written(tmp_path):
     }
 
 
-@pytest.mark.parametrize("place", ["build", "build/pages", "build/pages/two", "build/pages/two/index.md"])
+@pytest.mark.parametrize("place", ["build", "build/pages/two/index.md"])
 def test_nothing_is_written_or_removed_through_a_link(tmp_path, place):
     root, elsewhere = project(tmp_path / "project"), tmp_path / "elsewhere"
     woven(root)
@@ -303,20 +300,7 @@ def test_nothing_is_removed_through_a_link(tmp_path):
     assert (elsewhere / "index.md").is_file()
 
 
-DAMAGED = [
-    '["../x", "/x", "a/../../x", "..\\\\x", "", ".", "C:/x"]',
-    "{}",
-    "[1, null, [2]]",
-    "[",
-    '"../x"',
-    "[" * 9999,
-    "3",
-    "\x00",
-    '["a\\u0000b"]',
-]
-
-
-@pytest.mark.parametrize("damage", DAMAGED)
+@pytest.mark.parametrize("damage", ["[", '["../x", "/x", "a/../../x", "..\\\\x", "", ".", "C:/x", 1]'])
 def test_a_damaged_list_of_pages_removes_nothing(tmp_path, damage):
     root = project(tmp_path / "project")
     for path in (tmp_path / "x", root / "build" / "x"):
@@ -348,13 +332,8 @@ def test_what_is_in_the_way_is_told(tmp_path, path, kind):
         (root / "build" / "pages").rmdir()
         place = root / "build" / "pages"
     place.mkdir() if kind == "folder" else place.write_text("")
-    done = weave(root, "--pages") if path == ".pages.json" else None
-    if done:
-        assert (done.returncode, done.stderr.count("\n")) == (1, 2)
-        assert "Traceback" not in done.stderr
-    else:
-        with pytest.raises(OSError):
-            woven(root)
+    with pytest.raises(OSError):
+        woven(root)
 
 
 def test_what_editors_leave_is_not_published(tmp_path):
@@ -661,46 +640,11 @@ def test_zensical_builds_the_same_site(odd, built):
 
 # The command
 
-NEWS = """
-# A new chapter
-
-It has ⟨news⟩, and `news_of`.
-
-``` python {file=new.py}
-<<news>>
-```
-
-``` python {#news}
-k = 3
-
-def news_of(x): return k * x
-```
-"""
-
-
-@pytest.mark.slow
-def test_a_new_page_and_a_new_program_need_no_edit_elsewhere(tmp_path, site):  # the essay has been woven
-    """The essay, and a chapter and a root more; what its demonstrations printed is in the cache."""
-    root = project(tmp_path, ESSAY.read_text(encoding="utf-8") + NEWS)
-    shutil.copytree(BUILD / "cache", root / "build" / "cache")
-    if (ROOT / RECORD).exists():
-        shutil.copy(ROOT / RECORD, root / RECORD)
-    done = weave(root, "--pages")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert {"a-new-chapter/index.md", "programs/new-py/index.md", "files/new.py"} <= {*listed(root)}
-    settings = (root / "build" / "mkdocs.yml").read_text(encoding="utf-8")
-    assert '{"A new chapter": "a-new-chapter/index.md"}' in settings
-    assert '{"new.py": "programs/new-py/index.md"}' in settings
-    assert "k = 3" in (root / "build" / "new.py").read_text(encoding="utf-8")
-    assert "news_of" in (root / "build" / "pages" / "indexes" / "index.md").read_text(encoding="utf-8")
-
-
 SLOW = "import time\n\ndef on_pre_build(config):\n    print('building', flush=True)\n    time.sleep(60)\n"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is sent differently there")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_while_mkdocs_builds(tmp_path, number):
+def test_a_weave_that_is_ended_while_mkdocs_builds_says_nothing(tmp_path):
     root = project(tmp_path, with_prose("Text."))
     (root / "build").mkdir()
     (root / "build" / "slow.py").write_text(SLOW)
@@ -710,8 +654,8 @@ def test_ctrl_c_while_mkdocs_builds(tmp_path, number):
         [sys.executable, "docs/weave.py"], cwd=root, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert "building" in [process.stdout.readline().strip() for _ in range(2)]
-    process.send_signal(number)
-    assert process.communicate(timeout=20)[1] == ""
+    process.send_signal(signal.SIGTERM)
+    assert process.communicate(timeout=60)[1] == ""
     assert process.returncode == 130
 
 
@@ -755,6 +699,19 @@ def test_what_is_offered_is_never_a_page(path, shown):
     assert offered(path) == shown
 
 
+def test_the_preview_builds_only_pages_that_have_changed_and_the_search_finds_the_others(tmp_path):
+    root = project(tmp_path)
+    woven(root)
+    site = root / "build" / "site"
+    build_site(root / "build", site)
+    other, index = site / "two" / "index.html", site / "search" / "search_index.json"
+    before = other.stat().st_mtime_ns, index.read_bytes()
+    woven(root, SMALL.replace("The whole", "All of it"))
+    build_site(root / "build", site, only_changed=True)
+    assert "All of it" in (site / "index.html").read_text(encoding="utf-8")
+    assert (other.stat().st_mtime_ns, index.read_bytes()) == before
+
+
 def test_what_mkdocs_complains_of_is_told(tmp_path):
     root = project(tmp_path)
     woven(root)
@@ -765,31 +722,15 @@ def test_what_mkdocs_complains_of_is_told(tmp_path):
             build_site(root / "build", root / "build" / "site")
 
 
-def test_what_is_wrong_is_told_by_the_command_with_its_line(tmp_path):
-    root = project(tmp_path, SMALL.replace("⟨a part⟩", "⟨nothing⟩"))
-    done = weave(root)
-    assert (done.returncode, done.stderr) == (1, "microgpt.md:3: there is no chunk ⟨nothing⟩\n")
-    assert not (root / "build" / "pages").exists()
-    (root / "microgpt.md").write_text("text\n\n" + SMALL, encoding="utf-8")
-    assert weave(root).stderr.startswith("microgpt.md:1: text without a page")
-    (root / "microgpt.md").unlink()
-    done = weave(root)
-    assert (done.returncode, done.stderr) == (1, "microgpt.md: No such file or directory\n")
-
-
-def test_messages_reach_any_terminal(tmp_path):
-    root = project(tmp_path, SMALL.replace("⟨a part⟩", "⟨日本⟩"))
-    done = weave(root, PYTHONIOENCODING="latin-1")
+def test_what_is_wrong_is_told_with_its_line_from_any_folder_on_any_terminal(tmp_path):
+    root = project(tmp_path / "project", SMALL.replace("⟨a part⟩", "⟨日本⟩"))
+    done = weave(root, PYTHONIOENCODING="latin-1", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (1, "microgpt.md:3: there is no chunk \\u27e8\\u65e5\\u672c\\u27e9\n")
+    assert not (root / "build" / "pages").exists()
     (root / "build" / "small.py").write_text("日本 = 1\n", encoding="utf-8")
     done = weave(root, PYTHONIOENCODING="latin-1")
     assert done.returncode == 1
     assert "-\\u65e5" in done.stdout and "Traceback" not in done.stderr
-
-
-def test_the_command_works_from_any_directory(tmp_path):
-    root = project(tmp_path / "project", SMALL.replace("⟨a part⟩", "⟨nothing⟩"))
-    done = subprocess.run(
-        [sys.executable, root / "docs" / "weave.py"], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert (done.returncode, done.stderr) == (1, "microgpt.md:3: there is no chunk ⟨nothing⟩\n")
+    (root / "microgpt.md").unlink()
+    done = weave(root)
+    assert (done.returncode, done.stderr) == (1, "microgpt.md: No such file or directory\n")

@@ -19,12 +19,17 @@ LISTING = "programs/microgpt-py/"
 
 
 @pytest.fixture(scope="module")
-def pages(site):
-    """The paths of all pages, as the navigation has them."""
+def titles(site):
+    """{path: title} of all pages, as the navigation has them."""
     nav = re.search(r"^nav: (.*)$", (BUILD / "mkdocs.yml").read_text(encoding="utf-8"), re.M)[1]
-    found = re.findall(r'"([^"]*)index\.md"', nav)
-    assert len(found) > 12
-    return found
+    return {path: title for title, path in re.findall(r'"([^"]*)": "([^"]*)index\.md"', nav)}
+
+
+@pytest.fixture(scope="module")
+def pages(titles):
+    """The paths of all pages."""
+    assert len(titles) > 12
+    return [*titles]
 
 
 @pytest.fixture(scope="module")
@@ -139,10 +144,10 @@ def test_ids_are_unique(parsed):
         assert len(ids) == len(set(ids)), page
 
 
-def test_a_link_to_a_page_shows_its_title_and_the_names_of_the_first_figure(site):
+def test_a_link_to_a_page_shows_its_title_and_the_names_of_the_first_figure(site, titles):
     page = (SITE / "the-model" / "index.html").read_text(encoding="utf-8")
     said = dict(re.findall(r'<meta (?:property|name)="([\w:]+)" content="([^"]*)">', page))
-    assert (said["og:title"], said["og:image"]) == ("5. The model", f"{site}assets/card.png")
+    assert (said["og:title"], said["og:image"]) == (titles["the-model/"], f"{site}assets/card.png")
     assert said["og:image:alt"]
     assert said["twitter:card"] == "summary_large_image"
     card = (SITE / "assets" / "card.png").read_bytes()
@@ -417,10 +422,10 @@ def test_every_chunk_unfolds_to_the_program(tab, site):
     assert root.evaluate(COLUMNS) == folded
 
 
-def test_the_keys_that_the_foot_names_lead_to_the_next_page_and_back(tab, site):
+def test_the_keys_that_the_foot_names_lead_to_the_next_page_and_back(tab, site, pages):
     page = tab("the-model/")
     assert page.locator(".keys kbd").all_inner_texts() == ["n", "p", "/"]
-    for key, path in (("n", "how-wrong-was-it/"), ("p", "the-model/")):
+    for key, path in (("n", pages[pages.index("the-model/") + 1]), ("p", "the-model/")):
         page.keyboard.press(key)
         page.wait_for_url(site + path)
 
@@ -594,10 +599,10 @@ def test_a_line_that_is_chosen_shows_its_paragraphs_and_its_experiments(panel, c
     assert page.url.endswith(f"#L{number}")
 
 
-def test_the_link_of_the_panel_leads_to_the_chunk_and_that_of_an_experiment_to_it(panel, site):
+def test_the_link_of_the_panel_leads_to_the_chunk_and_that_of_an_experiment_to_it(panel, site, titles):
     page, shown = panel(path=f"{LISTING}#L{line_of('shift = value(')}")
     place = shown.locator(".place")
-    assert place.inner_text() == "⟨softmax⟩ in 5. The model: Looking back"
+    assert place.inner_text() == f"⟨softmax⟩ in {titles['the-model/']}: Looking back"
     shown.locator("summary").click()
     assert re.match("Loss on unseen names|It stops|The loss", shown.locator(".finding").inner_text())
     assert shown.locator("li > a").evaluate("a => a.href") == f"{site}the-model/#experiment-small-shift"

@@ -8,21 +8,49 @@ import contextlib
 import hashlib
 import json
 import math
+import re
 from functools import lru_cache
-
-from weaver.reach import Parts
 
 import tangle
 
 SEEDS = [*range(42, 52)]
-MEASURED = {"encode", "read", "new_model", "train", "loss_of", "sample", "FLAGS", "gpt", "softmax", "parameters_of",
-            "backward", "adam", "learn", "guess"}  # fmt: skip
+# What the laboratory asks of a program: functions that it calls, the table of flags, and flags that it reads itself.
+CALLED = {"encode", "read", "new_model", "train", "loss_of", "sample", "gpt", "softmax", "parameters_of", "backward",
+          "adam", "learn", "guess", "FLAGS"}  # fmt: skip
+GIVEN = {"num_steps", "block_size"}
+ALL_FLAGS = {"FLAGS", "vars", "getattr", "__dict__"}  # code that says one of these may read any flag
+
+
+class RecordError(OSError):
+    """The file of the record holds something else."""
 
 
 def read(path):
-    """Return the record in a file, an empty one if there is no file."""
-    empty = {"programs": {}, "experiments": {}}
-    return empty | (json.loads(path.read_text(encoding="utf-8")) if path.exists() else {})
+    """Return the record in a file, an empty one if there is no file; raise RecordError for anything else in it."""
+    found, name = {"programs": {}, "experiments": {}}, "the whole"
+    try:
+        found |= json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        for name, entry in [*found["programs"].items(), *found["experiments"].items()]:  # noqa: B007 (told below)
+            if not is_entry(entry) or not all(isinstance(found[said], str) for said in ("date", "machine", "python")):
+                raise TypeError("a value of another kind")
+    except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
+        problem = f"{path.parent.name}/{path.name} is not a record of experiments ({name}: {error})"
+        raise RecordError(f"{problem}: take back what was changed in it, as with `git checkout`") from None
+    return found
+
+
+def is_entry(entry):
+    """Return whether an entry has all that is read of it, each of its kind; where something is missing, raise."""
+    seeds, unseen, seen, names = (entry[name] for name in ("seeds", "unseen", "seen", "names"))
+    lists, raised = [seeds, unseen, seen, names], entry["raised"] or {"seeds": 0, "step": None, "error": ""}
+    numbers = [*unseen, *seen, *entry["printed"], raised["step"], entry["parameters"], entry["milliseconds"]]
+    counts = [*seeds, *names, entry["steps"], raised["seeds"]]
+    texts = [*entry["samples"], entry["key"], entry["program"], entry["how"], raised["error"]]
+    return (all(isinstance(each, list) for each in [*lists, entry["printed"], entry["samples"]])
+            and len({*map(len, lists)}) == 1 and len(seeds) > 0
+            and all(number is None or isinstance(number, int | float) for number in numbers)
+            and all(isinstance(count, int) for count in counts)
+            and all(isinstance(text, str) for text in texts))  # fmt: skip
 
 
 def text_of(record):
@@ -35,19 +63,6 @@ def sum_of(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def without_remarks(tree):
-    """Return the tree of a program without docstrings, and without the meanings of its flags."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
-            node.body = node.body[1:] or [ast.Pass()]
-        is_flags = isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["FLAGS"]
-        if is_flags and isinstance(node.value, ast.List | ast.Tuple):
-            for row in node.value.elts:
-                if isinstance(row, ast.Tuple):
-                    row.elts = row.elts[:2]
-    return tree
-
-
 def key_of(lines, names_sum, steps=None):
     """Return the key of what is measured of a program: the parts of it that count, the seeds, and the names."""
     return key_of_text(tangle.render(lines), names_sum, steps)
@@ -57,12 +72,83 @@ def key_of(lines, names_sum, steps=None):
 def key_of_text(text, names_sum, steps):
     """Return the key of a program, as in key_of; None if it is not Python."""
     try:
-        parts = Parts(without_remarks(ast.parse(text)))
+        tree = ast.parse(text)
     except SyntaxError:
         return None
-    reached = parts.reached(MEASURED)
-    material = [parts.source[name] for name in sorted(reached, key=str)] + [str(SEEDS), names_sum, str(steps)]
+    material = [*what_counts(tree), str(SEEDS), names_sum, str(steps)]
     return hashlib.sha256("\0".join(material).encode()).hexdigest()
+
+
+def what_counts(tree):
+    """Return the statements of a program that decide what is measured, by the names that they define.
+
+    They are those that define what the laboratory calls, those that define what others of them mention, and those that
+    define nothing. Of the table of flags only the rows count that the program reads so, by name and default.
+    """
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+    rest = [single for node in tree.body if not is_main(node) for single in apart(node)]
+    counted, names = [], CALLED
+    while found := [node for node in rest if not defined(node) or defined(node) & names]:
+        rest = [node for node in rest if node not in found]
+        counted += found
+        names = names.union(*map(mentioned, found))
+    known = GIVEN.union(*(mentioned(node) for node in counted if not is_table(node)))
+    for node in filter(is_table, counted):
+        Rows(known).visit(node)
+    return [ast.unparse(node) for node in sorted(counted, key=lambda node: min(defined(node), default=""))]
+
+
+class Rows(ast.NodeTransformer):
+    """Takes out of a table of flags the rows that no name is read of, and the meanings of the others."""
+
+    def __init__(self, names):
+        self.names = names
+
+    def visit_Tuple(self, node):
+        """Decide about a row: it begins with a name."""
+        name = node.elts[0].value if node.elts and isinstance(node.elts[0], ast.Constant) else None
+        if isinstance(name, str) and name not in self.names and not self.names & ALL_FLAGS:
+            return None
+        node.elts = node.elts[:2]
+        return node
+
+
+def is_main(node):
+    """Return whether a statement does nothing when its program is imported."""
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'" and not node.orelse
+
+
+def is_table(node):
+    """Return whether a statement makes the table of flags, or changes it."""
+    definition = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+    return not definition and any(isinstance(inner, ast.Name) and inner.id == "FLAGS" for inner in ast.walk(node))
+
+
+def apart(node):
+    """Return a statement as several, if it imports several modules: each of these counts by itself."""
+    return [ast.Import([alias]) for alias in node.names] if isinstance(node, ast.Import) else [node]
+
+
+def defined(node):
+    """Return the names that a statement defines, if it does nothing else; decorators may do anything."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and not node.decorator_list:
+        return {node.name}
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
+    if isinstance(node, ast.Assign) and all(isinstance(target, ast.Name) for target in node.targets):
+        return {target.id for target in node.targets}
+    return set()
+
+
+def mentioned(node):
+    """Return all that is, or might be, a name in a statement; what the rows of a table of flags say is none."""
+    nodes = [*ast.walk(node)]
+    names = {inner.id for inner in nodes if isinstance(inner, ast.Name)}
+    names |= {inner.attr for inner in nodes if isinstance(inner, ast.Attribute)}
+    texts = [inner.value for inner in nodes if isinstance(inner, ast.Constant) and isinstance(inner.value, str)]
+    return names if is_table(node) else names.union(*(re.findall(r"\w+", text) for text in texts))
 
 
 def is_measured(lines):

@@ -6,7 +6,6 @@ numbers    are those numbers right, and how are they written
 duration   how long it takes to read
 experiments  what experiments change, and what their record says of them
 results    what demonstrations printed and drew, and when that is still valid
-reach      which part of a program they can reach
 kernel     demonstrations are run, by Pweave; prelude is what they find there
 render     HTML for chunks, demonstrations, listings and indexes, by the templates in docs/templates
 pages      all pages of the site, and build/pages

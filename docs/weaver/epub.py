@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -19,7 +20,7 @@ MARKDOWN = "gfm-gfm_auto_identifiers-emoji-autolink_bare_uris+attributes+bracket
 OPTIONS = ("--to=epub3", "--toc", "--toc-depth=2", "--no-highlight", f"--css={TEMPLATES / 'book.css'}")
 TEXT = "book.md"
 MIMETYPE = b"application/epub+zip"
-FIRST_DAY = 315532800  # 1 January 1980, in Unix time: a zip knows no earlier one
+FIRST_DAY, LAST_DAY = 315532800, 4354819199  # from 1980 to 2107, in Unix time: a zip knows no other years
 
 
 def files(essay, reading, results, laboratory):
@@ -32,9 +33,17 @@ def files(essay, reading, results, laboratory):
 def replaced(file):
     """Return the bytes of an older book that is to be replaced, or None; raise OSError for anything else there."""
     old = tangle.read(file)
-    if file.is_dir() or (old is not None and MIMETYPE not in old[:100]):  # a book begins with a file of that type
-        raise OSError(f"{file} is there, and no EPUB: name another file")
+    is_book = old is not None and not file.is_symlink() and old[:2] == b"PK" and old[30:58] == b"mimetype" + MIMETYPE
+    if os.path.lexists(file) and not is_book:  # also a device, whose bytes nobody should read
+        raise OSError(f"{file} is there, and is not an EPUB: name another file")
     return old
+
+
+def seconds_of(text):
+    """Return the time of a book, in Unix time, from what SOURCE_DATE_EPOCH says; raise OSError where it says none."""
+    if not re.fullmatch(r"[0-9]{1,10}", text) or int(text) > LAST_DAY:
+        raise OSError(f"SOURCE_DATE_EPOCH is {text!r}: it has to be seconds since 1970, up to {LAST_DAY}")
+    return max(FIRST_DAY, int(text))
 
 
 def write(file, about, parts):
@@ -43,7 +52,7 @@ def write(file, about, parts):
     `about` is {name: text} of what is to be said of it. Raises OSError where it fails, and where the file is something
     else than a book, or was saved in the meantime.
     """
-    old = replaced(file)
+    old, seconds = replaced(file), seconds_of(os.environ.get("SOURCE_DATE_EPOCH") or str(FIRST_DAY))
     if not shutil.which("pandoc"):
         raise OSError("an EPUB is made by pandoc, which is not installed: `apt-get install pandoc`, or see pandoc.org")
     name = uuid.uuid5(uuid.NAMESPACE_URL, about["title"])
@@ -52,7 +61,6 @@ def write(file, about, parts):
         for path, data in parts.items():
             tangle.put(Path(folder, path), data)
         command = ["pandoc", f"--from={MARKDOWN}", *OPTIONS, *metadata, "--output=book.epub", TEXT]
-        seconds = max(FIRST_DAY, int(os.environ.get("SOURCE_DATE_EPOCH", FIRST_DAY)))
         environment = {**os.environ, "SOURCE_DATE_EPOCH": str(seconds)}
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:

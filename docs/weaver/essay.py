@@ -95,6 +95,11 @@ class Program:
         return ast.parse(self.text if self.is_python else "")
 
     @cached_property
+    def code(self):
+        """Its code without comments and layout."""
+        return ast.unparse(self.tree)
+
+    @cached_property
     def numbers(self):
         """{line of the essay: [its lines that come from there]}."""
         numbers = {}

@@ -4,7 +4,6 @@ An experiment is shown as a diff. Below it stands what happens, folded away so t
 are made here from docs/experiments.json, and the reason is the quotation that follows the experiment in the essay.
 """
 
-import ast
 import contextlib
 import functools
 import itertools
@@ -101,41 +100,6 @@ def tried(essay):
     for name, lines in all_touched(essay).items():
         for line in itertools.chain(*lines):
             found.setdefault(line, []).append(essay.experiments[name])
-    return found
-
-
-def lines_without(essay):
-    """Return [(line of the essay, text)] of the lines of the first program that no experiment takes out.
-
-    Only code counts, without the heads of functions and classes, and without the command line.
-    """
-    taken = {line for gone, _ in all_touched(essay).values() for line in gone}
-    silent, found = docstrings(essay.main.tree), {}
-    fences = [fence for name in contents(essay, "command-line") for fence in essay.chunks[name]]
-    outside = {line for lines in lines_of(fences).values() for line in lines}
-    for number, line in enumerate(essay.main.lines, 1):
-        is_code = line.text.strip() and not re.match(r"\s*(#|(async def|def|class)\b.*:$)", line.text.rstrip())
-        if is_code and number not in silent and line.origin not in taken | outside:
-            found[line.origin] = line.text
-    return [*found.items()]
-
-
-def contents(essay, name):
-    """Return the names of a chunk and of all that it contains, if there is that chunk."""
-    if name not in essay.chunks:
-        return []
-    inner = [match["name"] for _, _, match in tangle.numbered(essay.chunks[name]) if match]
-    return [name, *(other for reference in inner for other in contents(essay, reference))]
-
-
-def docstrings(tree):
-    """Return the lines of a program on which there is nothing but a docstring."""
-    found = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            text = node.body[0] if ast.get_docstring(node, clean=False) is not None else None
-            if text and (isinstance(node, ast.Module) or text.lineno > node.lineno):
-                found |= {*range(text.lineno, text.end_lineno + 1)}
     return found
 
 
@@ -336,12 +300,9 @@ def rows(essay, laboratory):
 
 
 def record_in(root):
-    """Return the record of a project, or None if it has none."""
+    """Return the record of a project, or None if it has none; raise RecordError if it is damaged."""
     file = root / RECORD
-    try:
-        return records.read(file) if file.is_file() else None
-    except ValueError as error:
-        raise OSError(f"{RECORD} cannot be read: {error}") from None
+    return records.read(file) if file.is_file() else None
 
 
 def stale(essay, record, root):
@@ -352,11 +313,13 @@ def stale(essay, record, root):
 
 
 def complaints(essay, names):
-    """Return (line, message) for experiments that do not fit, and for the names of those whose record is stale."""
+    """Return (line, message) for experiments that do not fit, and one for all records that are missing or stale, by the
+    names of what they are of: one command measures them all.
+    """
     errors = tangle.check_experiments(essay.fences, lines_of_programs(essay))
-    for name in names:
-        place = essay.experiments.get(name)
-        fence = place.fence if place else essay.roots[name]
-        what = f"the record of the {'experiment' if place else 'program'} {name} is missing or stale"
-        errors.append((fence.line, f"{what}: `python docs/experiments.py {name}` runs it"))
+    if names:
+        first = essay.experiments[names[0]].fence if names[0] in essay.experiments else essay.roots[names[0]]
+        one, several = f"the record of {names[0]} is", f"{len(names)} records, such as that of {names[0]}, are"
+        what = one if len(names) == 1 else several
+        errors.append((first.line, f"{what} missing or stale: run `python docs/experiments.py`"))
     return errors

@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 from queue import Empty
 
+from jupyter_client.kernelspec import NoSuchKernel
 from nbformat.v4 import output_from_msg
 from pweave import Pweb
 from pweave.formatters.base import PwebFormatter
@@ -19,13 +20,17 @@ from pweave.readers import PwebReader
 
 import tangle
 from weaver.essay import ODD
-from weaver.reach import module_of
-from weaver.results import DemonstrationError, Result
+from weaver.results import DemonstrationError, Result, module_of
 
 COLOUR = re.compile(r"\x1b\[[\d;]*m")  # what makes a terminal change colours
 OUTPUTS = ("stream", "display_data", "execute_result", "error")
 logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # an interrupt may leave one of Jupyter's tasks undone
-BEGIN = "from weaver.prelude import begin; begin(globals(), {!r}); get_ipython().run_line_magic('xmode', 'Plain')"
+# The weaver and the tangler are found by sys.path: PYTHONPATH is the user's, and no folder with a colon could be in it.
+BEGIN = """\
+import sys; sys.path[:0] = {paths!r}
+from weaver.prelude import begin
+begin(globals(), {file!r})
+get_ipython().run_line_magic("xmode", "Plain")"""
 
 
 class Reader(PwebReader):
@@ -143,7 +148,8 @@ def execute(essay, programs, session, cache, report):
     demonstrations = len([item for item in session.items if item.fence])
     with tempfile.TemporaryDirectory(prefix="microgpt-session-") as folder:
         file = Path(folder, "session.json")
-        cells = [{"name": "", "code": BEGIN.format(str(file)), "line": session.line}]
+        paths = [str(Path(tangle.__file__).resolve().parent), str(Path(__file__).resolve().parent.parent)]
+        cells = [{"name": "", "code": BEGIN.format(paths=paths, file=str(file)), "line": session.line}]
         cells += [{"name": item.fence.name if item.fence else "", "line": item.line,
                    "code": f"demonstrate({item.code!r}, {item.line})"} for item in session.items]  # fmt: skip
         if session.keep:
@@ -162,7 +168,12 @@ def execute(essay, programs, session, cache, report):
         with environment_of_the_kernel(folder), contextlib.redirect_stdout(io.StringIO()):
             document = Pweb(str(file), informat=Reader, output=str(Path(folder, "woven.json")))
             document.setformat(Formatter=Formatter)
-            document.run(type("Reporting", (Processor,), {"report": staticmethod(report)}))
+            try:
+                document.run(type("Reporting", (Processor,), {"report": staticmethod(report)}))
+            except (RuntimeError, NoSuchKernel) as error:
+                way = "does `python -m ipykernel_launcher --version` say more?"
+                problem = f"the process that was to run it did not start ({error}): {way}"
+                raise DemonstrationError(session.line, problem) from None
             document.format()
     results = document.formatted[1:]
     if session.keep:
@@ -172,10 +183,9 @@ def execute(essay, programs, session, cache, report):
 
 @contextlib.contextmanager
 def environment_of_the_kernel(folder):
-    """Let the kernel find the weaver and the tangler, and let nothing of what the user has set up change results."""
-    paths = [str(Path(tangle.__file__).resolve().parent), str(Path(__file__).resolve().parent.parent)]
-    wanted = {"PYTHONPATH": os.pathsep.join(paths), "PYTHONHASHSEED": "0", "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-              "PYTHONDONTWRITEBYTECODE": "1", "IPYTHONDIR": folder, "JUPYTER_DATA_DIR": folder}  # fmt: skip
+    """Let nothing of what the user has set up for Python, IPython and Jupyter change results."""
+    wanted = {"PYTHONHASHSEED": "0", "PYDEVD_DISABLE_FILE_VALIDATION": "1", "PYTHONDONTWRITEBYTECODE": "1",
+              "IPYTHONDIR": folder, "JUPYTER_DATA_DIR": folder}  # fmt: skip
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
     try:

@@ -7,10 +7,11 @@ keeps it: a page may tell in advance what is computed later.) There is no other 
 demonstration that reads a file of the project has to name it, as in data="docs/names.txt", and may neither write there
 nor start other programs.
 
-So the results of a session depend on its code, on what the programs that it imports define and it can reach, on the
-files that it names, on the sessions whose names it reads, and on the versions of Python and the libraries. All of that
-makes its key, and results are kept in build/cache under it. Nothing is observed or guessed: where one thing changes,
-the session runs again, as a whole.
+So the results of a session depend on its code, on the programs that it imports, the first one of the essay always among
+them, on the files that it names, on the sessions whose names it reads, and on the versions of Python and the libraries.
+All of that makes its key, and results are kept in build/cache under it. Nothing is observed or guessed: if one thing
+changes, the session runs again, as a whole. Of a program all counts but comments and layout: a change of the command
+line trains again, too, which takes a minute.
 
 What no key can know is the outside: the clock, the network, the environment, files that are not in the project, what
 a demonstration learns of a file without opening it (that it exists, its size), and random numbers that were not seeded
@@ -31,10 +32,13 @@ from typing import NamedTuple
 
 import tangle
 from weaver.essay import WeaveError
-from weaver.reach import POSITIONS, Reach, imports_in, module_of, names_bound, names_mentioned, program_imports
 
 LIBRARIES = ("Pweave", "ipykernel", "ipython", "matplotlib", "matplotlib-inline", "numpy")
 TAKEN = {*sys.stdlib_module_names, "IPython", "ipykernel", "matplotlib", "numpy", "tangle", "weaver"}
+# Code that says one of these may see on which line of the essay something is.
+POSITIONS = {"inspect", "traceback", "warnings", "logging", "threading", "tangle", "get_ipython", "_getframe", "lineno",
+             "f_lineno", "tb_lineno", "co_firstlineno", "co_lines", "co_positions", "dis", "tracemalloc", "profile",
+             "cProfile", "unraisablehook", "__del__"}  # fmt: skip
 OPTIONS = ("name", "alt", "caption", "keep", "data", "widget")  # of the fence of a demonstration
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 
@@ -129,11 +133,6 @@ class Session:
         return names | changed
 
     @property
-    def mentions(self):
-        """All that is, or might be, a name in its code."""
-        return set().union(*map(names_mentioned, self.trees))
-
-    @property
     def binds(self):
         """All names that its code binds."""
         return {name for tree in self.trees for node in tree.body for name in names_bound(node)}
@@ -142,6 +141,35 @@ class Session:
     def imports(self):
         """The names of the modules that its code imports."""
         return set().union(*map(imports_in, self.trees))
+
+
+def module_of(program):
+    """Return the name by which a demonstration imports a program."""
+    return program.target.removesuffix(".py").replace("/", ".")
+
+
+def imports_of(program):
+    """Return the names of the modules that a program imports."""
+    return imports_in(program.tree, module_of(program).rpartition(".")[0])
+
+
+def imports_in(tree, package=""):
+    """Return the names of the modules that some code in a package imports."""
+    nodes = [*ast.walk(tree)]
+    found = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom):
+            parts = package.split(".")[: 1 - node.level or None] if node.level else []
+            module = ".".join([*parts, *filter(None, [node.module])])
+            found |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def names_bound(node):
+    """Return the names that a statement binds: a definition its own, another all that it assigns to."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return {node.name}
+    return {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store)}
 
 
 def parsed(item):
@@ -241,7 +269,7 @@ def imported(essay, session):
         program = programs[todo.pop(0)]
         if program not in found:
             found.append(program)
-            todo += [name for name in programs if name in program_imports(program)]
+            todo += [name for name in programs if name in imports_of(program)]
     return found
 
 
@@ -272,21 +300,20 @@ def set_keys(essay, sessions, root, environment):
     for session in sessions:
         programs = imported(essay, session)
         check_modules(essay, programs)
-        reaches = [Reach(program, session.mentions, programs) for program in programs]
-        inherited = any(source.sees_lines for source in session.sources.values())
-        session.sees_lines = inherited or any(reach.mentions & POSITIONS for reach in reaches)
         own = {module_of(program).partition(".")[0] for program in programs}
-        modules = session.imports.union(*map(program_imports, programs))
-        material = [environment, *versions_of(name for name in modules if name.partition(".")[0] not in own)]
-        material += [f"{item.code}\0{item.names('keep')}" for item in session.items]
-        material += [f"{reach.program.target}\0{reach.text}" for reach in reaches]
+        modules = session.imports.union(*map(imports_of, programs))
+        code = [f"{item.code}\0{item.names('keep')}" for item in session.items]
+        code += [f"{program.target}\0{program.code}" for program in programs]
+        words = {*re.findall(r"\w+", "\0".join(code))}
+        session.sees_lines = bool(words & POSITIONS) or any(source.sees_lines for source in session.sources.values())
+        session.sums = {name: sums[name] for name in session.data}
+        material = [environment, *versions_of(name for name in modules if name.partition(".")[0] not in own), *code]
         if session.sees_lines:
             material += [str(item.line) for item in session.items]
             material += [str([line.origin for line in program.lines]) for program in programs]
         material += [f"{name}\0{source.key}" for name, source in sorted(session.sources.items())]
-        session.sums = {name: sums[name] for name in session.data}
         material += [f"{name}\0{value}" for name, value in session.sums.items()]
-        if session.mentions & {"tangle", "weaver"}:
+        if words & {"tangle", "weaver"}:
             material.append(Path(tangle.__file__).read_text(encoding="utf-8"))
         session.key = hashlib.sha256("\0\0".join(material).encode()).hexdigest()
 

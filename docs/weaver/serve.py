@@ -1,13 +1,14 @@
 """Serve: show the site while the essay is being written, and follow what is saved.
 
-After a save the programs are tangled and the pages woven with the results that are known, which takes a second or two,
-and the browser loads them again where it was. What has to run then runs in a process of its own, which the next save
-ends; when it is done, the pages are woven once more. Errors go to the terminal and to the foot of the page, and the
-last good page stays. The server answers only to the browser of this machine, asking for this machine.
+After a save the programs are tangled and the pages woven with the results that are known, which takes some seconds, and
+the browser loads them again where it was. What has to run then runs in a process of its own, which the next save ends;
+when it is done, the pages are woven once more. Errors go to the terminal and to the foot of the page, and the last good
+page stays. The server answers only to the browser of this machine, asking for this machine.
 """
 
 import contextlib
 import functools
+import io
 import json
 import os
 import signal
@@ -27,37 +28,14 @@ from weaver.weave import Weave, complaints, say, shown
 
 SCRIPT = Path(__file__).with_name("serve.js")
 NO_PAGE = "<!DOCTYPE html><html lang='en'><title>No page</title><body><p>There is no such page yet.</p></body></html>"
-CONNECTIONS = 60  # at the same time; a browser opens six
-IMPORTED = "import weaver.kernel, weaver.serve, weave"
-
-
-class State:
-    """What the browsers are to show: the folder of the site, the edition that it is, and a message."""
-
-    def __init__(self, site):
-        self.site, self.edition, self.message = site, "0", ""
+IMPORTED = "import sys; sys.path[:0] = {!r}; import weaver.kernel, weaver.serve, weave"
 
 
 class Server(ThreadingHTTPServer):
-    """Serves a limited number of connections at a time; more are closed at once."""
+    """Serves many tabs at a time."""
 
     daemon_threads = True
     request_queue_size = 128  # what comes while a page is woven waits here
-    places = threading.BoundedSemaphore(CONNECTIONS)
-
-    def process_request(self, request, client_address):
-        """Begin with a request, if there is a place."""
-        if self.places.acquire(blocking=False):
-            super().process_request(request, client_address)
-        else:
-            self.shutdown_request(request)
-
-    def process_request_thread(self, request, client_address):
-        """Answer a request, and give its place back."""
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self.places.release()
 
     def handle_error(self, request, client_address):
         """Say nothing of browsers that leave."""
@@ -68,52 +46,38 @@ class Server(ThreadingHTTPServer):
 class Handler(SimpleHTTPRequestHandler):
     """Serves the site, with a script in each page that asks for news."""
 
-    timeout = 10  # seconds that a connection may be idle
+    def __init__(self, *arguments, preview):
+        self.preview = preview
+        super().__init__(*arguments, directory=str(preview.site))
 
-    def __init__(self, *arguments, state):
-        self.state = state
-        super().__init__(*arguments, directory=str(state.site))
-
-    def do_GET(self):
-        """Answer with news, a page, or a file."""
-        port = self.server.server_port
-        if self.headers.get("Host") not in (f"127.0.0.1:{port}", f"localhost:{port}"):
-            self.send_error(403, "This server is for the browser of its own machine")
-        elif self.path == "/.news":
-            news = {"edition": self.state.edition, "message": self.state.message}
-            self.answer(json.dumps(news), "application/json")
-        else:
-            try:
-                self.page_or_file()
-            except ValueError:  # a path with a NUL byte
-                self.send_error(400)
-            except OSError as error:
-                if not isinstance(error, ConnectionError | TimeoutError):  # a name that is too long
-                    self.send_error(404)
-
-    do_HEAD = do_GET  # noqa: N815
-
-    def page_or_file(self):
-        """Answer with a page, the script in it, or with a file."""
-        file = Path(self.translate_path(self.path))
-        if not self.path.split("?")[0].endswith("/") and (file.exists() or file.suffix):
-            super().do_HEAD() if self.command == "HEAD" else super().do_GET()
-            return
+    def send_head(self):
+        """Begin an answer, and return what follows it: news, a page, or a file."""
+        host, own = self.headers.get("Host", ""), f"http://127.0.0.1:{self.server.server_port}/"
+        if host.partition(":")[0] not in ("127.0.0.1", "localhost"):  # the port may be that of a tunnel
+            problem = f"the preview answers to localhost and 127.0.0.1, not to {host!a}: ask for {own}"
+            say(f"weave.py: {problem}")
+            self.send_error(403, explain=problem)
+            return None
+        if self.path == "/.news":
+            news = {"edition": self.preview.edition, "message": self.preview.message}
+            return self.answer(json.dumps(news), "application/json")
+        path, file = self.path.split("?")[0], Path(self.translate_path(self.path))
+        if not path.endswith("/") and "\\" not in path and (file.exists() or file.suffix):
+            return super().send_head()
         found = (file / "index.html").is_file()
         page = (file / "index.html").read_text(encoding="utf-8") if found else NO_PAGE
-        script = SCRIPT.read_text(encoding="utf-8").replace("EDITION", json.dumps(self.state.edition))
+        script = SCRIPT.read_text(encoding="utf-8").replace("EDITION", json.dumps(self.preview.edition))
         text = page.replace("</body>", f"<script>{script}</script></body>")
-        self.answer(text, "text/html; charset=utf-8", 200 if found else 404)
+        return self.answer(text, "text/html; charset=utf-8", 200 if found else 404)
 
     def answer(self, text, kind, status=200):
-        """Send a text of that media type."""
+        """Begin an answer with a text of that media type, and return the text as a file."""
         body = text.encode()
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        with contextlib.suppress(ConnectionError):  # the browser has left the page
-            self.wfile.write(b"" if self.command == "HEAD" else body)
+        return io.BytesIO(body)
 
     def end_headers(self):
         """Let nothing be stored: the next edition comes soon."""
@@ -134,15 +98,9 @@ class Runner:
         """Begin, in a session of its own: Ctrl-C reaches only us, and we end it."""
         self.complaints = []
         environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
-        self.process = subprocess.Popen(
-            self.command,
-            env=environment,
-            encoding="utf-8",
-            start_new_session=True,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-        )
+        self.process = subprocess.Popen(self.command, env=environment, encoding="utf-8", start_new_session=True,
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                        stderr=subprocess.PIPE)  # fmt: skip
         self.reader = threading.Thread(target=self.read, args=(self.process.stderr,), daemon=True)
         self.reader.start()
 
@@ -174,27 +132,36 @@ class Runner:
 
 
 class Preview:
-    """Weaves the site of a folder after each save, into one of two folders by turns."""
+    """Weaves the site of a folder after each save, into one of two folders by turns.
+
+    The browsers are shown the folder `site`, which edition of it that is, and a message.
+    """
 
     def __init__(self, root, temporary):
         self.root, self.folders = root, [temporary / "a", temporary / "b"]
-        self.state, self.results, self.missing = State(self.folders[0]), {}, []
+        self.site, self.edition, self.message = self.folders[0], "0", ""
+        self.results, self.missing = {}, []
+        self.built = {}  # {folder: the settings of the site that all of its pages were built with}
 
-    def update(self):
-        """Tangle, weave and build after a save; `state` says how it went, `missing` what has to run."""
+    def update(self, changed=()):
+        """Tangle, weave and build after a save; `message` says how it went, `missing` what has to run."""
         start, message, self.missing = time.monotonic(), "", []
+        if {*changed} - {self.root / "microgpt.md"}:
+            self.built.clear()  # what is on every page may have changed
         try:
             with contextlib.redirect_stdout(sys.stderr):
                 if tangle.write_programs(Path(shown(self.root / "microgpt.md"))):
                     raise SiteError("a program in build/ was edited by hand: see the terminal")
             weave = Weave(self.root)
-            folder = next(folder for folder in self.folders if folder != self.state.site)
+            folder = next(folder for folder in self.folders if folder != self.site)
             with tangle.locked(self.root / "docs"):
                 self.results = weave.write_pages(self.results)
                 self.missing = weave.outcome.missing
                 message = "\n".join(f"microgpt.md:{line}: {text}" for line, text in sorted(weave.complaints))
-                build_site(self.root / "build", folder)
-            self.state.site, self.state.edition = folder, str(time.time_ns())
+                settings = (self.root / "build" / "mkdocs.yml").read_bytes()
+                build_site(self.root / "build", folder, only_changed=self.built.pop(folder, None) == settings)
+                self.built[folder] = settings
+            self.site, self.edition = folder, str(time.time_ns())
             say(f"woven in {time.monotonic() - start:.1f} s")
         except (tangle.TangleError, SiteError, OSError) as error:
             message = complaints(error)
@@ -206,15 +173,14 @@ class Preview:
             names = [item.fence.name for session in self.missing for item in session.items if item.fence]
             names = ", ".join([*names, "numbers in the prose"])
             message += f"\nrunning {names}: their results on the page are still those from before"
-        self.state.message = message.strip()
+        self.message = message.strip()
 
 
 def broken(root):
     """Return what is wrong with the weaver, if it cannot be imported any more."""
-    paths = os.pathsep.join([str(root), str(root / "docs")])
-    environment = {**os.environ, "PYTHONPATH": paths, "PYTHONIOENCODING": "utf-8"}
-    done = subprocess.run([sys.executable, "-c", IMPORTED], env=environment, cwd=root, capture_output=True,
-                          encoding="utf-8", check=False)  # fmt: skip
+    command = [sys.executable, "-c", IMPORTED.format([str(root), str(root / "docs")])]
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
+    done = subprocess.run(command, env=environment, cwd=root, capture_output=True, encoding="utf-8", check=False)
     return done.stderr.strip() if done.returncode else ""
 
 
@@ -226,7 +192,7 @@ def serve(root, port):
     with tempfile.TemporaryDirectory(prefix="microgpt-") as temporary:
         preview = Preview(root, Path(temporary))
         try:
-            server = Server(("127.0.0.1", port), functools.partial(Handler, state=preview.state))
+            server = Server(("127.0.0.1", port), functools.partial(Handler, preview=preview))
         except (OSError, OverflowError) as error:
             say(f"weave.py: cannot serve on port {port} ({error}): try another one, as in --serve 8001")
             return 1
@@ -255,14 +221,14 @@ def follow_saves(preview, runner):
             if not problem:
                 return
             say(problem)
-            preview.state.message = problem
+            preview.message = problem
             continue
         outcome = runner.outcome()
         if changed or first or outcome is not None:
             runner.stop()
-            preview.update()
+            preview.update(changed)
             if preview.missing and outcome and not changed:
-                preview.state.message = outcome  # what is missing has just failed
+                preview.message = outcome  # what is missing has just failed
             elif preview.missing:
                 runner.start()
         first = False

@@ -57,25 +57,34 @@ def write_settings(build, found):
         tangle.put(build / "mkdocs.yml", data)
 
 
-def build_site(build, folder):
-    """Let mkdocs build the site into a folder, which it empties before; raise SiteError with its complaints."""
+def build_site(build, folder, only_changed=False):
+    """Let mkdocs build the site into a folder, which it empties before; raise SiteError with its complaints.
+
+    With `only_changed` it builds only pages that are newer than those in the folder, where the navigation is the same.
+    mkdocs would warn of that each time, so nothing is complained of, and the search finds what it found before.
+    """
     for path in (folder, *folder.rglob("*")):
         if path.is_symlink():
             raise OSError(f"{path} is a link, and what it leads to would be written over: remove the link")
     from mkdocs.commands.build import build as build_all
     from mkdocs.config import load_config
 
+    index = folder / "search" / "search_index.json"
+    before = tangle.read(index) if only_changed else None
     logger, log = logging.getLogger("mkdocs"), io.StringIO()
     handler = logging.StreamHandler(log)
     handler.setLevel(logging.WARNING)
     logger.handlers, logger.propagate = [handler], False
     try:
         with interruptible():
-            build_all(load_config(str(build / "mkdocs.yml"), site_dir=str(folder), strict=True))
+            strict = not only_changed
+            build_all(load_config(str(build / "mkdocs.yml"), site_dir=str(folder), strict=strict), dirty=only_changed)
     except KeyboardInterrupt:
         raise
     except (Exception, SystemExit) as error:  # mkdocs raises SystemExit after a warning
         raise SiteError(f"mkdocs: {log.getvalue().strip() or error}") from None
+    if before:
+        index.write_bytes(before)
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 import tangle
@@ -56,6 +57,10 @@ class Weave:
     def run(self, report):
         """Run the demonstrations whose results are missing; raise DemonstrationError at an error."""
         if self.outcome.missing:
+            try:
+                Path.home()
+            except RuntimeError:  # a user without a name, as in some containers: Jupyter is not even imported then
+                os.environ["HOME"] = tempfile.gettempdir()
             from weaver.kernel import execute  # it takes a second
 
             def run(session):

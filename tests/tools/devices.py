@@ -26,7 +26,6 @@ from types import SimpleNamespace
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parents[1])]
 
-import torch  # noqa: E402
 from benchmark import enough, is_free, measure, processor, write_record  # noqa: E402
 from programs import command, load  # noqa: E402
 
@@ -34,7 +33,6 @@ import tangle  # noqa: E402
 
 CHARACTERS = [chr(ord("a") + number) for number in range(26)]
 WIDTHS, BATCHES, WIDEST = (16, 64, 256, 1024, 4096), (1, 128), 1024  # native.c takes long to make larger tables
-THREADS = torch.get_num_threads()
 GPT2 = {"n_embd": 768, "n_head": 12, "n_layer": 12, "block_size": 256, "batch_size": 64}  # the smallest GPT-2
 
 
@@ -47,7 +45,7 @@ def flags_of(device, **others):
 def step_of(program, flags, compiled=None):
     """Return (a function that makes one step, the number of parameters); compiled is a mode of torch.compile."""
     torch.manual_seed(1)
-    torch.set_num_threads(THREADS)
+    torch.set_num_threads(threads)
     setting = program.Setting(flags)
     kind = torch.float64 if flags.dtype == "float64" else torch.float32
     model = program.GPT(len(CHARACTERS) + 1, flags).to(setting.device, kind)
@@ -180,11 +178,21 @@ def measured(options):
     has_gpu = torch.cuda.is_available()
     return {
         "date": datetime.datetime.now(tz=datetime.timezone.utc).date().isoformat(),
-        "processor": processor(), "threads": THREADS, "gpu": torch.cuda.get_device_name() if has_gpu else None,
+        "processor": processor(), "threads": threads, "gpu": torch.cuda.get_device_name() if has_gpu else None,
         "python": platform.python_version(), "torch": torch.__version__,
         "others": others(options.widths), "rows": list(rows_of(options.widths, options.batches, has_gpu)),
         "peaks": {device: peaks(device) for device in (["cpu", "cuda"] if has_gpu else ["cpu"])},
     }  # fmt: skip
+
+
+def start_torch():
+    """Import PyTorch, which takes seconds, for all of this module."""
+    global torch, threads
+    try:
+        import torch
+    except ImportError:
+        sys.exit("devices.py needs PyTorch: .venv/bin/pip install --group torch")
+    threads = torch.get_num_threads()
 
 
 def main():
@@ -198,6 +206,7 @@ def main():
         parser.error("--widths must be multiples of 4, the number of heads")
     if options.record and not is_free(options.record, ("rows", "peaks")):
         parser.error(f"{options.record} is there, and no record of this tool: name another file")
+    start_torch()
     before = tangle.read(options.record) if options.record else None
     record = measured(options)
     print(json.dumps(record, indent=1))
