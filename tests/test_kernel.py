@@ -211,9 +211,9 @@ def test_what_cannot_be_kept_is_told(root):
 
 
 def test_outputs_are_text_and_threads_fail_as_well(root):
-    code = "import threading\nprint('\\x1b[31mred\\x1b[0m \\x00 \\x02 end')"
+    code = "import threading\nprint('\\x1b[31mred\\x1b[0m \\x00 \\x02 \\u202e end')"
     text = with_prose(demonstration("a", f"{code}\nthread = threading.Thread(target=lambda: 1 / 0)\nprint('begun')"))
-    assert run(root, text)["a"].text == "red \ufffd \ufffd end\nbegun\n"
+    assert run(root, text)["a"].text == "red \ufffd \ufffd \ufffd end\nbegun\n"
     said = failure(root, text.replace("print('begun')", "thread.start()\nthread.join()"))
     assert said.startswith("microgpt.md:15: this failed\n")
     assert said.rstrip().endswith("ZeroDivisionError: division by zero")
