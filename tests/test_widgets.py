@@ -105,7 +105,6 @@ def test_it_can_be_used_by_everybody(opened, name):
     assert box.page.locator(f".demonstration:has([data-widget={name}]) figure svg").is_visible()
 
 
-
 # The tape stepped back
 
 
@@ -262,9 +261,10 @@ def test_a_finger_drags_it_and_the_page_stays_where_it_is(opened, name):
     box.locator(first).first.scroll_into_view_if_needed()
     thing, before = box.locator(first).first.bounding_box(), page.evaluate("scrollY")
     fingers = page.context.new_cdp_session(page)
+    x, y = thing["x"] + thing["width"] / 2, thing["y"] + thing["height"] / 2
     for step in range(13):
-        way = [thing[side] + thing[size] / 2 + far * step / 12 for side, size, far in zip("xy", ("width", "height"), move)]
-        event = {"type": "touchMove" if step else "touchStart", "touchPoints": [dict(zip("xy", way))]}
+        point = {"x": x + move[0] * step / 12, "y": y + move[1] * step / 12}
+        event = {"type": "touchMove" if step else "touchStart", "touchPoints": [point]}
         fingers.send("Input.dispatchTouchEvent", event)
         page.wait_for_timeout(20)  # or the browser takes several moves for one
     fingers.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
@@ -409,7 +409,6 @@ def test_the_heads_look_where_those_of_the_program_look(opened, demonstrated):
         assert guessed.inner_text().endswith(f"What comes next: {likeliest(chances)}.")
         label = likeliest(chances).replace("(", "").replace(")", "")
         assert box.locator("svg").get_attribute("aria-label") == f"What comes next: {label}"
-
 
 
 @pytest.mark.parametrize("name", ["heads", "token"])

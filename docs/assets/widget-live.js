@@ -142,7 +142,6 @@ build("live", "Train the model in this page", (/** @type {Given} */ { beginning,
   function end(losses) {
     const count = losses.length.toLocaleString("en"), last = losses[losses.length - 1].toFixed(4);
     learned = `It has learned from ${count} names; the last loss is ${last}, as in Python.`;
-    start.textContent = "Train it again";
     start.disabled = ask.inert = false;
     answer();
   }
