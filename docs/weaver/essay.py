@@ -361,9 +361,9 @@ class Essay:
         return None
 
     def meant(self, name, page):
-        """Return the place that a name in the prose of a page means, or None; of __init__ and its like the main program's.
+        """Return the place that a name in the prose of a page means, or None.
 
-        On a page with code in other languages alone it is a name of these.
+        __init__ and its like are the main program's. On a page with code in other languages alone, names are of these.
         """
         languages = self.languages.get(page.path, {"python"})
         programs = [self.main] if name.startswith("__") else None
