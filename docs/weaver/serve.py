@@ -21,6 +21,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import tangle
+from weaver.essay import WeaveError
 from weaver.follow import follow
 from weaver.site import SiteError, build_site
 from weaver.weave import Weave, complaints, say, shown
@@ -192,7 +193,7 @@ class Preview:
             with tangle.locked(self.root / "docs"):
                 self.results = weave.write_pages(self.results)
                 self.missing = weave.outcome.missing
-                message = "\n".join(f"microgpt.md:{line}: {text}" for line, text in sorted(weave.complaints))
+                message = complaints(WeaveError(sorted(weave.complaints)))
                 build_site(self.root / "build", folder)
             self.state.site, self.state.edition = folder, str(time.time_ns())
             say(f"woven in {time.monotonic() - start:.1f} s")
