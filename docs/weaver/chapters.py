@@ -265,7 +265,7 @@ def changes(folder, wanted):
     sums = folder / tangle.SUMS
     recorded = tangle.sums_in(sums)
     found, foreign, text = [], [], ""
-    for path in [*sorted({path for path, _ in recorded} - wanted.keys()), *wanted]:
+    for path in sorted({path for path, _ in recorded} | wanted.keys()):
         change = tangle.Change(folder / path, tangle.read(folder / path), wanted.get(path))
         stays = is_right(change)
         if not stays:
