@@ -506,14 +506,20 @@ def changes_in(essay, programs, force=False):
 
 
 def recorded(essay):
-    """Return (the name of the essay that made the programs in build/, or None; {(target, checksum)} of all of them).
+    """Return (the name of the essay that made the programs in build/, or None; {(target, checksum)} of all of them)."""
+    file = essay.parent / "build" / SUMS
+    owner = re.match(rb"# The programs of (.+)\n", unix(read(file)) or b"")
+    return owner and owner[1].decode("utf-8", "replace"), sums_in(file)
 
-    After an interruption, or a conflict of git, a target may have two. Lines that are damaged do not count.
+
+def sums_in(file):
+    """Return {(target, checksum)} of the files that SHA256SUMS names; lines that are damaged do not count.
+
+    After an interruption, or a conflict of git, a target may have two.
     """
-    text = (unix(read(essay.parent / "build" / SUMS)) or b"").decode("utf-8", "replace")
-    owner = re.match(r"# The programs of (.+)\n", text)
-    sums = re.findall(r"^([0-9a-f]{64})  (.+)$", text, re.MULTILINE)
-    return owner and owner[1], {(target, value) for value, target in sums if is_target(target)}
+    lines = re.findall(rb"^([0-9a-f]{64})  (.+)$", unix(read(file)) or b"", re.MULTILINE)
+    found = {(target.decode("utf-8", "replace"), value.decode()) for value, target in lines}
+    return {(target, value) for target, value in found if is_target(target)}
 
 
 def unix(data):

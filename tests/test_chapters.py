@@ -6,6 +6,7 @@ import re
 import shutil
 import zipfile
 from html import unescape
+from html.parser import HTMLParser
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 from xml.etree import ElementTree
@@ -16,10 +17,12 @@ from programs import ROOT
 from weaver import chapters, epub
 from weaver.essay import Essay
 from weaver.experiments import Laboratory
-from weaver.prose import EXTENSIONS, Reading
+from weaver.prose import EMPTY, EXTENSIONS, Reading
 from weaver.results import Result
 from weaver.weave import Weave
 from weaver.writer import Writer
+
+import tangle
 
 markdown = pytest.importorskip("markdown", reason="the weaver needs Python-Markdown")
 
@@ -135,30 +138,55 @@ def test_a_figure_stands_on_white_and_nothing_in_it_is_a_link():
 
 @pytest.mark.parametrize("new, same", [((1.04, "a"), True), ((1.2, "a"), False), ((1, "b"), False), ((1, "a1"), False)])
 def test_a_figure_is_committed_anew_where_one_can_see_the_difference(tmp_path, new, same):
-    folder = tmp_path / "essay"
-    old = chapters.figure(SVG.format(1, "a"))
+    folder, old = tmp_path / "essay", chapters.figure(SVG.format(1, "a"))
     (folder / "figures").mkdir(parents=True)
-    (folder / "figures" / "x.svg").write_bytes(old)
+    tangle.write(chapters.changes(folder, {"figures/x.svg": old}))
     assert chapters.look_the_same(old, chapters.figure(SVG.format(*new))) is same
-    assert len(chapters.changes(folder, {"figures/x.svg": chapters.figure(SVG.format(*new))})) == (not same)
+    found = chapters.changes(folder, {"figures/x.svg": chapters.figure(SVG.format(*new))})
+    assert [change.path.name for change in found] == ([] if same else ["x.svg", "SHA256SUMS"])
 
 
 # Places
 
 
+class OnGitHub(HTMLParser):
+    """What GitHub shows of a file of Markdown: `parts` are [tag, text, whether it is folded away] in their order."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.ids, self.links, self.images, self.parts, self.slugs, self.open = set(), [], [], [], [], []
+        reader = pytest.importorskip("markdown_it", reason="markdown-it-py is not installed").MarkdownIt()
+        reader.options["html"] = True
+        text = re.sub(r"\[\^([\w-]+)\]", r"note \1", text)  # CommonMark has no footnotes
+        self.feed(reader.enable(["table", "strikethrough"]).render(text))
+        self.ids |= {*self.slugs, *(f"{slug}-{n}" for slug in self.slugs for n in range(1, self.slugs.count(slug)))}
+
+    def handle_starttag(self, tag, attributes):
+        found = dict(attributes)
+        self.ids |= {found["id"]} if tag == "a" and "id" in found else set()
+        self.links += [found["href"]] if "href" in found else []
+        self.images += [found["src"]] if tag == "img" else []
+        self.open += [] if tag in EMPTY else [tag]
+        if re.fullmatch("h[1-6]|p|li|td|th|summary|pre", tag):
+            self.parts.append([tag, "", self.open.count("details") > 0])
+
+    def handle_endtag(self, tag):
+        if tag not in EMPTY:
+            assert self.open.pop() == tag
+        if re.fullmatch("h[1-6]", tag):
+            self.slugs.append(re.sub(r"[^\w -]", "", self.parts[-1][1].lower()).replace(" ", "-"))
+
+    def handle_data(self, data):
+        if self.parts and self.open:
+            self.parts[-1][1] += data
+
+
 def broken_links(texts):
     """Return the links of some files of Markdown, {path: text}, that lead to no file or place on GitHub."""
-    ids, links = {}, []
-    for name, text in texts.items():
-        prose = re.sub(r"(?ms)^(`{3,})[^`\n]*\n.*?^\1$", "", text)
-        titles = [re.sub(r"[*`\\]|\[|\]\(.*?\)", "", title) for title in re.findall(r"(?m)^#+ (.*)", prose)]
-        slugs = [re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles]
-        again = [f"{slug}-{n}" for slug in slugs for n in range(1, slugs.count(slug))]
-        ids[name] = {*slugs, *again, *re.findall(r'<a id="([^"]*)"></a>', prose)}
-        plain = re.sub(r"(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)", "code", prose)
-        links += [(name, unquote(link)) for link in re.findall(r"(?<!\\)\]\(([^)\s]*)\)", plain)]
-    places = {(name, place) for name in ids for place in [*ids[name], ""]}
-    inner = [(name, link) for name, link in links if not re.match("https?://|mailto:|figures/|[.][.]/", link)]
+    pages = {name: OnGitHub(text) for name, text in texts.items()}
+    places = {(name, place) for name, page in pages.items() for place in [*page.ids, ""]}
+    links = [(name, unquote(link)) for name, page in pages.items() for link in page.links]
+    inner = [(name, link) for name, link in links if not re.match("https?://|mailto:|[.][.]/", link)]
     assert len(inner) > 5
     return [(name, link) for name, link in inner if link.partition("#")[::2] not in places]
 
@@ -194,10 +222,42 @@ def test_what_is_committed_leads_nowhere_wrong():
     folder = ROOT / "build" / "essay"
     texts = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.md")}
     assert broken_links(texts) == []
-    files = [link for text in texts.values() for link in re.findall(r"\]\(((?:figures|\.\.)/[^)\s]*)\)", text)]
+    pages = [OnGitHub(text) for text in texts.values()]
+    files = [link for page in pages for link in [*page.images, *page.links] if link.startswith(("figures/", "../"))]
     assert len(files) > 40
     assert [link for link in files if not (folder / unquote(link)).is_file()] == []
     assert sum(path.stat().st_size for path in folder.rglob("*")) < 2_000_000
+
+
+ON_A_SITE = r"\b(buttons?|clicks?|sliders?|controls|hover|drag|this page|these pages|leads to its code|give\()"
+
+
+@pytest.fixture(scope="module")
+def whole():
+    """{path: text} of what GitHub shows of the essay itself, and the book, without what its demonstrations print."""
+    essay = Essay((ROOT / "microgpt.md").read_text(encoding="utf-8"))
+    reading = Reading(essay)
+    laboratory = Laboratory(explanations=reading.explanations)
+    found = chapters.on_github(essay, reading, {}, laboratory) | epub.files(essay, reading, {}, laboratory)
+    return {path: data.decode() for path, data in found.items()}
+
+
+def test_nothing_speaks_of_what_only_a_site_has(whole):
+    said = [(path, part[1]) for path, text in whole.items() for part in OnGitHub(text).parts]
+    assert len(said) > 2000
+    assert [found for found in said if re.search(ON_A_SITE, found[1])] == []
+
+
+def test_what_an_exercise_asks_is_not_in_the_fold_of_another_one(whole):
+    solutions = 0
+    for path, text in whole.items():
+        asked = False
+        for tag, words, folded in OnGitHub(text).parts:
+            if tag == "summary" and words.startswith("Solution"):
+                assert asked, (path, words)
+                asked, solutions = False, solutions + 1
+            asked |= tag in ("p", "li") and bool(words.strip()) and not folded
+    assert solutions > 10
 
 
 def written(root, text):
@@ -210,15 +270,30 @@ def written(root, text):
 
 def test_what_changes_is_written_and_what_is_no_more_is_removed(tmp_path):
     folder = project(tmp_path) / "build" / "essay"
-    assert written(tmp_path, SMALL) == ["README.md", "two.md"]
-    (folder / "mine.txt").touch()
+    assert written(tmp_path, SMALL) == ["README.md", "SHA256SUMS", "two.md"]
+    for mine in ("notes.md", "mine.txt"):
+        (folder / mine).touch()
     assert written(tmp_path, SMALL) == []
-    assert written(tmp_path, SMALL.replace("# Two", "# Three")) == ["README.md", "three.md", "two.md"]
-    assert {path.name for path in folder.iterdir()} == {"README.md", "three.md", "mine.txt"}
+    assert written(tmp_path, SMALL.replace("# Two", "# Three")) == ["README.md", "SHA256SUMS", "three.md", "two.md"]
+    assert {path.name for path in folder.iterdir()} == {"README.md", "SHA256SUMS", "three.md", "notes.md", "mine.txt"}
     (folder / "three.md").unlink()
     (folder / "three.md").symlink_to(tmp_path / "microgpt.md")
     with pytest.raises(OSError, match=r"through a link.*three\.md$"):
         written(tmp_path, SMALL.replace("# Two", "# Three"))
+
+
+@pytest.mark.parametrize("text", [SMALL, SMALL.replace("8<", "the 8<"), SMALL.replace("# Two", "# Three")])
+def test_what_was_edited_by_hand_is_neither_written_over_nor_removed(tmp_path, text):
+    two = project(tmp_path) / "build" / "essay" / "two.md"
+    written(tmp_path, SMALL)
+    two.write_bytes(two.read_bytes() + b"Mine.\n")
+    before = [path.read_bytes() for path in sorted(two.parent.iterdir())]
+    with pytest.raises(OSError, match=r"^build/essay/two\.md: changed by hand since --update wrote it: .*\Z"):
+        written(tmp_path, text)
+    assert [path.read_bytes() for path in sorted(two.parent.iterdir())] == before
+    two.unlink()
+    written(tmp_path, text)
+    assert written(tmp_path, text) == []
 
 
 # The EPUB

@@ -73,7 +73,7 @@ def test_comments_may_be_long_otherwise():
     Essay(f"{SMALL}\n<!-- a remark\n\nof several lines -->\n\n`<!--`\n\n# Three\n\n`-->`\n")
 
 
-@pytest.mark.parametrize("odd", ["\x02", "\x1b", "\ufdd0", "\uffff", "\x7f"])
+@pytest.mark.parametrize("odd", ["\x02", "\x1b", "\ufdd0", "\uffff", "\x7f", "\u202e", "\u2066"])
 def test_a_character_that_no_page_can_show_is_an_error_with_its_line(odd):
     assert errors_of(SMALL.replace("whole", f"wh{odd}ole")) == [(3, f"{ascii(odd)[1:-1]} is no character of a text")]
 
@@ -257,5 +257,8 @@ def test_what_tangle_finds_wrong_is_told_first():
 
 def test_a_name_in_the_prose_means_what_the_first_program_has_or_else_another():
     chunk = "``` python {{file={}}}\nclass {}:\n    def {}(self): pass\n```\n"
-    essay = Essay("# One\n\n" + chunk.format("a.py", "Value", "go") + "\n" + chunk.format("b.py", "Other", "__init__"))
-    assert [essay.meant(name) is not None for name in ("Value", "go", "Other", "__init__")] == [True, True, True, False]
+    essay = Essay("# One\n\n" + chunk.format("a.py", "Value", "go") + "\n" + chunk.format("b.py", "Other", "__init__")
+                  + "\n# In C\n\n``` c {file=c.c}\nint go;\n```\n\n# Three\n")  # fmt: skip
+    names = ("Value", "go", "Other", "__init__")
+    found = [[essay.meant(name, page) is not None for name in names] for page in essay.pages]
+    assert found == [[True, True, True, False], [False] * 4, [True, True, True, False]]

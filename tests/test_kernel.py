@@ -128,7 +128,7 @@ def results(root):
     text = f"# One\n\n``` python {{file=small.py}}\n{PROGRAM}```\n\n{MORE}{demonstration('found', FOUND)}"
     text += demonstration("widget", 'give({"b": [0.1, "ü"]})\nprint("c")')
     text += demonstration("tried", TRIED, ', data="docs/mine.txt"')
-    text += demonstration("odd", "print('\\x1b[31mred\\x1b[0m \\x00 \\x02 end')")
+    text += demonstration("odd", "print('\\x1b[31mred\\x1b[0m \\x00 \\x02 \\u202e end')")
     text += "\nTwice is 8<!-- = y -->,\nand 5<!-- = print(3) or 5 -->.\n"
     before = sorted(path for path in root.rglob("*") if "build" not in path.parts)
     found = run(root, text)
@@ -165,7 +165,7 @@ def test_demonstrations_read_what_they_name_and_change_nothing(root, results):
 
 
 def test_outputs_are_text(results):
-    assert results["odd"].text == "red \ufffd \ufffd end\n"
+    assert results["odd"].text == "red \ufffd \ufffd \ufffd end\n"
 
 
 # Sessions of their own

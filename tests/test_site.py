@@ -438,30 +438,45 @@ def test_copying_gives_the_code_of_the_essay(tab):
     assert "<<mlp>>" in copied
 
 
-@pytest.mark.parametrize("word", ["softmax", "attention", "KV cache"])
-def test_search_leads_to_the_explanation(tab, site, word):
-    page = tab("")
-    page.keyboard.press("/")
-    page.keyboard.type(word)
-    page.wait_for_selector(".md-search-result__link", timeout=10000)
-    page.wait_for_timeout(300)
-    links = page.locator(".md-search-result__link")
-    addresses = [address.removeprefix(site) for address in links.evaluate_all("links => links.map(link => link.href)")]
-    assert addresses[0].startswith("the-model/")
-    assert not [address for address in addresses if re.match("everything/|indexes/|programs/", address)]
-
-
 @pytest.mark.parametrize(
-    ("word", "path"),
-    [("backprop", "values-that-remember/"), ("autograd", "words/"), ("hyperparameters", "words/"),
-     ("perplexity", "words/"), ("temperature", "writing/")],
-)  # fmt: skip
-def test_search_knows_what_others_call_it(tab, site, word, path):
+    ("word", "place"),
+    [
+        ("softmax", "the-model/#chunk-softmax_code"),
+        ("rmsnorm", "the-model/#chunk-rmsnorm_code"),
+        ("attention", "the-model/#chunk-attention_code"),
+        ("KV cache", "words/#term-cache"),
+        ("gradient", "words/#term-gradient"),
+        ("embedding", "words/#term-embedding"),
+        ("temperature", "writing/#the-temperature"),
+        # what others call it
+        ("backprop", "words/#term-backpropagation"),
+        ("autograd", "words/#term-backpropagation"),
+        ("perplexity", "words/#term-surprise"),
+    ],
+)
+def test_search_leads_to_the_explanation(tab, site, word, place):
     page = tab("")
     page.keyboard.press("/")
     page.keyboard.type(word)
-    page.locator(".md-search-result__link").first.wait_for(timeout=10000)
-    assert page.locator(".md-search-result__link").first.get_attribute("href").startswith(site + path)
+    links = page.locator(".md-search-result__link")
+    links.first.wait_for(timeout=10000)
+    addresses = [link.removeprefix(site) for link in links.evaluate_all("links => links.map(link => link.href)")]
+    assert not [address for address in addresses if re.match("(everything|indexes|programs|tools)/", address)]
+    path, anchor = place.split("#")
+    page.locator(f'.md-search-result__link[href^="{site}{path}"][href$="#{anchor}"]').wait_for()
+    page.keyboard.press("Enter")  # which is to take the best one
+    page.wait_for_url(re.compile(f"{re.escape(site + path)}.*#{anchor}"))
+    words = page.locator(f"#{anchor}, #{anchor} + *").all_inner_texts()
+    assert word.split()[-1].lower() in " ".join(words).lower()
+    page.locator(f"#{anchor}").wait_for()
+    assert 0 < page.locator(f"#{anchor}").bounding_box()["y"] < 800
+
+
+def test_search_sees_no_answer_and_no_foot(site):
+    index = json.loads((SITE / "search" / "search_index.json").read_text(encoding="utf-8"))["docs"]
+    text = " ".join(entry["title"] + entry["text"] for entry in index)
+    assert "def softmax(" in text
+    assert not re.search(r"used in ⟨|\.py lines? \d|edit and run|Try it|What happens\?|Loss on unseen|Solution:", text)
 
 
 def test_the_listing_hangs_its_lines_and_keeps_the_navigation(tab):

@@ -105,7 +105,6 @@ def test_it_can_be_used_by_everybody(opened, name):
     assert box.page.locator(f".demonstration:has([data-widget={name}]) figure svg").is_visible()
 
 
-
 # The tape stepped back
 
 
@@ -148,7 +147,9 @@ def test_the_tape_walks_back_as_the_program_does(opened, program, adds):
     assert bool(wrong) != adds
     says = box.locator("[role=status]").inner_text()
     assert says.endswith(f"wrong. Right would be {', '.join(wrong)}." if wrong else "all gradients are right.")
-    assert box.page.evaluate("document.activeElement.textContent") == "Start again"  # and not lost with the other
+    assert box.page.evaluate("document.activeElement.textContent") == "One entry back"
+    press(box.get_by_role("button", name="One entry back"), "Enter")  # once too often
+    assert box.locator("[role=status]").inner_text() == says
     press(box.get_by_role("button", name="Start again"), "Enter")
     assert box.locator("svg").get_attribute("aria-label").startswith("Gradients: a 0, b 0, c 0, d 0, e 0, loss 1")
 
@@ -249,6 +250,28 @@ def test_an_arrow_can_be_dragged_as_well(opened):
     assert [box.get_by_label(f"query, {way}").input_value() for way in ("across", "up")] == ["-1", "1.5"]
 
 
+@pytest.mark.parametrize("name", ["look", "token"])
+def test_a_finger_drags_it_and_the_page_stays_where_it_is(opened, name):
+    box = opened(name, 390, has_touch=True, is_mobile=True)
+    label, first, move = {  # what is dragged, and where to, in pixels
+        "look": ("query, up", "circle.widget-orange", (0, 60)),
+        "token": ("number", "svg rect", (180, 0)),
+    }[name]
+    slider, page = box.get_by_label(label, exact=True), box.page
+    box.locator(first).first.scroll_into_view_if_needed()
+    thing, before = box.locator(first).first.bounding_box(), page.evaluate("scrollY")
+    fingers = page.context.new_cdp_session(page)
+    x, y = thing["x"] + thing["width"] / 2, thing["y"] + thing["height"] / 2
+    for step in range(13):
+        point = {"x": x + move[0] * step / 12, "y": y + move[1] * step / 12}
+        event = {"type": "touchMove" if step else "touchStart", "touchPoints": [point]}
+        fingers.send("Input.dispatchTouchEvent", event)
+        page.wait_for_timeout(20)  # or the browser takes several moves for one
+    fingers.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    assert slider.input_value() == {"look": "-2", "token": "13"}[name]
+    assert page.evaluate("scrollY") == before
+
+
 # Adam beside plain descent
 
 
@@ -295,15 +318,19 @@ def test_the_parameter_has_a_scale(opened):
         assert ", ".join(reversed(box.locator("svg text[text-anchor=end]").all_text_contents())) == marks
 
 
+def is_shown(box):
+    """Return whether a widget shows something that belongs to its words: a picture or a table that is not grey."""
+    return box.evaluate("box => [...box.querySelectorAll('svg, table')].some(part => !part.closest('[inert]'))")
+
+
 def test_gradients_that_are_none_are_refused_and_too_many_are_cut(opened):
     box = opened("adam")
-    before = cells(box)
-    box.get_by_label("gradients").fill("1 two 3")
-    assert box.locator("[role=status]").inner_text() == "two is not a number."
-    assert cells(box) == before
-    box.get_by_label("gradients").fill(" ")
-    assert box.locator("[role=status]").inner_text() == "Write some numbers, with blanks between them."
+    for text, said in (("1 two 3", "two is not a number."), (" ", "Write some numbers, with blanks between them.")):
+        box.get_by_label("gradients").fill(text)
+        assert box.locator("[role=status]").inner_text() == said
+        assert not is_shown(box)
     box.get_by_label("gradients").fill("1 " * 40)
+    assert is_shown(box)
     assert len(cells(box)) == 12
     assert box.locator("[role=status]").inner_text().endswith("(Only the first 12 numbers count.)")
 
@@ -382,8 +409,19 @@ def test_the_heads_look_where_those_of_the_program_look(opened, demonstrated):
         assert guessed.inner_text().endswith(f"What comes next: {likeliest(chances)}.")
         label = likeliest(chances).replace("(", "").replace(")", "")
         assert box.locator("svg").get_attribute("aria-label") == f"What comes next: {label}"
-    field.fill("jo é7")
-    assert says.inner_text() == "It has never seen a blank é 7: the names are of the letters a to z."
+
+
+@pytest.mark.parametrize("name", ["heads", "token"])
+def test_nothing_is_shown_of_letters_that_the_model_does_not_know(opened, name):
+    box = opened(name)
+    says, field = box.locator("[role=status]"), box.get_by_label("name")
+    for key in ("", "ArrowLeft"):  # nor of the name before
+        field.fill("jo é7")
+        press(box.get_by_label("place"), *[key] * bool(key))
+        assert says.inner_text() == "It has never seen a blank é 7: the names are of the letters a to z."
+        assert not is_shown(box)
+    field.fill("jo")
+    box.locator("[inert]").first.wait_for(timeout=60_000, state="detached")
 
 
 def stages_of(parameters, letters, place):
@@ -420,7 +458,9 @@ def test_a_token_has_the_numbers_of_the_program_at_each_stage(opened):
             assert box.page.locator(f"{link}.chunk").count() == 1
             if i < 9:
                 press(on, "Enter")
-        assert on.is_disabled() and box.page.evaluate("document.activeElement.textContent") == "Back"
+        press(on, "Enter")  # once too often
+        assert on.is_disabled() and "9 of 9: " in says.inner_text()
+        assert on.evaluate("button => button === document.activeElement")
         for _ in range(8):
             press(back, "Enter")
         assert back.is_disabled()
@@ -489,7 +529,8 @@ def test_another_rate_gives_the_losses_of_python(opened):
     assert says.inner_text() == f"With a rate of 0.001 the last 50 losses are {last_losses(0.001):.2f} on average."
     assert box.locator("polyline").last.get_attribute("points").count(",") == 100
     press(box.get_by_label("10 to the power"), "End")
-    box.locator("[role=status]", has_text="With a rate of 1 ").wait_for(timeout=60_000)
+    box.locator("[role=status]", has_text="With a rate of 1 it ended: ").wait_for(timeout=60_000)
+    assert box.locator("polyline").last.get_attribute("points").count(",") < 10  # nothing of the rate before
 
 
 # The same training
@@ -506,6 +547,10 @@ def test_the_first_picture_comes_into_being_and_ends_as_it_was_drawn(opened, dem
     press(box.get_by_role("button", name="Play the picture again"), "Enter")
     texts.nth(39).filter(has_not_text="loss").wait_for(state="attached")  # the last column is still empty
     texts.nth(30).filter(has_text=re.compile("^[23]..? steps")).wait_for()  # it goes on from 200
+    box.page.evaluate("dispatchEvent(new Event('beforeprint'))")  # on paper it has ended
+    assert texts.all_text_contents() == drawn
+    press(box.get_by_role("button", name="Play the picture again"), "Enter")
+    texts.nth(39).filter(has_not_text="loss").wait_for(state="attached")
     texts.nth(39).filter(has_text=drawn[39]).wait_for()
     texts.nth(30).filter(has_text=drawn[30]).wait_for()
     assert texts.all_text_contents() == drawn
@@ -515,7 +560,10 @@ def test_the_first_page_trains_the_model_and_says_what_comes_next(opened):
     box = opened("live", 360)
     says, bars = box.locator("[role=status]"), box.locator("svg").last
     press(box.get_by_role("button", name="Train it"), "Enter")
+    says.filter(has_text="It is learning").wait_for(timeout=60_000)
+    height = box.bounding_box()["height"]
     says.filter(has_text="It has learned").wait_for(timeout=60_000)
+    assert abs(box.bounding_box()["height"] - height) < 2  # what stands below it has not moved
     assert says.inner_text() == "It has learned from 1,000 names; the last loss is 2.5116, as in Python."
     label = re.compile(r"What comes next: (. \d+ %|end \d+ %)(, (.|end) \d+ %){2}")
     box.get_by_label("It begins with").fill("mar")
@@ -526,5 +574,7 @@ def test_the_first_page_trains_the_model_and_says_what_comes_next(opened):
     assert len(words) == 3 and all(word.startswith("mar") for word in words)
     box.get_by_label("It begins with").fill("é ")
     assert says.inner_text() == "It has never seen é: the names are of the letters a to z."
+    assert bars.locator("xpath=ancestor::*[@inert]").count() == 1
     box.get_by_label("It begins with").fill("e")
+    assert bars.locator("xpath=ancestor::*[@inert]").count() == 0
     assert says.inner_text().startswith("It has learned from")

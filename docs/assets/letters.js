@@ -66,7 +66,7 @@ export function drawBars(picture, values, title, say) {
 /**
  * Let a name be written, and a place in it be chosen; after each change the trained model reads it.
  * @param {{ name: string, place: number }} given
- * @param {HTMLElement} says what is wrong, or what one waits for
+ * @param {ReturnType<typeof import("./widgets.js").saying>} says
  * @param {(seen: Seen, state: import("./engine.js").State) => void} show is told what the model has found
  */
 export function asking(given, says, show) {
@@ -77,26 +77,26 @@ export function asking(given, says, show) {
     (place) => `${place}: ${nameOf(letters, place)}`);
 
   async function ask() {
-    const change = changes += 1;
-    says.textContent = "The model is trained in this page first.";
+    const change = changes += 1, { problem } = spelled(field.value);
+    says.sayInstead(problem || "The model is trained in this page first.");
+    if (problem) return;
     try {
       const state = await trained(), place = chosen.value;
       if (change !== changes) return;
       const chances = read(state, letters)[place];
       show({ letters, place, looks: looksFrom(state, place), chances }, state);
     } catch (error) {
-      if (change === changes) says.textContent = `That did not work: ${reason(error)}.`;
+      if (change === changes) says.sayInstead(`That did not work: ${reason(error)}.`);
     }
   }
 
   field.addEventListener("input", () => {
     const { letters: found, problem } = spelled(field.value);
-    changes += 1;
-    says.textContent = problem;
-    if (problem) return;
-    letters = found;
-    chosen.input.max = String(letters.length);
-    chosen.value = letters.length;  // the newest one asks
+    if (!problem) {
+      letters = found;
+      chosen.input.max = String(letters.length);
+      chosen.value = letters.length;  // the newest one asks
+    }
     ask();
   });
   return [make("p", { className: "widget-row" }, make("label", {}, "name ", field)), chosen.row];

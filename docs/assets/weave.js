@@ -106,10 +106,11 @@ async function target(link) {
 // What a preview shows of an element: a copy of it, of a term with what it means, of an experiment without its result.
 /** @param {Element} element */
 function copyOf(element) {
-  if (!element.matches("dt")) return /** @type {Element} */ (element.cloneNode(true));
-  const list = document.createElement("dl");
+  if (!element.matches(".terms > [id]")) return /** @type {Element} */ (element.cloneNode(true));
+  const list = document.createElement("div");
+  list.className = "terms";
   list.append(element.cloneNode(true));
-  for (let next = element.nextElementSibling; next && (next.matches("dd") || !list.querySelector("dd"));
+  for (let next = element.nextElementSibling; next && (next.matches("div") || !list.querySelector("div"));
     next = next.nextElementSibling) list.append(next.cloneNode(true));
   return list;
 }

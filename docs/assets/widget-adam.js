@@ -78,16 +78,16 @@ build("adam", "Choose the gradients", (/** @type {Given} */ given) => {
   const field = make("input", { id: "widget-gradients", className: "widget-field", autocomplete: "off" });
   const buttons = examples.map(([name, gradients]) => button(name, () => { write(gradients); show(); }));
   const picture = drawn("svg", { viewBox: `0 0 ${LEFT + WIDTH + 8} ${TOP + HEIGHT + 40}`, role: "img" });
-  const answer = make("div"), says = saying();
+  const answer = make("div"), shown = make("div", {}, picture, answer), says = saying(shown);
 
   /** @param {number[]} gradients */
   function write(gradients) { field.value = gradients.map((gradient) => written(gradient)).join(" "); }
 
-  /** Draw and compute it for what is in the field now; if that is no list of numbers, say so and leave the rest. */
+  /** Draw and compute it for what is in the field now; if that is no list of numbers, say so. */
   function show() {
     const found = numbersIn(field.value);
     if (typeof found === "string" || !found.length) {
-      says.textContent = found.length ? `${found} is not a number.` : "Write some numbers, with blanks between them.";
+      says.sayInstead(found.length ? `${found} is not a number.` : "Write some numbers, with blanks between them.");
       return;
     }
     const gradients = found.slice(0, MOST), plain = gradients.map((gradient) => -given.rate * gradient);
@@ -100,7 +100,7 @@ build("adam", "Choose the gradients", (/** @type {Given} */ given) => {
       ...gradients.map((gradient, i) => [String(i + 1), short(gradient), short(plain[i]), short(moves[i])]),
     ]));
     const more = found.length > MOST ? ` (Only the first ${MOST} numbers count.)` : "";
-    says.textContent = `In all, plain descent moves it by ${ends}, Adam by ${endsOfAdam}.${more}`;
+    says.say(`In all, plain descent moves it by ${ends}, Adam by ${endsOfAdam}.${more}`);
   }
 
   /**
@@ -137,5 +137,5 @@ build("adam", "Choose the gradients", (/** @type {Given} */ given) => {
   show();
   const label = make("label", { htmlFor: field.id, textContent: "gradients" });
   return [make("p", { className: "widget-buttons" }, ...buttons),
-    make("p", { className: "widget-row" }, label, field), says, picture, answer];
+    make("p", { className: "widget-row" }, label, field), says.line, shown];
 });

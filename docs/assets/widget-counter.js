@@ -75,9 +75,9 @@ build("counter", "Count other sizes", (/** @type {Given} */ given) => {
       ...given.parts.map((part) => [part, counted(parameters[part] ?? 0), counted(entries[part])]),
       ["all", counted(sum(parameters)), counted(sum(entries))],
     ]));
-    says.textContent = `${counted(sum(parameters))} parameters, and ${counted(sum(entries))} entries for this name.`;
+    says.say(`${counted(sum(parameters))} parameters, and ${counted(sum(entries))} entries for this name.`);
   }
 
   show();
-  return [...[width, depth, context, letters].map(({ row }) => row), answer, says];
+  return [...[width, depth, context, letters].map(({ row }) => row), answer, says.line];
 });

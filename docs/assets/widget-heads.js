@@ -17,15 +17,16 @@ function strongest({ letters, looks }) {
 }
 
 build("heads", "Ask the heads", (/** @type {Omit<Seen, "letters"> & { name: string }} */ given) => {
-  const answer = make("div"), says = saying(), bars = drawn("svg", { role: "img" });
+  const answer = make("div"), bars = drawn("svg", { role: "img" }), shown = make("div", {}, answer, bars);
+  const says = saying(shown);
 
   /** @param {Seen} seen */
   function show(seen) {
     answer.replaceChildren(looksTable(seen));
     drawBars(bars, seen.chances, "What comes next", (chance) => fixed(chance, 2));
-    says.textContent = `${strongest(seen)} What comes next: ${guess(seen.chances)}.`;
+    says.say(`${strongest(seen)} What comes next: ${guess(seen.chances)}.`);
   }
 
   show({ ...given, letters: [...given.name] });
-  return [...asking(given, says, show), says, answer, bars];
+  return [...asking(given, says, show), says.line, shown];
 });

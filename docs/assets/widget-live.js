@@ -19,7 +19,8 @@ const SHOWN = 8;  // names that are written again and again, by the same random 
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
 /**
- * Return a function that plays the picture: each column goes on from the one before it, and ends as it was drawn.
+ * Return a function that plays the picture: each column goes on from the one before it, and ends as it was drawn. On
+ * paper it has ended.
  * @param {Element} figure
  * @param {[number, string[]][]} moments
  */
@@ -36,6 +37,10 @@ function film(figure, moments) {
     }));
   }
 
+  addEventListener("beforeprint", () => {
+    turn += 1;
+    draw(moments.length - 1);
+  });
   return async () => {
     const mine = turn += 1;
     for (let now = 0; now < moments.length && mine === turn; now++) {
@@ -85,7 +90,7 @@ function learningShown() {
 build("live", "Train the model in this page", (/** @type {Given} */ { beginning, moments }, place) => {
   const figure = place.closest(".demonstration")?.querySelector("figure");
   const play = figure && moments && film(figure, moments);
-  const start = button("Train it", train), says = saying(), learning = learningShown();
+  const start = button("Train it", train), learning = learningShown();
   start.classList.add("md-button--primary");
   const field = make("input", { className: "widget-field", value: beginning, maxLength: LONGEST, autocomplete: "off",
     spellcheck: false });
@@ -93,25 +98,28 @@ build("live", "Train the model in this page", (/** @type {Given} */ { beginning,
   const heat = slider("temperature", { min: 0.1, max: 2, step: 0.1, value: 0.5 }, answer);
   const bars = drawn("svg", { role: "img" }), written = make("p", { className: "live-names" });
   const another = button("Write a name", add);
-  const ask = make("div", { hidden: true }, make("p", { className: "widget-row" }, label), heat.row, bars,
-    make("p", { className: "widget-buttons" }, another), written);
+  const told = make("div", {}, bars, make("p", { className: "widget-buttons" }, another));  // from what was asked
+  const ask = make("div", { hidden: true }, make("p", { className: "widget-row" }, label), heat.row, told, written);
+  const says = saying(told);
   let state = /** @type {Training | null} */ (null), die = 1n;  // that the next name is thrown with
   let learned = "";  // what there is to say when it is done
 
   async function train() {
-    start.disabled = true;
-    says.textContent = "The names are being fetched.";
+    start.disabled = ask.inert = true;
+    state = null;
+    says.sayInstead("The names are being fetched.");
     try {
       const made = await begun();
       state = { ...made, losses: [], training: made.microgpt.train(made.model, made.lessons, made.microgpt.DEFAULTS) };
     } catch (error) {
-      says.textContent = `That did not work: ${reason(error)}.`;
+      says.sayInstead(`That did not work: ${reason(error)}.`);
+      learning.box.hidden = ask.hidden = true;
       start.disabled = false;
       return;
     }
-    learning.box.hidden = false;
-    ask.hidden = true;
-    says.textContent = "It is learning.";
+    learning.box.hidden = ask.hidden = false;  // both have their room now, and nothing moves when it has learned
+    next(state, []);
+    says.say("It is learning.");
     tick(state);
   }
 
@@ -134,29 +142,33 @@ build("live", "Train the model in this page", (/** @type {Given} */ { beginning,
   function end(losses) {
     const count = losses.length.toLocaleString("en"), last = losses[losses.length - 1].toFixed(4);
     learned = `It has learned from ${count} names; the last loss is ${last}, as in Python.`;
-    start.textContent = "Train it again";
-    start.disabled = false;
-    ask.hidden = false;
+    start.disabled = ask.inert = false;
     answer();
   }
 
-  /** Return the letters that are to come first; what the model has never seen is told, and left out. */
-  function letters() {
-    const { letters: known, problem } = spelled(field.value), told = problem || learned;
-    if (says.textContent !== told) says.textContent = told;
-    return known;
+  /**
+   * Draw what comes after some letters.
+   * @param {Training} state
+   * @param {string[]} letters
+   */
+  function next(state, letters) {
+    const { chances } = write(state, letters, heat.value, new state.microgpt.Random(1n));
+    drawBars(bars, chances, "What comes next", (chance) => `${Math.round(100 * chance)} %`);
   }
 
-  /** Show what comes after these letters. */
+  /** Show what comes after the letters in the field, if the model knows them. */
   function answer() {
-    if (!state) return;
-    const { chances } = write(state, letters(), heat.value, new state.microgpt.Random(1n));
-    drawBars(bars, chances, "What comes next", (chance) => `${Math.round(100 * chance)} %`);
+    const { letters, problem } = spelled(field.value);
+    if (problem) says.sayInstead(problem);
+    else if (state) {
+      next(state, letters);
+      says.say(learned);
+    }
   }
 
   function add() {
     if (!state) return;
-    const { word } = write(state, letters(), heat.value, new state.microgpt.Random(die));
+    const { word } = write(state, spelled(field.value).letters, heat.value, new state.microgpt.Random(die));
     die += 1n;
     written.textContent = `${written.textContent} ${word}`.trim().split(" ").slice(-12).join(" ");
   }
@@ -164,8 +176,8 @@ build("live", "Train the model in this page", (/** @type {Given} */ { beginning,
   field.addEventListener("input", answer);
   const again = button("Play the picture again", () => play?.());
   if (!calm.matches) play?.();
-  says.textContent = "The essay’s program in JavaScript does it, with the same names, and you can watch.";
+  says.say("The essay’s program in JavaScript does it, with the same names, and you can watch.");
   const buttons = make("p", { className: "widget-buttons" }, start, ...(play ? [again] : []));
-  const left = make("div", {}, buttons, says, learning.box);
+  const left = make("div", {}, buttons, says.line, learning.box);
   return [make("div", { className: "live" }, left, ask)];
 });

@@ -39,7 +39,7 @@ function pair(vector, digits) {
 
 /**
  * Draw vectors as arrows from an origin, with their names where these hide nothing, and axes that cross there.
- * @param {SVGSVGElement} picture
+ * @param {SVGElement} picture
  * @param {Arrow[]} arrows
  * @param {{ origin: [number, number], unit: number }} plane
  */
@@ -100,7 +100,9 @@ build("look", "Move the query and the keys", (/** @type {Given} */ { query, keys
     slider(`${names[i]}, ${way}`, { min: -FAR, max: FAR, step: STEP, value: vector[j] }, show))));
   const [picture, back] = [0, 1].map(() => (
     drawn("svg", { viewBox: `0 0 ${2 * MIDDLE} ${2 * MIDDLE}`, role: "img", class: "widget-plane" })));
-  const answer = make("div"), says = saying();
+  const answer = make("div"), says = saying(), scene = drawn("g", {});
+  const holds = names.map(() => drawn("circle", { r: 16, class: "widget-hold" }));  // as large as a finger
+  picture.append(scene, ...holds);  // which stay while the rest is drawn anew: a finger that drags needs what it touched
   const furthest = Math.max(...values.flat().map(Math.abs));
   const corner = /** @type {[number, number]} */ ([24, 2 * MIDDLE - 24]);
   const valuesPlane = { origin: corner, unit: (2 * MIDDLE - 44) / furthest };
@@ -115,10 +117,9 @@ build("look", "Move the query and the keys", (/** @type {Given} */ { query, keys
     const ways = [root, 1].map((factor) => attend(asks, offers, values, factor)), { weights, found } = ways[0];
     const keysDrawn = offers.map((vector, i) => (
       { vector, name: `key ${i + 1}: ${fixed(weights[i], 2)}`, colour: "widget-blue", width: 1.5 + 4 * weights[i] }));
-    const ends = draw(picture, [...keysDrawn, { vector: asks, name: "query", colour: "widget-orange", width: 2.5 }],
+    const ends = draw(scene, [...keysDrawn, { vector: asks, name: "query", colour: "widget-orange", width: 2.5 }],
       { origin: [MIDDLE, MIDDLE], unit: UNIT });
-    const asFingers = { r: 16, class: "widget-hold" };  // as large as these
-    picture.append(...ends.map(({ x, y }) => drawn("circle", { cx: x, cy: y, ...asFingers })));
+    holds.forEach((hold, i) => { hold.setAttribute("cx", String(ends[i].x)); hold.setAttribute("cy", String(ends[i].y)); });
     const shown = vectors().map((vector, i) => `${names[i]} ${pair(vector)}`);
     picture.setAttribute("aria-label", `Arrows from the middle: ${shown.join(", ")}.`);
     const valuesDrawn = values.map((vector, i) => (
@@ -133,7 +134,7 @@ build("look", "Move the query and the keys", (/** @type {Given} */ { query, keys
       ["what comes back", ...ways.map((way) => pair(way.found, 2))],
     ]));
     const [first, second] = weights.map((weight) => fixed(weight, 2));
-    says.textContent = `The weights are ${first} and ${second}, and ${pair(found, 2)} comes back.`;
+    says.say(`The weights are ${first} and ${second}, and ${pair(found, 2)} comes back.`);
   }
 
   /**
@@ -145,9 +146,9 @@ build("look", "Move the query and the keys", (/** @type {Given} */ { query, keys
     const place = [event.clientX - box.left, event.clientY - box.top].map((x) => (x / box.width) * 2 * MIDDLE);
     const [across, up] = [place[0] - MIDDLE, MIDDLE - place[1]].map((x) => x / UNIT);
     if (event.type === "pointerdown") {
-      const far = vectors().map(([x, y]) => Math.hypot(x - across, y - up)), nearest = Math.min(...far);
-      held = nearest < 0.8 ? far.indexOf(nearest) : -1;
-      if (held >= 0) picture.setPointerCapture(event.pointerId);
+      const far = vectors().map(([x, y]) => Math.hypot(x - across, y - up));
+      held = far.indexOf(Math.min(...far));  // several may be under a finger
+      picture.setPointerCapture(event.pointerId);
     }
     if (held < 0) return;
     event.preventDefault();
@@ -155,10 +156,13 @@ build("look", "Move the query and the keys", (/** @type {Given} */ { query, keys
     show();
   }
 
-  picture.addEventListener("pointerdown", follow);
+  for (const hold of holds) {
+    hold.addEventListener("pointerdown", follow);
+    hold.addEventListener("touchstart", (event) => event.preventDefault());  // or the page would scroll, and end it
+  }
   picture.addEventListener("pointermove", follow);
   for (const end of ["pointerup", "pointercancel"]) picture.addEventListener(end, () => { held = -1; });
   show();
   const planes = make("div", { className: "widget-planes" }, picture, back);
-  return [planes, ...sliders.flat().map(({ row }) => row), answer, says];
+  return [planes, ...sliders.flat().map(({ row }) => row), answer, says.line];
 });

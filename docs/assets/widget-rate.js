@@ -19,17 +19,24 @@ function points(means, share) {
 build("rate", "Choose the learning rate", (/** @type {Given} */ given) => {
   const rate = slider("10 to the power", { min: -5, max: 0, step: 0.25, value: Math.log10(given.rate) }, train);
   const own = drawn("polyline", { class: "widget-blue" }), says = saying();
-  const picture = drawn("svg", { viewBox: `0 0 ${LEFT + WIDTH + 8} ${TOP + HEIGHT + 22}`, role: "img",
-    "aria-label": "The loss, step by step" },
+  const picture = drawn("svg", { viewBox: `0 0 ${LEFT + WIDTH + 8} ${TOP + HEIGHT + 22}`, role: "img" },
     drawn("path", { d: `M${LEFT} ${TOP}v${HEIGHT}h${WIDTH}`, class: "widget-gone" }),
     drawn("polyline", { class: "widget-orange", points: points(given.means, 1 / (given.means.length - 1)) }), own,
     ...[2, 3, 4].map((loss) => lettering(LEFT - 12, y(loss) + 5, String(loss))),
     lettering(LEFT + WIDTH / 2, TOP + HEIGHT + 18, "steps"));
   let running = 0;
 
+  /** @param {string} words about both curves */
+  function tell(words) {
+    says.say(words);
+    picture.setAttribute("aria-label", words);
+  }
+
   // Each change begins anew, and ends what was going on.
   async function train() {
-    const turn = running += 1, chosen = 10 ** rate.value;
+    const turn = running += 1, chosen = 10 ** rate.value, named = `With a rate of ${written(chosen, 5)}`;
+    own.setAttribute("points", "");
+    tell(`${named} it is learning.`);
     try {
       const flags = { learning_rate: chosen }, { microgpt, model, lessons } = await begun(flags);
       const steps = microgpt.DEFAULTS.num_steps;
@@ -43,13 +50,12 @@ build("rate", "Choose the learning rate", (/** @type {Given} */ given) => {
         own.setAttribute("points", points(means, given.every / steps));
       }
       const mean = meanOfLast(losses).toFixed(2);
-      says.textContent = `With a rate of ${written(chosen, 5)} the last 50 losses are ${mean} on average.`;
+      tell(`${named} the last 50 losses are ${mean} on average.`);
     } catch (error) {
-      if (turn === running) says.textContent = `With a rate of ${written(chosen, 5)} it ended: ${reason(error)}.`;
+      if (turn === running) tell(`${named} it ended: ${reason(error)}.`);
     }
-    picture.setAttribute("aria-label", says.textContent ?? "");
   }
 
-  says.textContent = "The orange curve is the essay’s. Move the slider, and the blue one is trained here, with the same names.";
-  return [rate.row, picture, says];
+  tell("The orange curve is the essay’s. Move the slider, and the blue one is trained here, with the same names.");
+  return [rate.row, picture, says.line];
 });

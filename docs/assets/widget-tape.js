@@ -1,7 +1,7 @@
 // The tape of a small computation, walked back entry by entry: which entry is at work, and how the gradients fill.
 
 import { drawn, make } from "./elements.js";
-import { build, button, choice, lettering, saying, written } from "./widgets.js";
+import { allow, build, button, choice, lettering, saying, written } from "./widgets.js";
 
 /**
  * An entry of the tape: its name, its number, the gradient that the essay's program found, and what it was made from:
@@ -81,7 +81,7 @@ build("tape", "Step the tape back", (/** @type {Entry[]} */ entries) => {
   let taken = 0;
   const way = choice("A gradient is", [ADDED, STORED], () => show());
   const step = button("One entry back", () => { taken += 1; show(); });
-  const again = button("Start again", () => { taken = 0; show(); step.focus(); });
+  const again = button("Start again", () => { taken = 0; show(); });
   const says = saying();
   const picture = drawn("svg", { viewBox: `0 0 ${WIDTH * entries.length} ${2 * TOP + HEIGHT}`, role: "img" });
 
@@ -101,11 +101,10 @@ build("tape", "Step the tape back", (/** @type {Entry[]} */ entries) => {
     const all = entries.map(({ name }, i) => `${name} ${written(grads[i])}`).join(", ");
     picture.setAttribute("aria-label", `${taken ? `Entry ${entries[at].name} is at work. ` : ""}Gradients: ${all}.`);
     const end = taken === last ? ` ${verdict(entries, grads)}` : "";
-    says.textContent = taken ? deed(entries, at, grads, adds) + end : "The tape is full, and loss.grad is 1.";
-    if (taken === last && document.activeElement === step) again.focus();  // what is disabled loses the focus
-    step.disabled = taken === last;
+    says.say(taken ? deed(entries, at, grads, adds) + end : "The tape is full, and loss.grad is 1.");
+    allow(step, taken < last);
   }
 
   show();
-  return [way.row, make("p", { className: "widget-buttons" }, step, again), picture, says];
+  return [way.row, make("p", { className: "widget-buttons" }, step, again), picture, says.line];
 });

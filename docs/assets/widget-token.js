@@ -3,7 +3,7 @@
 import { drawn, make } from "./elements.js";
 import { row } from "./engine.js";
 import { asking, best, drawBars, guess, letterOf, looksTable, nameOf } from "./letters.js";
-import { build, button, fixed, lettering, saying, slider, table } from "./widgets.js";
+import { allow, build, button, fixed, lettering, saying, slider, table } from "./widgets.js";
 
 /** @typedef {import("./letters.js").Seen} Seen */
 /** @typedef {Record<string, number[]>} Numbers by the names that the demonstration gives to its vectors */
@@ -124,10 +124,14 @@ function numbersTable({ title, rows }, others) {
 build("token", "Follow a letter", (/** @type {Omit<Seen, "letters"> & { name: string, numbers: Numbers }} */ given) => {
   let at = 0, seen = /** @type {Seen} */ ({ ...given, letters: [...given.name] }), numbers = given.numbers;
   let stage = stagesOf(seen, numbers)[at], largest = 0;
-  const says = saying(), code = make("p"), looks = make("div"), listed = make("div");
+  const code = make("p"), looks = make("div"), listed = make("div");
   const back = button("Back", () => { at -= 1; show(); }), on = button("Next stage", () => { at += 1; show(); });
   const number = slider("number", { min: 1, max: 16, step: 1, value: 1 }, draw);
-  const picture = drawn("svg", { role: "img" }), bars = drawn("svg", { role: "img" });
+  const picture = drawn("svg", { role: "img", class: "widget-cells" }), bars = drawn("svg", { role: "img" });
+  const buttons = make("p", { className: "widget-buttons" }, back, on);
+  const shown = make("div", {}, picture, number.row, looks, bars, code,
+    make("details", {}, make("summary", { textContent: "All numbers of this stage" }), listed));
+  const says = saying(buttons, shown);
 
   /** Draw the 16 numbers of each row. */
   function draw() { if (stage.rows.length) drawRows(picture, stage.rows, number.value - 1, largest); }
@@ -143,7 +147,7 @@ build("token", "Follow a letter", (/** @type {Omit<Seen, "letters"> & { name: st
     const stages = stagesOf(seen, numbers), last = stages.length - 1, isEnd = at >= last - 1;
     stage = stages[at];
     largest = Math.max(...stages.flatMap(({ rows }) => rows.flatMap(([, vector]) => vector.map(Math.abs))));
-    says.replaceChildren(make("strong", {}, `${at + 1} of ${stages.length}: ${stage.title}.`), ` ${stage.says}`);
+    says.say(make("strong", {}, `${at + 1} of ${stages.length}: ${stage.title}.`), ` ${stage.says}`);
     picture.classList.toggle("widget-absent", !stage.rows.length);
     number.row.hidden = !stage.rows.length;
     bars.classList.toggle("widget-absent", !isEnd);
@@ -156,9 +160,8 @@ build("token", "Follow a letter", (/** @type {Omit<Seen, "letters"> & { name: st
     link.textContent = `⟨${stage.chunk.replaceAll("-", " ")}⟩`;
     link.dataset.peek = "";  // the chunk is shown before somebody goes there
     code.replaceChildren("The code: ", link);
-    if (at === 0 && document.activeElement === back) on.focus();  // what is disabled loses the focus
-    if (at === last && document.activeElement === on) back.focus();
-    [back.disabled, on.disabled] = [at === 0, at === last];
+    allow(back, at > 0);
+    allow(on, at < last);
   }
 
   // The cell under the pointer is the number that is shown.
@@ -176,6 +179,5 @@ build("token", "Follow a letter", (/** @type {Omit<Seen, "letters"> & { name: st
     show();
   });
   show();
-  return [...rows, make("p", { className: "widget-buttons" }, back, on), says, picture, number.row, looks, bars, code,
-    make("details", {}, make("summary", { textContent: "All numbers of this stage" }), listed)];
+  return [...rows, buttons, says.line, shown];
 });

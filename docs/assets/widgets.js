@@ -44,9 +44,16 @@ export function fixed(value, digits) {
  */
 export function button(name, press) {
   const element = make("button", { type: "button", className: "md-button", textContent: name });
-  element.addEventListener("click", press);
+  element.addEventListener("click", () => { if (element.ariaDisabled !== "true") press(); });
   return element;
 }
+
+/**
+ * Say whether a button does anything now. It keeps the focus when it does not: elsewhere the next Enter would go back.
+ * @param {HTMLButtonElement} element
+ * @param {boolean} possible
+ */
+export function allow(element, possible) { element.setAttribute("aria-disabled", String(!possible)); }
 
 let inputs = 0;
 
@@ -96,11 +103,27 @@ export function choice(title, names, change) {
   };
 }
 
-/** Make a line that says what has happened; a screen reader says it when it has time. */
-export function saying() {
+/**
+ * Make a line of words about what a widget shows; a screen reader says them when it has time. What is shown belongs to
+ * the words: while they are about something else, such as a wrong input, it is grey and cannot be used.
+ * @param {...HTMLElement} shown
+ */
+export function saying(...shown) {
   const line = make("p", { className: "widget-says" });
   line.setAttribute("role", "status");
-  return line;
+  /** @param {boolean} inert @param {Child[]} words */
+  const put = (inert, words) => {
+    const text = words.map((word) => (typeof word === "string" ? word : word.textContent)).join("");
+    if (line.textContent !== text) line.replaceChildren(...words);  // nobody is told the same twice
+    for (const part of shown) part.inert = inert;
+  };
+  return {
+    line,
+    /** Say something about what is shown. */
+    say(/** @type {Child[]} */ ...words) { put(false, words); },
+    /** Say something about which nothing is shown. */
+    sayInstead(/** @type {Child[]} */ ...words) { put(true, words); },
+  };
 }
 
 /**

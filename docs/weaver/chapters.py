@@ -4,6 +4,7 @@ It has two forms. One is committed in build/essay, where GitHub shows it. The ot
 EPUB. They differ only in how they name the places that links lead to.
 """
 
+import ast
 import re
 from html import escape
 from itertools import groupby
@@ -128,7 +129,11 @@ class Chapters(Forms):
         return joined(head, code(fence), foot and f"<sub>{foot}</sub>")
 
     def demonstration(self, fence):
-        """Return a demonstration: its code, folded away where it draws, and what came of it."""
+        """Return a demonstration: its code, folded away where it draws, and what came of it.
+
+        What it gives to a widget is left out: there is none.
+        """
+        fence = fence._replace(code=without_gifts(fence.code))
         result = self.results.get(fence.name)
         text, drawn, _ = result or (NOT_YET, [], "")
         printed = text.strip("\n") and verbatim(text.strip("\n"), "text")
@@ -152,6 +157,13 @@ class Chapters(Forms):
             code(fence),
             folded("What happens?", joined(self.writer.markdown(f"<p>{found}</p>{why}"), run)),
         )
+
+
+def without_gifts(lines):
+    """Return the lines of a demonstration but those that give data to a widget."""
+    calls = [node for node in ast.parse("\n".join(lines)).body if ast.unparse(node).startswith("give(")]
+    gone = {number for call in calls for number in range(call.lineno, call.end_lineno + 1)}
+    return [line for number, line in enumerate(lines, 1) if number not in gone]
 
 
 def joined(*blocks):
@@ -246,11 +258,27 @@ def contents(essay, links):
 
 
 def changes(folder, wanted):
-    """Return the tangle.Changes that a folder needs to have some files, {path: bytes}, and no other text or figure."""
-    there = [*folder.glob("*.md"), *folder.glob(f"{FIGURES}/*.svg")]
-    gone = sorted({path.relative_to(folder).as_posix() for path in there} - wanted.keys())
-    found = [tangle.Change(folder / path, tangle.read(folder / path), wanted.get(path)) for path in [*gone, *wanted]]
-    return [change for change in found if not is_right(change)]
+    """Return the tangle.Changes that a folder needs to have some files, {path: bytes}: what goes, what comes, the sums.
+
+    Only what an earlier weave has written is removed or replaced: its sum is recorded. Raises OSError for other files.
+    """
+    sums = folder / tangle.SUMS
+    recorded = tangle.sums_in(sums)
+    found, foreign, text = [], [], ""
+    for path in sorted({path for path, _ in recorded} | wanted.keys()):
+        change = tangle.Change(folder / path, tangle.read(folder / path), wanted.get(path))
+        stays = is_right(change)
+        if not stays:
+            found.append(change)
+            is_ours = change.old is None or (path, tangle.digest(change.old)) in recorded
+            foreign += [] if is_ours else [f"build/{folder.name}/{path}"]
+        if path in wanted:
+            text += f"{tangle.digest(change.old if stays else change.new)}  {path}\n"
+    if foreign:
+        todo = "carry the change into microgpt.md, and delete the file"
+        raise OSError(f"{', '.join(foreign)}: changed by hand since --update wrote it: {todo}")
+    record = tangle.Change(sums, tangle.read(sums), text.encode())
+    return found if is_right(record) else [*found, record]
 
 
 def is_right(change):

@@ -11,7 +11,8 @@ import tangle
 HEADING = re.compile(r"(#{1,6}) +(.*?)(?: +#+)? *")
 PART = re.compile("<!-- part(?P<plain> without numbers)?: (?P<name>.+) -->")  # below the title of its first page
 COMMENT = re.compile(r"(?<!`)<!--.*?-->", re.S)
-ODD = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f\ufdd0-\ufdef\ufffe\uffff]")  # no page can show these
+# No page can show these, or they make it show a line in another order than it has.
+ODD = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069\ufdd0-\ufdef\ufffe\uffff]")
 NAMED = ("demonstration", "experiment")  # fences whose id on the page is made of their name alone
 LONGEST = 150  # bytes of a name: the path of a file has to hold several
 
@@ -364,9 +365,22 @@ class Essay:
                 return self.place_at(program.lines[program.definitions[name] - 1].origin)
         return None
 
-    def meant(self, name):
-        """Return the place that a name in the prose means, or None; of __init__ and its like the main program's."""
-        return self.definition(name, [self.main] if name.startswith("__") else None)
+    def meant(self, name, page):
+        """Return the place that a name in the prose of a page means, or None.
+
+        __init__ and its like are the main program's. On a page with code in other languages alone, names are of these.
+        """
+        languages = self.languages.get(page.path, {"python"})
+        programs = [self.main] if name.startswith("__") else None
+        return self.definition(name, programs) if "python" in languages else None
+
+    @cached_property
+    def languages(self):
+        """{path of a page: languages of the chunks on it}."""
+        found = {}
+        for place in self.places.values():
+            found.setdefault(place.page.path, set()).add(place.fence.language)
+        return found
 
     def names_in(self, fence):
         """Return {(line of the essay, column): place of the definition} of the names that a fence uses, but its own."""

@@ -23,6 +23,8 @@ WORKER = "offline.js"  # the one script that stands at the root of the site: it 
 LISTED = ".pages.json"  # what the last weave wrote: nothing else is ever removed
 NAMES = "The classes, functions, methods and global names of all programs."
 ADDRESS = re.compile(r'(href|src)="@/([^"#]*)(#[^"]*)?"')
+SOLUTION = re.compile(r'(?s)(<details class="solution" [^>]*>)<summary>(Solution.*?)</summary>(.*)</details>')
+TERMS = re.compile(r"(?s)<dl>\s*<dt id=.*?</dl>")
 SPECIAL = re.compile(r"[`~\t]|(?m:^ (?= *$))")  # fences to Markdown, and what it would make other blanks of
 
 
@@ -135,7 +137,7 @@ def everything(reading, renderer, ahead):
 def written(file, path):
     """Return a page that is written by hand, in a file of its own, which begins with its title."""
     text = file.read_text(encoding="utf-8")
-    return Sheet(text.partition("\n")[0].lstrip("# "), path, part_of("Reference"), text)
+    return Sheet(text.partition("\n")[0].lstrip("# "), path, part_of("Reference"), hidden(text))
 
 
 def file_of(name):
@@ -171,7 +173,22 @@ def filled(parts, renderer):
     def shown(match):
         return renderer.fence(fences[int(match[1])])
 
-    return [part if isinstance(part, Heading) else SLOT.sub(shown, part.html) for part in parts]
+    level = 2 + renderer.deeper
+    return [part if isinstance(part, Heading) else SLOT.sub(shown, searched(part.html, level)) for part in parts]
+
+
+def searched(html, level):
+    """Return prose as the theme's search has to see it: it finds headings, so words are some, and no solution.
+
+    It goes by tags alone: what is left out ends with the first end of any such element. There is no other <section>.
+    """
+    solution = r"\1<summary data-search-exclude>\2</summary><section data-search-exclude>\3</section></details>"
+    tags = {"dl": ('div class="terms"', "div"), "dt": (f"h{level}", f"h{level}"), "dd": ("div", "div")}
+
+    def tag(match):
+        return f"</{tags[match[2]][1]}" if match[1] else f"<{tags[match[2]][0]}"
+
+    return TERMS.sub(lambda match: re.sub("<(/?)(d[ldt])", tag, match[0]), SOLUTION.sub(solution, html))
 
 
 def numbered(title, page):

@@ -99,7 +99,7 @@ class Reading:
         self.numbers, self.errors, self.pages, self.explanations = [], [], {}, {}
         terms, self.ids = {}, Names(*self.essay.ids.taken)
         for page in self.essay.pages:
-            self.terms, self.markdown.references = [], ChainMap(own[page], everywhere)
+            self.page, self.terms, self.markdown.references = page, [], ChainMap(own[page], everywhere)
             self.note_count = 0
             self.pages[page.path] = self.parts_of(page)
             terms |= dict.fromkeys(self.terms, page)
@@ -385,7 +385,7 @@ class Links(Treeprocessor):
                 shown = self.reading.shown(int(element.get("index")), is_text)
                 replace(parent, element, shown)
             elif element.tag == "code" and is_text and (match := MENTION.fullmatch(element.text or "")):
-                if place := self.reading.essay.meant(match[1]):
+                if place := self.reading.essay.meant(match[1], self.reading.page):
                     link = self.reading.link(place, "")
                     replace(parent, element, link)
                     element.tail = None

@@ -22,6 +22,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import tangle
+from weaver.essay import WeaveError
 from weaver.follow import follow
 from weaver.site import SiteError, build_site
 from weaver.weave import Weave, complaints, say, shown
@@ -157,7 +158,7 @@ class Preview:
             with tangle.locked(self.root / "docs"):
                 self.results = weave.write_pages(self.results)
                 self.missing = weave.outcome.missing
-                message = "\n".join(f"microgpt.md:{line}: {text}" for line, text in sorted(weave.complaints))
+                message = complaints(WeaveError(sorted(weave.complaints)))
                 settings = (self.root / "build" / "mkdocs.yml").read_bytes()
                 build_site(self.root / "build", folder, only_changed=self.built.pop(folder, None) == settings)
                 self.built[folder] = settings

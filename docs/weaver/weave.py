@@ -11,6 +11,8 @@ from weaver.essay import Essay, WeaveError
 from weaver.prose import Reading
 from weaver.results import Cache, DemonstrationError, Outcome, check_data, environment, imported, sessions_of, set_keys
 
+LONGEST = 400  # characters of a message
+
 
 class Weave:
     """One weave of the essay in a folder. Raises TangleError, or WeaveError, for what is wrong in it."""
@@ -154,7 +156,7 @@ def weave(root, report, update=False, build=True, book=None):
     with tangle.locked(root / "docs"):
         woven.write_pages()
         if update and (changed := woven.write_chapters()):
-            report(f"build/essay: {len(changed)} files written anew, such as {changed[0]}: commit them")
+            report(f"build/essay: {len(changed)} files have changed, such as {changed[0]}: commit them")
         if build:
             site.build_site(woven.build, woven.build / "site")
 
@@ -167,12 +169,17 @@ def say(text):
 def complaints(error):
     """Return what there is to say about an error in the essay or in a demonstration, a line for each."""
     if isinstance(error, tangle.TangleError):
-        return "\n".join(f"microgpt.md:{line}: {message}" for line, message in error.errors)
+        return "\n".join(f"microgpt.md:{line}: {shortened(message)}" for line, message in error.errors)
     if isinstance(error, DemonstrationError):
         return f"microgpt.md:{error.line}: {error}"
     if isinstance(error, OSError) and error.filename:
         return f"{shown(error.filename)}: {error.strerror}"
     return str(error)
+
+
+def shortened(message):
+    """Return a message without the middle of what it repeats: a picture in an address is longer than any screen."""
+    return message if len(message) <= LONGEST else f"{message[: LONGEST // 2]} […] {message[-LONGEST // 2 :]}"
 
 
 def shown(path):
