@@ -13,7 +13,8 @@ GOLDEN = (Path(__file__).parent / "golden.txt").read_text(encoding="utf-8")
 SHORT = ("--num_steps", "15", "--samples", "5")
 LONG = ("docs/proverbs.txt", "--block_size", "5", "--n_embd", "8", "--num_steps", "15")  # lines of up to 40 characters
 MAIN, *_ = CONTRACTS
-NO_PYTHON = [target for target in CONTRACTS if target not in PYTHON]
+SAME_FLAGS = [target for target in CONTRACTS if "prints" in CONTRACTS[target] or target.startswith("efficiency/")]
+NO_PYTHON = [target for target in SAME_FLAGS if target not in PYTHON]
 NEW = """
 # One more chapter
 
@@ -120,9 +121,7 @@ def flags_of(target, folder):
     return {name: default for name, default, *_ in json.loads(subprocess.check_output(words))}
 
 
-@pytest.mark.parametrize(
-    "target", [t for t in CONTRACTS if t in NO_PYTHON or {"prints", "losses"} & CONTRACTS[t].keys()]
-)
+@pytest.mark.parametrize("target", SAME_FLAGS)
 def test_a_program_takes_the_flags_of_the_first(target, tmp_path):
     if missing := lacking(target):
         pytest.skip(f"{target} needs {missing}")
@@ -208,7 +207,7 @@ def test_a_new_chapter_and_new_programs_need_no_edit_anywhere_else(tmp_path):
     assert "1 failed" in done.stdout
 
 
-@pytest.mark.parametrize("target", [target for target in NO_PYTHON if target.endswith(".c")])
+@pytest.mark.parametrize("target", [target for target in CONTRACTS if target.endswith(".c")])
 def test_c_runs_clean_under_the_sanitizers(target, tmp_path):
     if missing := lacking(target):
         pytest.skip(f"needs {missing}, which is not here")
@@ -217,7 +216,7 @@ def test_c_runs_clean_under_the_sanitizers(target, tmp_path):
         done = subprocess.run([*words, *sizes], cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         assert not done.stderr
-    for word in ("n_embd", "", "-", "--", "--n_embd"):  # none of them is a flag and its number
+    for word in ("n_embd", "", "-", "--", "--n_embd") if target in NO_PYTHON else ():  # no flag and its number
         done = subprocess.run([*words, "a", word], cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == 2
         assert re.fullmatch("microgpt: .*\n", done.stderr), done.stderr

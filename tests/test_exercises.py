@@ -184,14 +184,6 @@ def test_a_beginning_that_cannot_be_continued_is_refused_before_the_training(kep
     assert kept("--beginning", "")[0] == 0
 
 
-def test_a_refusal_is_one_line_and_an_exit_status(tmp_path):
-    (tmp_path / "kept.json").write_text("{}", encoding="utf-8")
-    program, arguments = BUILD / "exercises/keep.py", [ROOT / "docs" / "names.txt", "--file", "kept.json"]
-    done = run(*arguments, program=program, cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "microgpt: kept.json holds no model: name another --file\n"
-
-
 def test_a_file_is_replaced_all_at_once_or_not_at_all(kept, monkeypatch):
     replace, path, contents = kept.module.replace, kept.path, [b"one" * 9999, b"other" * 9999]
     path.with_name("kept.json.new").write_text("somebody's", encoding="utf-8")

@@ -189,12 +189,6 @@ def test_a_closed_pipe_ends_it_quietly():
     process.stderr.close()
 
 
-def test_lines_come_as_they_happen():
-    process = start_and_wait_for("step    1", "--num_steps", 100000)
-    process.kill()
-    process.communicate()
-
-
 # Texts
 
 
@@ -224,10 +218,6 @@ def test_emoji_on_an_ascii_terminal(tmp_path):
     text.write_text("🙂🙂🙂\n" * 3, encoding="utf-8")
     done = run(text, *TINY, env={"PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"})
     assert (done.returncode, done.stderr) == (0, "")
-
-
-def test_learning_rate_zero_is_refused_and_nearly_zero_is_not():
-    assert run(*TINY, "--learning_rate", "1e-9").returncode == 0
 
 
 BAD_TEXTS = {"empty": b"", "blank lines": b"\n  \n\t\n", "Latin-1": "M\xfcller".encode("latin-1"),
