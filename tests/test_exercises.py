@@ -260,8 +260,9 @@ def test_nothing_is_drawn_but_the_likeliest():
 def test_as_many_sides_as_tokens_are_all_of_them():
     module, microgpt = load("exercises/top_k.py"), load("microgpt.py")
     model = small_model(module)
-    seen = {t for _ in range(60) for t in module.sample(model, 4, flags(top_k=99, temperature=9.0))}
-    assert seen == {0, 1, 2, 3}
+    texts = [[*module.sample(model, 4, flags(top_k=99, temperature=9.0))] for _ in range(60)]
+    assert {token for text in texts for token in text} == {0, 1, 2, 3}
+    assert max(map(len, texts)) == 8  # the whole context
     assert module.FLAGS[:-1] == microgpt.FLAGS
 
 

@@ -351,14 +351,14 @@ def train_and_write(flags, documents, first):
         version, state, second = kept["random"]
         random.setstate((version, tuple(state), second))
         print(f"goes on after step {begun} of {flags.checkpoint}")
+    held_out = documents[len(documents) * 9 // 10 :] if flags.eval_every <= flags.num_steps else []
+    learned = documents[: len(documents) - len(held_out)] or documents
 
     def keep(step):
         """Save everything that the rest of the run depends on."""
         if first and flags.checkpoint:
             state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "random": random.getstate()}
             save(flags.checkpoint, about=identity, step=step, **state)
-    held_out = documents[len(documents) * 9 // 10 :] if flags.eval_every <= flags.num_steps else []
-    learned = documents[: len(documents) - len(held_out)] or documents
     learner = join(torch.compile(model, dynamic=True) if flags.compile == "yes" else model, setting.device)
     start, terminal, stopped = time.time(), sys.stdout.isatty(), 0
     keep(begun)  # where that is not possible, better now than later
