@@ -131,21 +131,37 @@ def test_a_program_takes_the_flags_of_the_first(target, tmp_path):
         assert found[name] == default, f"--{name} is {found[name]} in {target}, but {default} in {MAIN}"
 
 
-@pytest.mark.parametrize("target", NO_PYTHON)
-def test_a_program_refuses_what_the_first_refuses(target, tmp_path, monkeypatch, capsys):
+NAMES = [name for name, *_ in load(MAIN).FLAGS]
+BAD_COMMANDS = [  # and what the refusal says
+    *([[f"--{name}", "many"], f"argument --{name}: invalid"] for name in NAMES),
+    *([[f"--{name}={number}"], f"--{name} must"] for name in NAMES if name != "seed" for number in (0, -1)),
+    (["--n_embd", "10", "--n_head", "4"], "--n_embd must be a multiple of --n_head"),
+    (["--n_embd", "1.5"], "argument --n_embd: invalid"),
+    (["--n_layer", f"{10**20}"], "--n_layer must"),
+    (["--temperature", "1e-320"], "--temperature must"),
+    (["--learning_rate", "1e300"], "--learning_rate must"),
+    (["--width", "3"], "--width"),
+    (["--toString", "5"], "--toString"),
+    (["docs/names.txt", "another.txt"], "another.txt"),
+    (["a", "n_embd"], "n_embd"),
+]
+FOR_PYTHON = [(["--temperature", "nan"], "--temperature must"), (["--learning_rate", "inf"], "--learning_rate must")]
+
+
+@pytest.mark.parametrize("target", [MAIN, *NO_PYTHON])
+def test_a_command_that_makes_no_sense_is_refused_with_one_line(target, tmp_path, monkeypatch, capsys):
     if missing := lacking(target):
         pytest.skip(f"{target} needs {missing}")
-    first, words = load(MAIN), command(target, tmp_path)
-    names = [name for name, *_ in first.FLAGS]
-    bad = [[f"--{name}", "many"] for name in names] + [[f"--{name}=0"] for name in names if name != "seed"]
-    bad += [["--n_embd", "10", "--n_head", "4"], ["--n_embd", "1.5"], ["--temperature", "1e-320"], ["a", "n_embd"],
-            ["--width", "3"], ["--toString", "5"], ["a", "b"]]  # fmt: skip
-    for arguments in bad:
+    words, first = command(target, tmp_path), load(MAIN)
+    for arguments, says in BAD_COMMANDS + (FOR_PYTHON if target == MAIN else []):
         monkeypatch.setattr(sys, "argv", ["microgpt", *arguments])
         with pytest.raises(SystemExit) as stop:
             first.command_line()
-        done = subprocess.run([*words, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
-        assert (done.returncode, done.stdout, done.stderr) == (stop.value.code, *capsys.readouterr()), arguments
+        expected = (stop.value.code, *capsys.readouterr())
+        assert expected[:2] == (2, "") and re.fullmatch(f"microgpt: .*{re.escape(says)}.*\n", expected[2]), expected
+        if target != MAIN:
+            done = subprocess.run([*words, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+            assert (done.returncode, done.stdout, done.stderr) == expected, arguments
 
 
 TEXTS = {

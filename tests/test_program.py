@@ -12,7 +12,6 @@ import sys
 import time
 import tokenize
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from programs import BUILD, CONTRACTS, FENCES, MICROGPT, PROGRAMS, REFERENCE, ROOT, flags, load, run
@@ -223,21 +222,6 @@ def test_emoji_on_an_ascii_terminal(tmp_path):
 BAD_TEXTS = {"empty": b"", "blank lines": b"\n  \n\t\n", "Latin-1": "M\xfcller".encode("latin-1"),
              "UTF-16": "emma".encode("utf-16"), "UTF-16 without its mark": "emma".encode("utf-16-le"),
              "binary": bytes(range(256))}  # fmt: skip
-BAD_FLAGS = [
-    (["--n_embd", 10, "--n_head", 4], "multiple of --n_head"),
-    *([[f"--{name}", value], f"--{name} must"] for name in ("n_embd", "n_head", "n_layer", "block_size", "num_steps",
-                                                            "samples", "temperature", "learning_rate")
-      for value in (0, -1)),
-    (["--temperature", "nan"], "--temperature must"),
-    (["--temperature", "1e-320"], "--temperature must"),
-    (["--learning_rate", "1e300"], "--learning_rate must"),
-    (["--n_layer", 10**20], "--n_layer must"),
-    (["--learning_rate", "inf"], "--learning_rate must"),
-    (["--n_embd", "many"], "--n_embd"),
-    (["--n_embd", "1.5"], "--n_embd"),
-    (["--width", 3], "--width"),
-    (["docs/names.txt", "another.txt"], "another.txt"),
-]  # fmt: skip
 
 
 def assert_one_clear_line(done, says):
@@ -265,16 +249,6 @@ def test_a_program_that_stands_alone_says_what_to_do(tmp_path):
     assert_one_clear_line(run(program="microgpt.py", cwd=tmp_path), "name a UTF-8 text file, one document a line")
     shutil.copy(ROOT / "docs" / "names.txt", tmp_path)
     assert run("names.txt", *TINY, program="microgpt.py", cwd=tmp_path).returncode == 0
-
-
-@pytest.mark.parametrize(("arguments", "says"), BAD_FLAGS, ids=lambda value: " ".join(map(str, value)) if
-                         isinstance(value, list) else "")  # fmt: skip
-def test_an_impossible_flag(arguments, says, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["microgpt.py", *map(str, arguments)])
-    with pytest.raises(SystemExit) as stop:
-        MODULE.command_line()
-    out, err = capsys.readouterr()
-    assert_one_clear_line(SimpleNamespace(returncode=stop.value.code, stdout=out, stderr=err), says)
 
 
 def test_numbers_that_leave_the_range():
