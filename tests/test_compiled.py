@@ -1,8 +1,10 @@
 """What is not Python: gradients of the programs in C and JavaScript, batches, workers that share them, and 32 bits."""
 
+import functools
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -24,7 +26,7 @@ int main(int count, char **words) {{ /* the program, and the gradients that its 
 }}
 """
 IN_NODE = """
-const fs = require("fs"), [path, text] = process.argv.slice(1);
+const fs = require("fs"), [text, path] = process.argv.slice(1);
 const more = `
   const { model, lessons } = begin(text, { ...DEFAULTS, n_layer: 2 });
   lossOf(model, lessons[0]);
@@ -63,11 +65,17 @@ def output_of(words):
     return done.stdout
 
 
-def compiled(target, folder, *more):
-    """Return the command of a program in C, or skip the test."""
-    if missing := lacking(target):
-        pytest.skip(f"needs {missing}, which is not here")
-    return command(target, folder, *more)
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory):
+    """Return a function that returns the command of a program in C, compiled once, or skips the test."""
+
+    @functools.cache
+    def command_of(target, *more):
+        if missing := lacking(target):
+            pytest.skip(f"needs {missing}, which is not here")
+        return command(target, tmp_path_factory.mktemp("compiled"), *more)
+
+    return command_of
 
 
 @pytest.mark.parametrize(
@@ -80,7 +88,8 @@ def compiled(target, folder, *more):
     ],
 )
 def test_every_gradient_in_c_is_that_of_the_tape(target, batch, more, names, tmp_path):
-    compiled(target, tmp_path)
+    if missing := lacking(target):
+        pytest.skip(f"needs {missing}, which is not here")
     source, program = tmp_path / "harness.c", tmp_path / "harness"
     source.write_text(HARNESS.format(path=BUILD / target), encoding="utf-8")
     subprocess.run(["cc", "-O2", "-w", "-o", program, source, "-lm"], check=True)
@@ -93,26 +102,36 @@ def test_every_gradient_in_javascript_is_that_of_the_tape(names):
     target = "efficiency/microgpt.js"
     if missing := lacking(target):
         pytest.skip(f"needs {missing}, which is not here")
-    found = [float(line) for line in output_of(["node", "-e", IN_NODE, BUILD / target, names]).split()]
+    found = [float(line) for line in output_of(["node", "-e", IN_NODE, names, BUILD / target]).split()]
     assert found == pytest.approx(expected_gradients(1), rel=1e-9, abs=1e-14)
 
 
-def test_a_batch_of_one_is_the_training_of_microgpt(tmp_path):
-    words = [*compiled("efficiency/batched.c", tmp_path), "--batch_size=1", "--num_steps=15", "--samples=5"]
+def test_node_runs_it_in_a_folder_of_modules_too(tmp_path):
+    target = "efficiency/microgpt.js"
+    if missing := lacking(target):
+        pytest.skip(f"needs {missing}, which is not here")
+    (tmp_path / "package.json").write_text('{"type": "module"}', encoding="utf-8")
+    copy, words = shutil.copy(BUILD / target, tmp_path), ["--num_steps=2", "--samples=1"]
+    assert output_of(["node", copy, *words]) == output_of(["node", BUILD / target, *words])
+
+
+def test_a_batch_of_one_is_the_training_of_microgpt(compiled):
+    words = [*compiled("efficiency/batched.c"), "--batch_size=1", "--num_steps=15", "--samples=5"]
     assert output_of(words) == run("--num_steps=15", "--samples=5", program=MICROGPT).stdout
-    assert output_of([*words, "--workers=2"]) == output_of(words)  # the second one has nothing to do
 
 
-def test_any_number_of_workers_takes_the_same_steps(tmp_path):
-    words = [*compiled("efficiency/batched.c", tmp_path), "--batch_size=10", "--num_steps=100", "--samples=5"]
+def test_any_number_of_workers_takes_the_same_steps(compiled):
+    words = [*compiled("efficiency/batched.c"), "--batch_size=10", "--num_steps=100", "--samples=5"]
     alone = output_of(words)
-    for workers in (2, 3, 12):
+    for workers in (2, 3, 10):
         assert output_of([*words, f"--workers={workers}"]) == alone
+    done = subprocess.run([*words, "--workers=11"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (2, "microgpt: --workers must not be greater than --batch_size\n")
 
 
-def test_a_batch_in_c_is_a_batch_in_pytorch(tmp_path):
+def test_a_batch_in_c_is_a_batch_in_pytorch(compiled):
     pytest.importorskip("torch")
-    words = [*compiled("efficiency/batched.c", tmp_path), "--workers=2"]
+    words = [*compiled("efficiency/batched.c"), "--workers=2"]
     flags = ["--batch_size=8", "--num_steps=20", "--samples=2"]
     there = run(*flags, program=BUILD / "efficiency" / "torch_gpt.py")
     losses = re.findall(r"loss (\S+)", output_of([*words, *flags]))
@@ -121,23 +140,23 @@ def test_a_batch_in_c_is_a_batch_in_pytorch(tmp_path):
 
 
 @pytest.mark.parametrize("target", ["efficiency/native.c", "efficiency/batched.c"])
-def test_numbers_of_32_bits_stay_near(target, tmp_path):
-    exact, short = (output_of([*compiled(target, tmp_path, *more), "--num_steps=300"]) for more in ([], ["-DFLOAT"]))
+def test_numbers_of_32_bits_stay_near(target, compiled):
+    exact, short = (output_of([*compiled(target, *more), "--num_steps=300"]) for more in ([], ["-DFLOAT"]))
     losses = [[float(loss) for loss in re.findall(r"loss (\S+)", output)] for output in (exact, short)]
     assert len(losses[0]) == 300
     assert losses[1] == pytest.approx(losses[0], abs=0.02)  # rounding, magnified by 300 steps
 
 
-def test_numbers_that_grow_too_large_end_all_workers_with_one_line(tmp_path):
-    words = [*compiled("efficiency/batched.c", tmp_path), "--learning_rate=1e9", "--batch_size=4", "--workers=2"]
+def test_numbers_that_grow_too_large_end_all_workers_with_one_line(compiled):
+    words = [*compiled("efficiency/batched.c"), "--learning_rate=1e9", "--batch_size=4", "--workers=2"]
     done = subprocess.run([*map(str, words)], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1 and "the numbers grew too large" in done.stderr
 
 
 @pytest.mark.parametrize("victim", ["first", "other"])
-def test_nobody_waits_for_a_worker_that_was_killed(victim, tmp_path):
-    words = [*compiled("efficiency/batched.c", tmp_path), "--num_steps=100000000", "--workers=3"]
+def test_nobody_waits_for_a_worker_that_was_killed(victim, compiled):
+    words = [*compiled("efficiency/batched.c"), "--num_steps=100000000", "--workers=3"]
     with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as first:
         while "step" not in first.stdout.readline():
             pass

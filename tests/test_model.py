@@ -1,11 +1,20 @@
 """The model: gradients against finite differences and PyTorch, causality, learning, shapes."""
 
+import gc
 import random
 
 import pytest
 from programs import flags, lacking, load
 
 gpt = load("microgpt.py")
+
+
+@pytest.fixture(autouse=True)
+def no_collector():
+    """As in the programs: with all that the tests have loaded, each collection would take long."""
+    gc.disable()
+    yield
+    gc.enable()
 
 
 @pytest.fixture
@@ -29,18 +38,25 @@ def gradients(model, tokens, n_head):
 
 
 def test_every_gradient_agrees_with_finite_differences(small):
+    """Each matrix is moved along some directions at once: a single wrong gradient in it changes the slope of them."""
     tokens, h = [4, 0, 1, 1, 2, 4], 1e-5
     _, exact = gradients(small, tokens, 2)
+    matrices = [(name, [p for row in rows for p in row]) for part in small for name, rows in part.items()]
 
-    def loss_with(p, data):
-        p.data, before = data, p.data
+    def loss_along(matrix, direction, h):
+        before = [p.data for p in matrix]
+        for p, d in zip(matrix, direction):
+            p.data += h * d
         loss = gpt.loss_of(small, tokens, 2).data
-        p.data = before
         gpt.tape.clear()
+        for p, data in zip(matrix, before):
+            p.data = data
         return loss
 
-    estimates = [(loss_with(p, p.data + h) - loss_with(p, p.data - h)) / (2 * h) for p in gpt.parameters_of(small)]
-    assert exact == pytest.approx(estimates, rel=1e-5, abs=1e-8)
+    for name, matrix in 3 * matrices:
+        direction = [random.choice((-1, 1)) for _ in matrix]
+        slope = (loss_along(matrix, direction, h) - loss_along(matrix, direction, -h)) / (2 * h)
+        assert sum(d * p.grad for d, p in zip(direction, matrix)) == pytest.approx(slope, rel=1e-5, abs=1e-7), name
     assert sum(g != 0 for g in exact) > 0.8 * len(exact)  # the rest are unused rows and silent ReLUs
 
 
@@ -107,7 +123,7 @@ def test_one_name_can_be_learned_by_heart():
     random.seed(3)
     characters = ["a", "e", "m"]
     model, tokens = gpt.new_model(4, 8, 1, 8), gpt.encode("emma", characters)
-    *_, last = gpt.train(model, [tokens], flags(num_steps=150, learning_rate=0.05))
+    *_, last = gpt.train(model, [tokens], flags(num_steps=60, learning_rate=0.05))
     assert last < 0.02
     cold = flags(temperature=0.05)
     assert "".join(characters[t] for t in gpt.sample(model, 3, cold)) == "emma"
@@ -123,9 +139,8 @@ def test_encode_puts_bos_around_the_document():
     assert gpt.encode("emma", sorted("abcdefghijklmnopqrstuvwxyz")) == [26, 4, 12, 12, 0, 26]
 
 
-def test_sampling_leaves_no_tape_and_stops_at_block_size(small):
-    for _ in range(20):
-        assert len(list(gpt.sample(small, 4, flags(block_size=3)))) <= 3
+def test_sampling_leaves_no_tape_and_may_fill_block_size(small):
+    assert max(len(list(gpt.sample(small, 4, flags(block_size=3)))) for _ in range(20)) == 3
     assert gpt.tape == []
 
 
@@ -159,6 +174,12 @@ def test_every_gradient_of_a_faster_engine_is_that_of_the_first(name):
     assert found_loss == pytest.approx(loss, rel=1e-12)
     assert len(found) == len(expected) and found == pytest.approx(expected, rel=1e-9, abs=1e-14)
     assert sum(g != 0 for g in found) > 0.5 * len(found)  # the rest are letters that are not there, and silent relus
+
+
+def test_sums_that_python_cannot_compile_are_refused_with_a_line():
+    module = load("efficiency/generated.py")
+    with pytest.raises(OverflowError, match="Python cannot compile sums this long: try a smaller --n_embd"):
+        module.compiled(module.dots_of, 20_000)
 
 
 def by_tape(module, model, tokens):

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from programs import BUILD, ESSAY, PROGRAMS, PYTHON, ROOT, lacking, tracked_files
+from programs import BUILD, ESSAY, PROGRAMS, PYTHON, ROOT, lacking, run, tracked_files
 
 import tangle
 
@@ -50,6 +50,20 @@ def test_only_commands_say_where_the_root_is(files):
         "tests/tools/mutation.py": 1,
         "tests/tools/watch.py": 1,
     }
+
+
+COMMANDS = [path for path in (ROOT / "tangle.py", *ROOT.glob("docs/*.py"), *ROOT.glob("tests/tools/*.py"))
+            if "\nif __name__ ==" in path.read_text(encoding="utf-8")]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=lambda path: path.stem)
+def test_a_script_that_is_asked_says_what_it_is_for(path, tmp_path):
+    """And does nothing else: some of them take an hour, or write files."""
+    done = run("--help", program=path, cwd=tmp_path)
+    if missing := re.search("^ModuleNotFoundError: (.*)", done.stderr, re.M):
+        pytest.skip(f"{path.name}: {missing[1]}")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "usage:" in done.stdout
 
 
 def test_no_path_of_a_machine(files):

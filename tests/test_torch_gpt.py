@@ -1,16 +1,19 @@
 """efficiency/torch_gpt.py: the same training as microgpt.py, interrupted, damaged, and by several processes."""
 
 import gc
+import io
 import os
 import random
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from programs import BUILD, ROOT, flags, load, run
+from programs import BUILD, ROOT, flags, load
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 torch.set_num_threads(1)  # so little work is not worth sharing
@@ -42,7 +45,12 @@ def models(module, **changes):
 @pytest.fixture
 def call(module, monkeypatch):
     """Return a function that calls main with arguments, here, and returns what ends it, as text."""
-    handler = signal.getsignal(signal.SIGINT)
+
+    def unheard(number, frame):
+        raise AssertionError("the program does not hear the signal")
+
+    before = {number: signal.signal(number, unheard) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    monkeypatch.setattr(os, "_exit", sys.exit)
 
     def ends(*arguments):
         monkeypatch.setattr(sys, "argv", ["torch_gpt.py", str(PLACES), *map(str, arguments)])
@@ -52,16 +60,13 @@ def call(module, monkeypatch):
             return stop.code
         except (OverflowError, MemoryError, OSError) as error:
             return error
+        finally:
+            for number in before:
+                signal.signal(number, unheard)
 
     yield ends
-    signal.signal(signal.SIGINT, handler)
-
-
-def lines(*arguments, **options):
-    """Run the program and return its lines."""
-    done = run(*arguments, program=PROGRAM, **options)
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout.splitlines()
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def steps(output):
@@ -70,20 +75,23 @@ def steps(output):
 
 
 @pytest.mark.slow
-def test_the_first_hundred_losses_are_the_same_to_nine_places(module):
+def test_the_first_losses_are_the_same_to_nine_places(module):
     microgpt, theirs, model = models(module, n_embd=16, n_head=4, n_layer=1, block_size=16)
     names = (ROOT / "docs" / "names.txt").read_text(encoding="utf-8").split()
     random.shuffle(names)
     characters = [chr(c) for c in range(ord("a"), ord("z") + 1)]
-    flags, setting = sizes(n_head=4), SimpleNamespace(size=16, device="cpu", precision=module.contextlib.nullcontext)
+    flags, setting = (
+        sizes(n_head=4, num_steps=30),
+        SimpleNamespace(size=16, device="cpu", precision=module.contextlib.nullcontext),
+    )
     expected = microgpt.train(theirs, [microgpt.encode(name[:16], characters)[:17] for name in names], flags)
     optimizer = torch.optim.Adam(model.parameters(), betas=(0.85, 0.99), eps=1e-8, fused=True)
     gc.disable()  # or it takes ten times as long
     try:
         for step, share in module.batches(names, flags, 0):
-            loss = module.learn(model, optimizer, share, characters, setting, 0.01 * (1 - step / 100))
+            loss = module.learn(model, optimizer, share, characters, setting, 0.01 * (1 - step / 30))
             assert loss.item() == pytest.approx(next(expected), abs=1e-9)
-        assert step == 99
+        assert step == 29
     finally:
         gc.enable()
 
@@ -102,22 +110,76 @@ def test_the_gradients_are_the_same_and_padding_changes_nothing(module):
     ]
 
 
-@pytest.mark.slow
-def test_a_run_that_was_interrupted_goes_on_as_if_it_had_not_been(tmp_path):
-    flags = [PLACES, *SMALL, "--num_steps=40", "--batch_size=3"]
-    whole = lines(*flags)
-    kept = tmp_path / "kept.pt"
-    process = subprocess.Popen([sys.executable, PROGRAM, *flags[:-2], "--num_steps=40", "--batch_size=3",
-                                "--checkpoint", kept], stdout=subprocess.PIPE, text=True)  # fmt: skip
-    first = [process.stdout.readline().rstrip("\n") for _ in range(12)]
-    process.send_signal(signal.SIGINT)
-    first += process.communicate()[0].splitlines()
-    assert process.returncode == 130
-    assert 9 <= len(steps(first)) < 40, "it was too quick to be interrupted"
-    second = lines(*flags, "--checkpoint", kept)
-    assert steps(first) + steps(second) == steps(whole)
+def test_a_sample_may_fill_the_context_and_no_more(module):
+    _, _, model = models(module, block_size=3)
+    lengths = [len([*module.sample(model, [26], sizes(block_size=3), "cpu")]) for _ in range(50)]
+    assert max(lengths) == 3
+
+
+def step_of(path):
+    """Return the step after which a checkpoint was saved."""
+    return torch.load(io.BytesIO(path.read_bytes()[:-32]), weights_only=True)["step"]
+
+
+class Pipe(io.StringIO):
+    """An output whose reader leaves after ten steps."""
+
+    def write(self, text):
+        if "step   10 " in self.getvalue():
+            raise BrokenPipeError
+        return super().write(text)
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (None, BrokenPipeError)]
+)
+def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(sent, status, tmp_path, call, module, monkeypatch):
+    kept, flags, learn, seen = tmp_path / "kept.pt", [*SMALL, "--num_steps=20", "--batch_size=3"], module.learn, []
+
+    def output(ends, *more, to=io.StringIO):
+        monkeypatch.setattr(sys, "stdout", to())
+        ended = call(*flags, *more)
+        assert ended == ends or isinstance(ended, ends)
+        return sys.stdout.getvalue().splitlines()
+
+    def learn_until_told(*arguments):
+        seen.append(arguments)
+        if sent and len(seen) == 10:
+            signal.raise_signal(sent)
+        return learn(*arguments)
+
+    whole = output(0)
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "learn", learn_until_told)
+        first = output(status, "--checkpoint", kept, to=io.StringIO if sent else Pipe)
+    step = 10 if sent else 12  # that nobody reads shows at the next line, and is heeded in the step after that
+    assert len(seen) == step_of(kept) == step
+    assert steps(first) == steps(whole)[:10]
+    assert ("sample  2: " in first[-1]) == (sent == signal.SIGINT)  # for whom else?
+    second = output(0, "--checkpoint", kept)
+    assert steps(second) == steps(whole)[step:]
     assert second[-2:] == whole[-2:]
     assert [path.name for path in tmp_path.iterdir()] == ["kept.pt"]
+
+
+def test_what_nohup_has_ignored_stays_ignored(call, module, monkeypatch):
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    learn, seen = module.learn, []
+    monkeypatch.setattr(module, "learn", lambda *words: seen.append(signal.getsignal(signal.SIGHUP)) or learn(*words))
+    assert call(*SMALL, "--num_steps=1") == 0
+    assert seen == [signal.SIG_IGN]
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_saves_first(tmp_path):
+    command = [sys.executable, PROGRAM, PLACES, *SMALL, "--num_steps=100000", "--checkpoint", tmp_path / "kept.pt"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while not process.stdout.readline().startswith("step   10 "):
+            assert process.poll() is None
+        process.terminate()
+        assert process.communicate(timeout=60)[1] == ""
+    assert process.returncode == 143
+    assert step_of(tmp_path / "kept.pt") >= 10
 
 
 def test_a_damaged_or_foreign_checkpoint_is_refused_and_kept(tmp_path, call):
@@ -129,13 +191,36 @@ def test_a_damaged_or_foreign_checkpoint_is_refused_and_kept(tmp_path, call):
     flipped = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
     for damage in (b"", b"{}", whole[:-1], flipped):
         kept.write_bytes(damage)
-        assert call(*flags) == f"microgpt: {kept} is damaged, or no checkpoint: delete it, or name another --checkpoint"
+        assert call(*flags) == f"microgpt: {kept} is damaged, or no checkpoint: name another --checkpoint"
         assert kept.read_bytes() == damage
     kept.write_bytes(whole)
     for name in ("n_embd", "seed", "batch_size"):
         says = f"microgpt: {kept} is of another run, with another {name}: name another --checkpoint"
         assert call(*flags, f"--{name}=16") == says
+    says = f"microgpt: {kept} is of another run, with another split by --eval_every: name another --checkpoint"
+    assert call(*flags, "--eval_every=2") == says  # it would be judged by what it has learned
     assert call(*flags) == 0
+    says = f"microgpt: cannot read {tmp_path} (Is a directory): name another --checkpoint"
+    assert call(*flags, "--checkpoint", tmp_path) == says
+
+
+def test_a_model_that_diverges_replaces_no_good_one(tmp_path, call):
+    kept = tmp_path / "kept.pt"
+    flags = [*SMALL, "--checkpoint", kept, "--save_every=1"]
+    assert call(*flags, "--num_steps=5") == 0
+    assert isinstance(call(*flags, "--num_steps=10", "--learning_rate=1e9"), OverflowError)
+    assert step_of(kept) == 5
+    assert call(*flags, "--num_steps=10") == 0
+
+
+def test_numbers_that_are_not_finite_are_not_saved(module):
+    _, _, model = models(module)
+    optimizer, setting = torch.optim.Adam(model.parameters()), module.Setting(sizes())
+    module.learn(model, optimizer, ["emma"], list("aem"), setting, 0.01)
+    module.check_the_model(model, optimizer, ["emma"], list("aem"), setting)
+    next(iter(optimizer.state.values()))["exp_avg_sq"][0] = torch.inf  # the loss does not show it
+    with pytest.raises(OverflowError):
+        module.check_the_model(model, optimizer, ["emma"], list("aem"), setting)
 
 
 @pytest.mark.parametrize(
@@ -160,8 +245,9 @@ def test_what_makes_no_sense_is_refused(arguments, ends, says, call, capsys):
     assert capsys.readouterr().err == says
 
 
-def test_a_tenth_of_the_text_is_held_out_and_samples_begin_as_told():
-    output = lines(PLACES, *SMALL, "--num_steps=20", "--eval_every=10", "--prompt=be", "--dtype=bfloat16")
+def test_a_tenth_of_the_text_is_held_out_and_samples_begin_as_told(call, capsys):
+    assert call(*SMALL, "--num_steps=20", "--eval_every=10", "--prompt=be", "--dtype=bfloat16") == 0
+    output = capsys.readouterr().out.splitlines()
     losses = [float(line.split()[-1]) for line in output if line.startswith("held out after step")]
     assert len(losses) == 2
     assert losses[1] < losses[0] < 4
@@ -178,17 +264,38 @@ def start(*arguments):
 
 
 @pytest.mark.slow
-def test_two_processes_are_as_good_as_one():
-    flags = ["--num_steps=20", "--batch_size=6"]
-    process = start(*flags)
-    output, errors = process.communicate(timeout=120)
-    assert process.returncode == 0, errors
-    assert output.splitlines() == lines(PLACES, *SMALL, *flags)
+def test_two_machines_go_on_as_one_would_though_only_the_first_has_the_checkpoint(tmp_path, call, capsys):
+    flags, disks = [*SMALL, "--batch_size=6", "--device=cpu"], [tmp_path / "first", tmp_path / "second"]
+    for folder in disks:
+        folder.mkdir()
+    assert call(*flags, "--num_steps=10", "--checkpoint", disks[0] / "gpt.pt") == 0
+    shutil.copy(disks[0] / "gpt.pt", tmp_path / "alone.pt")
+    capsys.readouterr()
+    assert call(*flags, "--num_steps=20", "--checkpoint", tmp_path / "alone.pt") == 0
+    alone = capsys.readouterr().out.splitlines()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        told = {"WORLD_SIZE": "2", "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1", "GLOO_SOCKET_IFNAME": "lo"}
+        told["MASTER_PORT"] = str(server.getsockname()[1])
+    command = [sys.executable, PROGRAM, PLACES, *flags, "--num_steps=20", "--checkpoint=gpt.pt"]
+    processes = [
+        subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                         env={**os.environ, **told, "RANK": str(rank)})
+        for rank, folder in enumerate(disks)
+    ]  # fmt: skip
+    (output, errors), other = (process.communicate(timeout=120) for process in processes)
+    assert [process.returncode for process in processes] == [0, 0], errors + other[1]
+    assert steps(output.splitlines()) == steps(alone)
+    assert output.splitlines()[-2:] == alone[-2:]
+    assert other[0] == "" and not [*disks[1].iterdir()]
 
 
 @pytest.mark.slow
 def test_where_a_process_is_killed_the_run_ends_and_says_so():
-    process = start("--num_steps=1000000", "--batch_size=2")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", PROGRAM, PLACES]
+    process = subprocess.Popen(
+        [*command, *SMALL, "--device=cpu", "--num_steps=1000000", "--batch_size=2"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "GLOO_SOCKET_IFNAME": "lo"},
+    )  # fmt: skip
     for line in process.stdout:
         if line.startswith("step   10 "):
             break
@@ -200,9 +307,25 @@ def test_where_a_process_is_killed_the_run_ends_and_says_so():
     assert "exitcode  : -9" in errors or "microgpt: another process is gone" in errors
 
 
+TOLD = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
+
+
+@pytest.mark.parametrize(
+    "left_over", [{"RANK": "1"}, {"RANK": "0", "WORLD_SIZE": "2"}, {"LOCAL_RANK": "x"}, {**TOLD, "RANK": "1"}]
+)
+def test_variables_of_a_launcher_that_is_not_there_are_refused(left_over, call, monkeypatch, capsys):
+    for name, content in left_over.items():
+        monkeypatch.setenv(name, content)
+    assert call("--num_steps=1", *SMALL) == 2
+    found = " and ".join(f"{name}={left_over[name]}" for name in [*TOLD][:3] if name in left_over)
+    says = f"{found} in the environment is not as torchrun sets it: unset that, or start with torchrun"
+    assert capsys.readouterr() == ("", f"microgpt: {says}\n")
+
+
 def test_a_process_for_which_no_gpu_is_left_says_so(call, monkeypatch, capsys):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    monkeypatch.setenv("LOCAL_RANK", "1")
+    for name, content in TOLD.items():
+        monkeypatch.setenv(name, content)
     assert call("--num_steps=1") == 2
     message = "microgpt: no GPU is left for process 2: start 1 at the most, or say --device cpu\n"
     assert capsys.readouterr().err == message

@@ -178,6 +178,8 @@ def command_line():
         parser.error("--n_embd must be a multiple of --n_head")
     try:
         documents = read(flags.text)
+        if "\0" in "".join(documents):
+            raise UnicodeError("it contains NUL characters")
     except (OSError, UnicodeError) as error:
         parser.error(f"cannot read {flags.text} ({error}): name a UTF-8 text file, one document a line")
     if not documents:

@@ -59,15 +59,17 @@ static void set_flag(int flag, const char *text) {
 
 static void command_line(char **words) {
     for (bool named = false; *words; words++) {
-        int flag = 0, length = strcspn(*words, "="); /* of --name */
-        while (flag < FLAGS && (strncmp(flags[flag].name, *words + 2, length - 2) || flags[flag].name[length - 2]))
+        bool is_flag = !strncmp(*words, "--", 2);
+        const char *name = is_flag ? *words + 2 : "";
+        int flag = 0, length = strcspn(name, "=");
+        while (flag < FLAGS && (strncmp(flags[flag].name, name, length) || flags[flag].name[length]))
             flag++;
         if (**words != '-' && !named)
             path = *words, named = true;
-        else if (strncmp(*words, "--", 2) || flag == FLAGS)
+        else if (!is_flag || flag == FLAGS)
             fail(2, "unrecognized arguments: %s", *words);
         else
-            set_flag(flag, (*words)[length] ? *words + length + 1 : words[1] ? *++words : "");
+            set_flag(flag, name[length] ? name + length + 1 : words[1] ? *++words : "");
     }
     n_embd = flags[N_EMBD].value, n_head = flags[N_HEAD].value;
     n_layer = flags[N_LAYER].value, block_size = flags[BLOCK_SIZE].value;
@@ -127,16 +129,17 @@ static void read_documents(void) {
     static int *text; /* documents are parts of it */
     long length = 0;
     int character = file ? next_character(file) : EOF;
-    for (; character >= 0; character = next_character(file))
-        if (length || character != 0xfeff) { /* with which some editors begin UTF-8 */
-            text = room(text, length, sizeof *text);
-            text[length++] = character;
-        }
+    if (character == 0xfeff) /* with which some editors begin UTF-8 */
+        character = next_character(file);
+    for (; character > 0; character = next_character(file)) {
+        text = room(text, length, sizeof *text);
+        text[length++] = character;
+    }
     text = room(text, length, sizeof *text);
     text[length++] = '\n';
-    if (!file || ferror(file) || character == -2)
+    if (!file || ferror(file) || character != EOF)
         fail(2, "cannot read %s (%s): name a UTF-8 text file, one document a line", path,
-             character == -2 ? "it is not UTF-8" : strerror(errno));
+             character == EOF ? strerror(errno) : character ? "it is not UTF-8" : "it contains NUL characters");
     fclose(file);
     for (int *line = text, *end = text; end < text + length; end++)
         if (*end == '\n' || *end == '\r') { /* of \r\n, the second ends an empty line */

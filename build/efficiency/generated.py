@@ -32,7 +32,11 @@ def listed(term, size, between=", "):
 def compiled(write, *details):
     """Return the function f of a text that another function writes."""
     names = {"sqrt": math.sqrt}
-    exec(write(*details), names)
+    try:
+        exec(write(*details), names)
+    except RecursionError:
+        message = "Python cannot compile sums this long: try a smaller --n_embd, or a text with fewer characters"
+        raise OverflowError(message) from None
     return names["f"]
 
 def dots_of(size):
@@ -276,6 +280,8 @@ def command_line():
         parser.error("--n_embd must be a multiple of --n_head")
     try:
         documents = read(flags.text)
+        if "\0" in "".join(documents):
+            raise UnicodeError("it contains NUL characters")
     except (OSError, UnicodeError) as error:
         parser.error(f"cannot read {flags.text} ({error}): name a UTF-8 text file, one document a line")
     if not documents:

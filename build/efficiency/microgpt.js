@@ -330,12 +330,16 @@ const FLAGS = [ // name, default, meaning
 ];
 const DEFAULTS = Object.fromEntries(FLAGS);
 
-const BLANK = "[\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]*"; // as Python
+const BLANK = /[\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]/; // as Python sees it
 
-function read(text) {
-  const around = new RegExp(`^${BLANK}|${BLANK}$`, "g");
-  return text.split(/\r\n?|\n/).map((line) => line.replace(around, "")).filter((line) => line);
+function strip(line) {
+  let start = 0, end = line.length;
+  while (start < end && BLANK.test(line[start])) start++;
+  while (start < end && BLANK.test(line[end - 1])) end--;
+  return line.slice(start, end);
 }
+
+function read(text) { return text.split(/\r\n?|\n/).map(strip).filter((line) => line); }
 
 function begin(text, flags) { // all that is made before the training, with as many random numbers as in Python
   const documents = read(text).map((line) => [...line]), random = new Random(BigInt(flags.seed));
@@ -350,10 +354,11 @@ function begin(text, flags) { // all that is made before the training, with as m
 
 globalThis.microgpt = { FLAGS, DEFAULTS, Random, begin, newModel, train, sample };
 
-if (typeof require === "function" && require.main === module) main();
+// Below a package.json with "type": "module", node has no require; a page has neither that nor a process.
+if (typeof require === "function" ? require.main === module : /microgpt\.js$/.test(globalThis.process?.argv[1])) main();
 
 async function main() {
-  const fs = require("fs");
+  const fs = await import("fs");
   const fail = (status, message) => {
     fs.writeSync(2, `microgpt: ${message}\n`);
     process.exit(status);
@@ -363,7 +368,7 @@ async function main() {
     const word = words.shift(), [, name, , given] = word.match(/^--(\w+)(=(.*))?$/) || [];
     if (word === "--help") help();
     else if (!word.startsWith("-")) paths.push(word);
-    else if (!(name in DEFAULTS)) fail(2, `unrecognized arguments: ${word}`);
+    else if (!Object.hasOwn(DEFAULTS, name)) fail(2, `unrecognized arguments: ${word}`);
     else if (given === undefined && !words.length) fail(2, `argument --${name}: expected one argument`);
     else flags[name] = numberOf(name, given === undefined ? words.shift() : given, fail);
   }
@@ -373,6 +378,7 @@ async function main() {
   let text;
   try {
     text = new TextDecoder("utf-8", { fatal: true }).decode(fs.readFileSync(path));
+    if (text.includes("\0")) throw new Error("it contains NUL characters");
   } catch (error) {
     fail(2, `cannot read ${path} (${error.message}): ${advice}`);
   }

@@ -99,36 +99,76 @@ def learn(model, optimizer, documents, characters, setting, rate):
 
 def batches(documents, flags, step):
     """Yield this process's share of each batch from a step on; the text begins anew where it ends."""
-    share, rank = flags.batch_size // processes(), int(os.environ.get("RANK", 0))
+    rank, size, _ = place()
+    share = flags.batch_size // size
     for number in range(step, flags.num_steps):
         first = number * flags.batch_size + rank * share
         yield number, [documents[i % len(documents)] for i in range(first, first + share)]
 
+def replace(path, content):
+    """Write bytes into a file, all at once: until they are on the disk, the old ones stay."""
+    path = pathlib.Path(path).resolve()  # what a link leads to
+    new = path.with_name(f"{path.name}.{os.urandom(4).hex()}")
+    try:
+        with new.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)  # if something went wrong
+
 KEPT = ["n_embd", "n_head", "n_layer", "block_size", "batch_size", "seed", "dtype"]  # flags that may not change
 
 def about(flags, documents):
-    """Return what a checkpoint has to agree with: the flags, and a sum of the text."""
+    """Return what a checkpoint has to agree with: the flags, a sum of the text, and whether some of it is held out."""
     text = hashlib.sha256("\n".join(sorted(documents)).encode()).hexdigest()
-    return {"program": "torch_gpt", "text": text, **{name: getattr(flags, name) for name in KEPT}}
+    split = {"split by --eval_every": flags.eval_every <= flags.num_steps}
+    return {"program": "torch_gpt", "text": text, **split, **{name: getattr(flags, name) for name in KEPT}}
 
 def save(path, **kept):
-    """Write tensors and numbers into a file, with a sum of the whole; whoever opens it finds the old or the new one."""
+    """Write tensors and numbers into a file, with a sum of the whole."""
     file = io.BytesIO()
     torch.save(kept, file)
-    new = pathlib.Path(f"{path}.new")
-    new.write_bytes(file.getvalue() + hashlib.sha256(file.getvalue()).digest())
-    new.replace(path)
+    replace(path, file.getvalue() + hashlib.sha256(file.getvalue()).digest())
 
-def load(path, expected, device):
+def load(path, content, expected, device):
     """Return what was saved; end the program with a line where it is damaged, or belongs to another run."""
-    data = pathlib.Path(path).read_bytes()
-    if hashlib.sha256(data[:-32]).digest() != data[-32:]:
-        sys.exit(f"microgpt: {path} is damaged, or no checkpoint: delete it, or name another --checkpoint")
-    kept = torch.load(io.BytesIO(data[:-32]), map_location=device, weights_only=True)
+    if hashlib.sha256(content[:-32]).digest() != content[-32:]:
+        sys.exit(f"microgpt: {path} is damaged, or no checkpoint: name another --checkpoint")
+    kept = torch.load(io.BytesIO(content[:-32]), map_location=device, weights_only=True)
     others = [name for name, value in expected.items() if kept["about"].get(name) != value]
     if others:
         sys.exit(f"microgpt: {path} is of another run, with another {others[0]}: name another --checkpoint")
     return kept
+
+def check_the_model(model, optimizer, documents, characters, setting):
+    """End the program with a line if the model cannot go on from here."""
+    loss = loss_without_learning(model, documents, characters, setting)
+    tensors = [*model.parameters(), *(number for means in optimizer.state.values() for number in means.values())]
+    is_finite = all(tensor.isfinite().all() for tensor in tensors)
+    together(torch.tensor(loss if is_finite else math.inf, device=setting.device), setting)
+
+class Setting:
+    """Where and how precisely it is computed, and by which signal somebody has asked it to stop; 0 if nobody has."""
+    def __init__(self, flags):
+        gpu = flags.device == "cuda" or (flags.device == "auto" and torch.cuda.is_available())
+        self.device = torch.device("cuda", place()[2]) if gpu else torch.device("cpu")
+        self.size, self.half, self.stopped = flags.block_size, flags.dtype == "bfloat16", 0
+        if not gpu and flags.n_embd**2 * flags.batch_size < 2**20:
+            torch.set_num_threads(1)  # so little work is not worth sharing
+        polite = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+        heard = [number for number in polite if signal.getsignal(number) != signal.SIG_IGN]  # nohup has one ignored
+        self.before = {number: signal.signal(number, self.stop) for number in heard}
+
+    def precision(self):
+        return torch.autocast(self.device.type, torch.bfloat16) if self.half else contextlib.nullcontext()
+
+    def stop(self, number, frame):
+        """Stop after this step; at a second Ctrl-C at once (but torchrun passes on what the terminal has told us)."""
+        if self.stopped == number == signal.SIGINT and "RANK" not in os.environ:
+            os._exit(130)
+        self.stopped = number
 
 def sample(model, tokens, flags, device):
     """Yield tokens that continue those given, of which the first is BOS, each drawn by chance."""
@@ -178,6 +218,8 @@ def command_line():
         parser.error("--n_embd must be a multiple of --n_head")
     try:
         documents = read(flags.text)
+        if "\0" in "".join(documents):
+            raise UnicodeError("it contains NUL characters")
     except (OSError, UnicodeError) as error:
         parser.error(f"cannot read {flags.text} ({error}): name a UTF-8 text file, one document a line")
     if not documents:
@@ -212,57 +254,66 @@ def check_gpu(flags):
     """End the program with a line where there is no GPU, or none for this process."""
     if flags.device == "cuda" and not torch.cuda.is_available():
         Parser().error("--device cuda: PyTorch finds no GPU here")
-    gpus, place = torch.cuda.device_count(), int(os.environ.get("LOCAL_RANK", 0))
-    if flags.device != "cpu" and gpus and place >= gpus:
-        Parser().error(f"no GPU is left for process {place + 1}: start {gpus} at the most, or say --device cpu")
+    gpus, here = torch.cuda.device_count(), place()[2]
+    if flags.device != "cpu" and gpus and here >= gpus:
+        Parser().error(f"no GPU is left for process {here + 1}: start {gpus} at the most, or say --device cpu")
 
-class Setting:
-    """Where and how precisely it is computed, and whether somebody wants it to stop."""
-    def __init__(self, flags):
-        gpu = flags.device == "cuda" or (flags.device == "auto" and torch.cuda.is_available())
-        self.device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0))) if gpu else torch.device("cpu")
-        self.size, self.half, self.stopped = flags.block_size, flags.dtype == "bfloat16", False
-        signal.signal(signal.SIGINT, self.stop)
-        if not gpu and flags.n_embd**2 * flags.batch_size < 2**20:
-            torch.set_num_threads(1)  # so little work is not worth sharing
+def place():
+    """Return the number of this process, how many there are, and its number on its machine, as torchrun sets them."""
+    names = ["RANK", "WORLD_SIZE", "LOCAL_RANK"]
+    if not {*names} & os.environ.keys():
+        return 0, 1, 0
+    rank, size, here = (int(n) if n.isdecimal() else -1 for n in (os.environ.get(name, "") for name in names))
+    if not 0 <= rank < size or here < 0 or not {"MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys():
+        found = " and ".join(f"{name}={os.environ[name]}" for name in names if name in os.environ)
+        Parser().error(f"{found} in the environment is not as torchrun sets it: unset that, or start with torchrun")
+    return rank, size, here
 
-    def precision(self):
-        return torch.autocast(self.device.type, torch.bfloat16) if self.half else contextlib.nullcontext()
+def processes(): return place()[1]
 
-    def stop(self, number, frame):
-        """Stop after this step; at once if asked again (torchrun passes on what the terminal has told us already)."""
-        if self.stopped and processes() == 1:
-            os._exit(130)
-        self.stopped = True
-
-def processes(): return int(os.environ.get("WORLD_SIZE", 1))  # torchrun sets it, and RANK, which is 0 for the first
+def connect(device):
+    """Find the other processes, if there are several."""
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    if processes() > 1:
+        backend = "nccl" if device.type == "cuda" else "gloo"
+        dist.init_process_group(backend, timeout=datetime.timedelta(minutes=5))
 
 def join(model, device):
     """Return the model, its gradients averaged over all processes, if there are several."""
-    if processes() == 1:
-        return model
     gpus = [device.index] if device.type == "cuda" else None
-    if gpus:
-        torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if gpus else "gloo", timeout=datetime.timedelta(minutes=5))
-    return nn.parallel.DistributedDataParallel(model, device_ids=gpus)
+    return nn.parallel.DistributedDataParallel(model, device_ids=gpus) if processes() > 1 else model
+
+def content_of(path):
+    """Return the bytes of a file, or None if there is no such file; the first process reads it for all."""
+    content = [None]
+    try:
+        content = [pathlib.Path(path).read_bytes() if place()[0] == 0 else None]
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        sys.exit(f"microgpt: cannot read {path} ({error.strerror}): name another --checkpoint")
+    if processes() > 1:
+        dist.broadcast_object_list(content)
+    return content[0]
 
 def together(loss, setting):
-    """Return the mean of all processes' losses, and whether one of them has been asked to stop."""
+    """Return the mean of all processes' losses, and the signal by which one of them has been asked to stop, or 0."""
     told = torch.stack([loss.double(), torch.tensor(float(setting.stopped), device=loss.device).double()])
     if processes() > 1:
-        dist.all_reduce(told)
-    loss, stopped = (told / processes()).tolist()
-    if not loss < 700:  # exp(-700) is nearly the smallest number that there is
+        dist.all_reduce(told[0])
+        dist.all_reduce(told[1], dist.ReduceOp.MAX)
+    loss, stopped = told.tolist()
+    if not loss < 700 * processes():  # exp(-700) is nearly the smallest number that there is
         raise OverflowError("the numbers grew too large: try a smaller --learning_rate")
-    return loss, stopped > 0
+    return loss / processes(), int(stopped)
 
 def main():
     """Train on the text, or go on with it, print samples, and return the exit status."""
     gc.enable()  # PyTorch's objects do refer to each other in circles
     flags, documents = command_line()
     check(flags)
-    first = os.environ.get("RANK", "0") == "0"
+    first = place()[0] == 0
     if not first:
         sys.stdout = open(os.devnull, "w")
     try:
@@ -285,48 +336,57 @@ def train_and_write(flags, documents, first):
     if unknown := set(flags.prompt) - set(characters):
         Parser().error(f"--prompt has characters that the text has not: {''.join(sorted(unknown))}")
     setting = Setting(flags)
+    connect(setting.device)
     model = new_model(len(characters) + 1, flags).to(setting.device)
     optimizer = torch.optim.Adam(model.parameters(), betas=(0.85, 0.99), eps=1e-8, fused=True)
     count = sum(p.numel() for p in model.parameters())
     print(f"num docs: {len(documents)}\nvocab size: {len(characters) + 1}\nnum params: {count}")
     begun, identity = 0, about(flags, documents)
-    if flags.checkpoint and pathlib.Path(flags.checkpoint).exists():
-        kept = load(flags.checkpoint, identity, setting.device)
+    content = content_of(flags.checkpoint) if flags.checkpoint else None
+    if content is not None:
+        kept = load(flags.checkpoint, content, identity, setting.device)
         begun = kept["step"]
         model.load_state_dict(kept["model"])
         optimizer.load_state_dict(kept["optimizer"])
         version, state, second = kept["random"]
         random.setstate((version, tuple(state), second))
         print(f"goes on after step {begun} of {flags.checkpoint}")
+    held_out = documents[len(documents) * 9 // 10 :] if flags.eval_every <= flags.num_steps else []
+    learned = documents[: len(documents) - len(held_out)] or documents
 
     def keep(step):
         """Save everything that the rest of the run depends on."""
         if first and flags.checkpoint:
             state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "random": random.getstate()}
             save(flags.checkpoint, about=identity, step=step, **state)
-    held_out = documents[len(documents) * 9 // 10 :] if flags.eval_every <= flags.num_steps else []
-    learned = documents[: len(documents) - len(held_out)] or documents
     learner = join(torch.compile(model, dynamic=True) if flags.compile == "yes" else model, setting.device)
-    start, terminal, stopped = time.time(), sys.stdout.isatty(), False
+    start, terminal, stopped = time.time(), sys.stdout.isatty(), 0
     keep(begun)  # where that is not possible, better now than later
     for step, share in batches(learned, flags, begun):
         rate = flags.learning_rate * (1 - step / flags.num_steps)
         loss, stopped = together(learn(learner, optimizer, share, characters, setting, rate), setting)
         left = (time.time() - start) / (step + 1 - begun) * (flags.num_steps - step - 1)
         line = f"step {step + 1:4d} / {flags.num_steps:4d} | loss {loss:.4f}"
-        sys.stdout.write(f"\r{line} | {left:.0f} s left " if terminal else line + "\n")
-        if first and (step + 1) % flags.eval_every == 0:
-            loss = loss_without_learning(model, held_out, characters, setting)
-            print("\n" * terminal + f"held out after step {step + 1}: loss {loss:.4f}")
+        try:
+            sys.stdout.write(f"\r{line} | {left:.0f} s left " if terminal else line + "\n")
+            if first and (step + 1) % flags.eval_every == 0:
+                loss = loss_without_learning(model, held_out, characters, setting)
+                print("\n" * terminal + f"held out after step {step + 1}: loss {loss:.4f}")
+        except OSError:  # nobody reads it, or the disk is full: the first sample will tell, when the model is saved
+            setting.stopped = setting.stopped or signal.SIGINT
         if stopped or (step + 1) % flags.save_every == 0 or step + 1 == flags.num_steps:
+            check_the_model(model, optimizer, share, characters, setting)
             keep(step + 1)
         if stopped:
             break
     del learner  # before the group that it talks to: the other way round both can wait for each other
     if dist.is_initialized():
         dist.destroy_process_group()
+    if stopped in (signal.SIGTERM, signal.SIGHUP):
+        os._exit(128 + stopped)  # nobody waits for samples
     if first:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number, handler in setting.before.items():
+            signal.signal(number, handler)
         print("\n" * terminal + "\n--- inference (new, hallucinated names) ---")
         tokens = encode(flags.prompt, characters)[:-1]
         for number in range(flags.samples):

@@ -123,28 +123,41 @@ def train(model, documents, flags):
         adam(parameters, means, squares, step + 1, flags.learning_rate * (1 - step / flags.num_steps))
         yield loss.data
 
+def replace(path, content):
+    """Write bytes into a file, all at once: until they are on the disk, the old ones stay."""
+    path = pathlib.Path(path).resolve()  # what a link leads to
+    new = path.with_name(f"{path.name}.{os.urandom(4).hex()}")
+    try:
+        with new.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)  # if something went wrong
+
 SIZES = ["n_embd", "n_head", "n_layer", "block_size"]
 
 def save(path, model, characters, flags):
     """Write into a file what makes the model: its sizes, its characters and its parameters."""
     sizes = {name: getattr(flags, name) for name in SIZES}
     kept = {"sizes": sizes, "characters": characters, "parameters": [p.data for p in parameters_of(model)]}
-    new = pathlib.Path(path + ".new")
-    new.write_text(json.dumps(kept), encoding="utf-8")
-    new.replace(path)  # all at once: whoever opens the file finds a whole one
+    replace(path, json.dumps(kept).encode())
 
 def load(path, flags):
     """Return the model and the characters that were saved, and set the flags to the model's sizes."""
     kept = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
     characters, parameters = kept["characters"], kept["parameters"]
     sizes = [n_embd, n_head, n_layer, block_size] = [kept["sizes"][name] for name in SIZES]
-    vocab_size = len("".join(characters)) + 1
+    vocab_size = len(characters) + 1
     tables = {"wte": (vocab_size, n_embd), "wpe": (block_size, n_embd), "lm_head": (vocab_size, n_embd)}
     layer = dict.fromkeys(["wq", "wk", "wv", "wo"], (n_embd, n_embd))
     layer |= {"fc1": (4 * n_embd, n_embd), "fc2": (n_embd, 4 * n_embd)}
     count = sum(map(math.prod, tables.values())) + n_layer * sum(map(math.prod, layer.values()))
-    if min(sizes) < 1 or n_embd % n_head or count != len(parameters) or not all(map(math.isfinite, parameters)):
+    if not all(type(size) is int and size > 0 for size in sizes) or n_embd % n_head or count != len(parameters):
         raise ValueError("these are not the parameters of a model of these sizes")
+    if characters != sorted(set("".join(characters))) or not all(abs(parameter) < 1e50 for parameter in parameters):
+        raise ValueError("these are not the characters and parameters of a model")
     model = new_model(vocab_size, n_embd, n_layer, block_size)
     for p, data in zip(parameters_of(model), parameters):
         p.data = data
@@ -210,6 +223,8 @@ def command_line():
         parser.error("--n_embd must be a multiple of --n_head")
     try:
         documents = read(flags.text)
+        if "\0" in "".join(documents):
+            raise UnicodeError("it contains NUL characters")
     except (OSError, UnicodeError) as error:
         parser.error(f"cannot read {flags.text} ({error}): name a UTF-8 text file, one document a line")
     if not documents:
@@ -229,8 +244,10 @@ def main():
     if saved:
         try:
             model, characters = load(flags.file, flags)
-        except (OSError, LookupError, TypeError, ValueError, ArithmeticError, RecursionError):
-            sys.exit(f"microgpt: {flags.file} holds no model: delete it, or name another --file")
+        except OSError as error:
+            sys.exit(f"microgpt: cannot read {flags.file} ({error.strerror}): name another --file")
+        except (LookupError, TypeError, ValueError, ArithmeticError, RecursionError):
+            sys.exit(f"microgpt: {flags.file} holds no model: name another --file")
         print(f"loaded {flags.file}: {len(parameters_of(model))} parameters")
     else:
         random.seed(flags.seed)

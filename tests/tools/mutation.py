@@ -7,6 +7,7 @@ What changes nothing, by the record in docs/experiments.json, cannot be caught a
 experiment with the test that caught it, then the score; the exit status is 1 if one that counts was not caught.
 """
 
+import argparse
 import os
 import re
 import subprocess
@@ -42,8 +43,14 @@ def caught_by(name):
 
 def main():
     """The command line: return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    options = parser.parse_args()
     fences, _ = tangle.parse(tangle.decode((ROOT / "microgpt.md").read_bytes()))
-    names = sys.argv[1:] or [*tangle.experiments_of(fences)]
+    experiments = [*tangle.experiments_of(fences)]
+    if unknown := {*options.names} - {*experiments}:
+        parser.error(f"there is no experiment {', '.join(sorted(unknown))}")
+    names = options.names or experiments
     found = record.read(ROOT / "docs" / "experiments.json")
     base, missed, counted = found["programs"]["microgpt.py"], [], 0
     if failed := caught_by(""):
