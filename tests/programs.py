@@ -34,10 +34,21 @@ CONTRACTS = {target: root.options for target, root in tangle.roots_of(FENCES).it
 PYTHON = [target for target in PROGRAMS if target.endswith(".py")]
 
 
+INSTALL = {  # what is optional, and how to get it
+    "torch": ".venv/bin/pip install --group torch", "cc": "apt-get install gcc libc6-dev",
+    "node": "apt-get install nodejs", "tsc": "apt-get install node-typescript", "pandoc": "apt-get install pandoc",
+}  # fmt: skip
+
+
+def missing(*names):
+    """Return which of some modules and commands this machine lacks, with the way to install them, or nothing."""
+    gone = [name for name in names if not importlib.util.find_spec(name) and not shutil.which(name)]
+    return ", ".join(f"{name} ({INSTALL[name]})" if name in INSTALL else name for name in gone)
+
+
 def lacking(target):
     """Return what a program needs and this machine lacks, or nothing."""
-    needs = CONTRACTS[target].get("needs", "").split(",")
-    return ", ".join(name for name in needs if name and not importlib.util.find_spec(name) and not shutil.which(name))
+    return missing(*filter(None, CONTRACTS[target].get("needs", "").split(",")))
 
 
 def command(target, folder, *more):

@@ -78,7 +78,7 @@ def test_the_record_in_the_essay_is_of_the_programs_that_there_are():
 
 
 def test_devices_times_a_step_on_the_processor_and_beside_it_microgpt(tmp_path, monkeypatch, capsys):
-    pytest.importorskip("torch", reason="PyTorch is not installed: pip install --group torch")
+    pytest.importorskip("torch", reason="PyTorch is not installed: .venv/bin/pip install --group torch")
     main = runpy.run_path(str(ROOT / "tests" / "tools" / "devices.py"))["main"]  # here: PyTorch takes long to start
 
     def call(*words):

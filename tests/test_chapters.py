@@ -3,7 +3,6 @@
 import io
 import os
 import re
-import shutil
 import zipfile
 from html import unescape
 from html.parser import HTMLParser
@@ -13,7 +12,7 @@ from xml.etree import ElementTree
 
 import pytest
 from essays import SMALL, project
-from programs import ROOT
+from programs import ROOT, missing
 from weaver import chapters, epub
 from weaver.essay import Essay
 from weaver.experiments import Laboratory
@@ -299,7 +298,7 @@ def test_what_was_edited_by_hand_is_neither_written_over_nor_removed(tmp_path, t
 # The EPUB
 
 
-@pytest.mark.skipif(not shutil.which("pandoc"), reason="pandoc is not installed")
+@pytest.mark.skipif(bool(missing("pandoc")), reason=missing("pandoc"))
 def test_a_book_is_whole_and_always_the_same(tmp_path, monkeypatch):
     essay = Essay(ALL)
     reading = Reading(essay)

@@ -72,7 +72,7 @@ def compiled(tmp_path_factory):
     @functools.cache
     def command_of(target, *more):
         if missing := lacking(target):
-            pytest.skip(f"needs {missing}, which is not here")
+            pytest.skip(f"{target} needs {missing}")
         return command(target, tmp_path_factory.mktemp("compiled"), *more)
 
     return command_of
@@ -89,7 +89,7 @@ def compiled(tmp_path_factory):
 )
 def test_every_gradient_in_c_is_that_of_the_tape(target, batch, more, names, tmp_path):
     if missing := lacking(target):
-        pytest.skip(f"needs {missing}, which is not here")
+        pytest.skip(f"{target} needs {missing}")
     source, program = tmp_path / "harness.c", tmp_path / "harness"
     source.write_text(HARNESS.format(path=BUILD / target), encoding="utf-8")
     subprocess.run(["cc", "-O2", "-w", "-o", program, source, "-lm"], check=True)
@@ -101,7 +101,7 @@ def test_every_gradient_in_c_is_that_of_the_tape(target, batch, more, names, tmp
 def test_every_gradient_in_javascript_is_that_of_the_tape(names):
     target = "efficiency/microgpt.js"
     if missing := lacking(target):
-        pytest.skip(f"needs {missing}, which is not here")
+        pytest.skip(f"{target} needs {missing}")
     found = [float(line) for line in output_of(["node", "-e", IN_NODE, names, BUILD / target]).split()]
     assert found == pytest.approx(expected_gradients(1), rel=1e-9, abs=1e-14)
 
@@ -109,7 +109,7 @@ def test_every_gradient_in_javascript_is_that_of_the_tape(names):
 def test_node_runs_it_in_a_folder_of_modules_too(tmp_path):
     target = "efficiency/microgpt.js"
     if missing := lacking(target):
-        pytest.skip(f"needs {missing}, which is not here")
+        pytest.skip(f"{target} needs {missing}")
     (tmp_path / "package.json").write_text('{"type": "module"}', encoding="utf-8")
     copy, words = shutil.copy(BUILD / target, tmp_path), ["--num_steps=2", "--samples=1"]
     assert output_of(["node", copy, *words]) == output_of(["node", BUILD / target, *words])
@@ -130,7 +130,7 @@ def test_any_number_of_workers_takes_the_same_steps(compiled):
 
 
 def test_a_batch_in_c_is_a_batch_in_pytorch(compiled):
-    pytest.importorskip("torch")
+    pytest.importorskip("torch", reason="PyTorch is not installed: .venv/bin/pip install --group torch")
     words = [*compiled("efficiency/batched.c"), "--workers=2"]
     flags = ["--batch_size=8", "--num_steps=20", "--samples=2"]
     there = run(*flags, program=BUILD / "efficiency" / "torch_gpt.py")

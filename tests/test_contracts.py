@@ -215,7 +215,7 @@ def test_a_new_chapter_and_new_programs_need_no_edit_anywhere_else(tmp_path):
 @pytest.mark.parametrize("target", [target for target in CONTRACTS if target.endswith(".c")])
 def test_c_runs_clean_under_the_sanitizers(target, tmp_path):
     if missing := lacking(target):
-        pytest.skip(f"needs {missing}, which is not here")
+        pytest.skip(f"{target} needs {missing}")
     words = command(target, tmp_path, "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-O1")
     for sizes in (["--num_steps=20"], ["--num_steps=2", "--n_embd=12", "--n_head=3", "--n_layer=2", "--block_size=5"]):
         done = subprocess.run([*words, *sizes], cwd=ROOT, capture_output=True, text=True, check=False)

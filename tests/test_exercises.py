@@ -329,7 +329,7 @@ def test_batches_of_one_change_nothing():
 
 def torch_of(*vectors):
     """Return the module torch and these vectors as its tensors; skip without it."""
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed: .venv/bin/pip install --group torch")
     return torch, *(torch.tensor(data(vector), dtype=torch.float64, requires_grad=True) for vector in vectors)
 
 

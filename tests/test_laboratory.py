@@ -2,16 +2,15 @@
 
 import itertools
 import random
-import shutil
 import types
 from types import SimpleNamespace
 
 import experiments
 import pytest
 from laboratory import machine, record
-from programs import BUILD, ROOT
+from programs import BUILD, ROOT, missing
 
-compiler = pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler on this machine")
+compiler = pytest.mark.skipif(bool(missing("cc")), reason=missing("cc"))
 SOURCE = (BUILD / "microgpt.py").read_text(encoding="utf-8")
 ZERO = "        p.grad = 0.0\n"
 BROKEN = {

@@ -62,7 +62,7 @@ def test_every_gradient_agrees_with_finite_differences(small):
 
 def test_agrees_with_pytorch():
     """The loss and all gradients, in float64, against the Transformer written with whole arrays and a causal mask."""
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed: .venv/bin/pip install --group torch")
     functional = torch.nn.functional
     random.seed(2)
     n_head, n_embd = 4, 16

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from programs import BUILD, ESSAY, PROGRAMS, PYTHON, ROOT, lacking, run, tracked_files
+from programs import BUILD, ESSAY, PROGRAMS, PYTHON, ROOT, lacking, missing, run, tracked_files
 
 import tangle
 
@@ -115,7 +115,7 @@ SCRIPTS = {  # {what is there: the scripts that use it}
 }
 
 
-@pytest.mark.skipif(not shutil.which("tsc"), reason="tsc, the type checker of JavaScript, is not installed")
+@pytest.mark.skipif(bool(missing("tsc")), reason=missing("tsc"))
 @pytest.mark.parametrize("library", SCRIPTS)
 def test_the_types_of_scripts_are_right(library):
     options = ["--noEmit", "--allowJs", "--checkJs", "--strict", "--target", "es2022", "--lib", f"es2022,{library}",

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import pytest
 from programs import BUILD, ROOT, flags, load
 
-torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+torch = pytest.importorskip("torch", reason="PyTorch is not installed: .venv/bin/pip install --group torch")
 torch.set_num_threads(1)  # so little work is not worth sharing
 PROGRAM = BUILD / "efficiency" / "torch_gpt.py"
 PLACES = ROOT / "docs" / "places.txt"

@@ -220,7 +220,7 @@ def main():
         parser.error(f"{options.record} is there, and no record of this benchmark: name another file")
     for target in options.programs or []:
         if missing := lacking(target):
-            parser.error(f"{target} needs {missing}, which is not here")
+            parser.error(f"{target} needs {missing}")
     targets = [target for target in options.programs or targets if not lacking(target)]
     if options.list:
         print(*targets, sep="\n")
