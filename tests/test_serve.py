@@ -121,24 +121,6 @@ def started_by(process):
 
 
 @pytest.mark.slow
-def test_nothing_is_kept_and_what_a_finished_site_has_left_ends(quiet, browser):
-    page = browser.new_page()
-    page.goto(quiet.address)
-    page.wait_for_load_state("networkidle")
-    assert not page.evaluate("navigator.serviceWorker.getRegistration().then(Boolean)")
-    page.evaluate("navigator.serviceWorker.register('offline.js').then(() => navigator.serviceWorker.ready)")
-    page.wait_for_function("navigator.serviceWorker.controller")
-    page.reload()
-    page.wait_for_function("async () => !await navigator.serviceWorker.getRegistration()")
-    page.reload()
-    page.wait_for_load_state("networkidle")
-    assert not page.evaluate("Boolean(navigator.serviceWorker.controller)")
-    kept = "async () => (await Promise.all((await caches.keys()).map(async n => (await caches.open(n)).keys()))).flat()"
-    assert page.evaluate(f"({kept})().then(all => all.length)") == 0
-    page.close()
-
-
-@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is sent differently there")
 def test_a_session_of_writing(serving, browser, tmp_path):
     serving.wait_for(r"woven in .*\n(?s:.*)running greeting(?s:.*)woven in")
