@@ -5,7 +5,7 @@ import shutil
 import pytest
 from firefox import Firefox
 from programs import run
-from test_run import FLAGS, SMALL, needs_pyodide
+from test_run import FLAGS, SMALL, WALL, escapes, needs_pyodide, stranger  # noqa: F401 - stranger is a fixture
 
 FIREFOX = shutil.which("firefox-esr") or shutil.which("firefox")
 ENDED = """
@@ -41,6 +41,26 @@ def test_the_essay_is_edited_and_run(firefox, site):
     ]
     firefox.click("#run-undo")
     assert firefox.script('return document.getElementById("run-changes").hidden')
+
+
+@needs_pyodide
+def test_a_program_reaches_nothing(firefox, site, stranger):  # noqa: F811
+    """Whether the other test has left this page, where Python is loaded already, or not."""
+    address, asked = stranger
+    firefox.visit(site + "run/#chunk=softmax")
+    [line], ways = escapes(address)
+    firefox.script("""
+        const chunk = document.getElementById("run-chunk"), editor = document.getElementById("run-editor");
+        chunk.value = "tape#2";
+        chunk.dispatchEvent(new Event("change"));
+        editor.value = editor.value.replace(...given[0]);
+        editor.dispatchEvent(new Event("input"));
+    """, [line, "\n".join(ways)])  # fmt: skip
+    firefox.click("#run-start")
+    output = firefox.script(ENDED)
+    assert output.count("way ") > 10 and "it went through" not in output
+    assert firefox.script(f"return await ({WALL})(given[0])", address) == "refused"
+    assert asked == []
 
 
 def test_figures_answer_and_chunks_unfold(firefox, site):

@@ -65,7 +65,6 @@ def test_every_page_has_its_file(tmp_path):
         "files/small.py",
         "index.md",
         "indexes/index.md",
-        "offline.js",
         "programs/small-py/index.md",
         "tools/index.md",
         "two/index.md",
@@ -354,7 +353,7 @@ def test_what_editors_leave_is_not_published(tmp_path):
     (root / "docs" / "assets" / "loose.css").symlink_to("/nowhere")
     woven(root)
     found = {path.removeprefix("assets/") for path in listed(root) if path.startswith("assets/")}
-    scripts = {path.name for path in (root / "docs" / "assets").glob("*.js")} - {pages.WORKER}
+    scripts = {path.name for path in (root / "docs" / "assets").glob("*.js")}
     scripts = {name for name in scripts if not playground.ASSETS.fullmatch(name)}
     assert found == {"chunks.json", "weave.css", "card.png", "image.png"} | scripts
     assert (root / "build" / "pages" / "assets" / "image.png").read_bytes() == b"\x89PNG\xff"

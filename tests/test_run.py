@@ -1,7 +1,12 @@
 """The page on which the essay is edited and run: CPython in a real browser prints what it prints here."""
 
+import base64
+import http.server
+import json
 import random
 import re
+import threading
+from urllib.parse import urljoin
 
 import pytest
 from programs import BUILD, ROOT, TEXT, run
@@ -14,6 +19,13 @@ import tangle
 needs_pyodide = pytest.mark.skipif(
     not playground.is_possible(), reason="Pyodide is not installed: pip install --group browser"
 )
+
+
+def in_page(test):
+    """Mark a test of the page in a browser, which takes long."""
+    return pytest.mark.slow(needs_pyodide(test))
+
+
 SMALL = {"num_steps": "12", "n_embd": "8", "n_head": "2", "samples": "3"}
 FLAGS = [word for name, value in SMALL.items() for word in (f"--{name}", value)]
 
@@ -33,14 +45,72 @@ def opened(tab):  # noqa: F811
     return open_page
 
 
+@pytest.fixture(scope="module")
+def loaded(browser, site):
+    """A page in which Python is loaded, which takes long; its server sends another type for WebAssembly, as some do."""
+    page, complaints = browser.new_context(viewport={"width": 1440, "height": 900}).new_page(), []
+    page.on("console", lambda message: message.type == "error" and complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.route("**/*.wasm", lambda route: route.fulfill(response=route.fetch(), content_type="text/plain"))
+    page.goto(site + "run/#view=whole")
+    page.click("#run-load")
+    page.locator(".run-line").first.wait_for(timeout=60_000)
+    yield page
+    page.context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def warm(loaded):
+    """The same page as if it had just been opened: nothing is changed, chosen or typed, and sizes are small."""
+    loaded.locator("#run label", has_text="Piece by piece").click()
+    while loaded.locator("#run-changes").is_visible():
+        loaded.locator("#run-list button", has_text="undo").first.click()
+    loaded.evaluate("""values => {
+        for (const [id, value] of Object.entries(values)) {
+            const field = document.getElementById(`run-${id}`);
+            field.value = value;
+            field.dispatchEvent(new Event("change"));
+        }
+        document.querySelector(".run details").open = true;
+    }""", {**SMALL, "program": "microgpt.py", "break": "", "more": "", "text": ""})  # fmt: skip
+    loaded.set_viewport_size({"width": 1440, "height": 900})
+    return loaded
+
+
+def visit(page, asked=""):
+    """Open another page of the same browser."""
+    other = page.context.new_page()
+    other.goto(page.url.partition("#")[0] + asked)
+    other.wait_for_selector("#run:not([hidden])")
+    return other
+
+
+def kept(page):
+    """What this browser keeps, as another page of it shows it: the comments that were added, in alphabetical order."""
+    other = visit(page)
+    found = re.findall("# [a-z]+", " ".join(other.locator("#run-list :is(ins, pre:not(:has(ins)))").all_inner_texts()))
+    other.close()
+    return sorted(found)
+
+
+def add(page, comment):
+    """Add a comment to the piece that is shown."""
+    page.fill("#run-editor", page.input_value("#run-editor") + comment)
+
+
+def linked(*changes):
+    """What a link has after the # for changes, each of which has the lines before and those after."""
+    return "#changes=" + base64.urlsafe_b64encode(json.dumps(changes).encode()).decode()
+
+
 def end(page):
     """Wait until the run has ended, and return its output."""
     page.wait_for_selector("#run-start:enabled", timeout=60_000)
     return page.inner_text("#run-output")
 
 
-@pytest.mark.slow
-@needs_pyodide
+@in_page
 def test_nothing_is_offered_for_running_that_the_browser_cannot_run(site):
     """Pieces of Python alone, and not those of C, JavaScript, NumPy or PyTorch."""
     offers = {path: (BUILD / "site" / path / "index.html").read_text(encoding="utf-8").count(">edit and run<")
@@ -49,10 +119,9 @@ def test_nothing_is_offered_for_running_that_the_browser_cannot_run(site):
     assert {*offers.values()} == {0}
 
 
-@pytest.mark.slow
-@needs_pyodide
-def test_it_prints_what_python_prints_here_and_runs_again(opened):
-    page = opened()
+@in_page
+def test_it_prints_what_python_prints_here_and_runs_again(warm):
+    page = warm
     page.click("#run-start")
     assert end(page).strip() == run(*FLAGS).stdout.strip()
     assert re.fullmatch(
@@ -72,8 +141,7 @@ def test_it_prints_what_python_prints_here_and_runs_again(opened):
     assert page.inner_text("#run-status") == "It has ended with an error, which the output shows."
 
 
-@pytest.mark.slow
-@needs_pyodide
+@in_page
 def test_stop_lets_it_write_with_what_it_has_learned(opened):
     page = opened(flags={"n_embd": "8", "n_head": "2"})
     page.click("#run-start")
@@ -89,24 +157,32 @@ def test_stop_lets_it_write_with_what_it_has_learned(opened):
     assert all(re.fullmatch("ma[a-z]*", name) for name in page.inner_text("#run-written").split())
     page.fill("#run-beginning", "q!")
     page.keyboard.press("Enter")
-    page.locator("#run-status", has_text="It has never seen !: it knows abc").wait_for()
+    page.locator("#run-written", has_text="It has never seen !: it knows abc").wait_for()
     page.fill("#run-heat", "0")
     page.click("#run-write:enabled")
-    assert page.inner_text("#run-status") == "The temperature has to be a number from 0.1 to 5."
+    assert page.inner_text("#run-written").startswith("The temperature has to be a number from 0.1 to 5.")
     page.select_option("#run-chunk", "train")
     code = page.input_value("#run-editor")
-    page.fill("#run-editor", code.replace("    for step", "    while True: pass\n    for step"))
-    page.click("#run-start")
-    page.locator("#run-output", has_text="num params").wait_for()
-    page.click("#run-stop")
-    end(page)
-    assert page.inner_text("#run-status") == "It did not answer, and was ended; the next run begins anew."
+    for endless, word in {  # however fast it prints, the page answers, and shows so much that it stays so
+        "while True: print('endless ' * 9)": "It was stopped after step 0.",
+        "while True: print('endless ', end='')": "It was stopped after step 0.",
+        "while True: pass": "It did not answer, and was ended; the next run begins anew.",
+    }.items():
+        page.fill("#run-editor", code.replace("    for step", f"    {endless}\n    for step"))
+        page.click("#run-start")
+        page.locator("#run-output", has_text="num params" if "pass" in endless else "endless").wait_for()
+        if "9" in endless:
+            page.locator("#run-output", has_text="earlier lines are not shown").wait_for()
+        page.click("#run-stop")
+        end(page)
+        assert page.inner_text("#run-status") == word
+        assert page.locator("#run-output > *").count() <= 2000
 
 
-@pytest.mark.slow
-@needs_pyodide
-def test_a_change_is_run_shown_kept_shared_and_undone(opened, tmp_path):
-    page = opened("#chunk=softmax")
+@in_page
+def test_a_change_is_run_and_shown(warm, tmp_path):
+    page = warm
+    page.select_option("#run-chunk", "softmax")
     code = page.input_value("#run-editor")
     assert code.startswith("def softmax(logits):")
     page.fill("#run-editor", code.replace("return scale", "retrun scale"))
@@ -120,32 +196,39 @@ def test_a_change_is_run_shown_kept_shared_and_undone(opened, tmp_path):
     assert page.evaluate("document.activeElement.id") == "run-editor"
     changed = code.replace("** -1", "** -2")
     page.fill("#run-editor", changed)
+    page.click("#run-start")
+    program = tmp_path / "changed.py"
+    program.write_text((BUILD / "microgpt.py").read_text(encoding="utf-8").replace(code, changed), encoding="utf-8")
+    assert end(page).strip() == run(*FLAGS, program=program).stdout.strip()
     assert page.locator("#run-list del").all_inner_texts() == ["-    return scale(exps, total(exps) ** -1)"]
     assert page.locator("#run-list ins").all_inner_texts() == ["+    return scale(exps, total(exps) ** -2)"]
-    with page.expect_download() as waiting:
-        page.click("#run-essay")
-    assert waiting.value.suggested_filename == "microgpt.md"
-    essay = tmp_path / "microgpt.md"
-    waiting.value.save_as(essay)
-    assert essay.read_text(encoding="utf-8") == TEXT.replace(code, changed)
+    assert saved(page, "#run-essay") == TEXT.replace(code, changed)
+
+
+@in_page
+def test_a_change_is_kept_shared_and_undone(opened):
+    page = opened("#chunk=softmax")
+    code = page.input_value("#run-editor")
+    changed = code.replace("** -1", "** -2")
+    page.fill("#run-editor", changed)
     page.click("#run-link")
     assert page.inner_text("#run-status").startswith("The ")  # link has been copied, or address holds it
     address = page.evaluate("location.href")
     assert "n_embd=8" in address
+    other = opened("#" + address.partition("#")[2])  # somebody else, who follows the link
+    assert other.inner_text("#run-title") == "Somebody sent you a change to ⟨softmax⟩"
+    assert other.locator("#run-list ins").all_inner_texts() == ["+    return scale(exps, total(exps) ** -2)"]
     page.reload()
     page.wait_for_selector("#run:not([hidden])")
-    assert page.input_value("#run-editor") == changed
+    assert page.input_value("#run-editor") == changed and page.locator("#run-trust").is_hidden()
     page.locator("#run-list button", has_text="undo").click()
     assert page.locator("#run-changes").is_hidden() and page.input_value("#run-editor") == code
-    other = opened("#" + address.partition("#")[2])  # somebody else, who follows the link
-    other.click("#run-start")
-    program = tmp_path / "changed.py"
-    program.write_text((BUILD / "microgpt.py").read_text(encoding="utf-8").replace(code, changed), encoding="utf-8")
-    assert end(other).strip() == run(*FLAGS, program=program).stdout.strip()
+    page.reload()  # what was done after the link was made counts
+    page.wait_for_selector("#run:not([hidden])")
+    assert saved(page, "#run-essay") == TEXT
 
 
-@pytest.mark.slow
-@needs_pyodide
+@in_page
 def test_the_field_is_coloured_keeps_the_indentation_and_lets_go(opened):
     page = opened("#chunk=softmax")
     code = page.input_value("#run-editor")
@@ -162,53 +245,49 @@ def test_the_field_is_coloured_keeps_the_indentation_and_lets_go(opened):
     assert page.input_value("#run-editor") == code
 
 
-@pytest.mark.slow
-@needs_pyodide
+@in_page
 def test_a_tab_does_not_overwrite_what_another_one_has_kept(opened):
     page = opened("#chunk=rmsnorm")
-    other = page.context.new_page()
-    other.goto(page.url)
-    other.wait_for_selector("#run:not([hidden])")
-    page.fill("#run-editor", page.input_value("#run-editor") + "# mine")
-    other.locator("#run-status", has_text="Another tab has kept changes").wait_for()
-    other.fill("#run-editor", other.input_value("#run-editor") + "# lost")
-    page.reload()
-    page.wait_for_selector("#run:not([hidden])")
-    assert page.input_value("#run-editor").endswith("# mine")
+    other = visit(page, "#chunk=softmax")
+    add(page, "# mine")
+    add(other, "# yours")
+    assert other.inner_text("#run-kept").startswith("They are not kept any more: another tab")
+    assert kept(page) == ["# mine"]
+    other.click("#run-adopt")
+    assert kept(page) == ["# mine", "# yours"]
 
 
-@pytest.mark.slow
-@needs_pyodide
-def test_an_experiment_can_be_tried_from_where_it_stands(tab, opened):  # noqa: F811
+@in_page
+def test_an_experiment_can_be_tried_from_where_it_stands(tab, opened, warm):  # noqa: F811
     link = tab("the-model/").locator("#experiment-no-root .try a")
     page = opened("#" + link.get_attribute("href").partition("#")[2])
     assert page.locator("#run-experiment").evaluate("link => link.href").endswith("the-model/#experiment-no-root")
     assert page.input_value("#run-editor").startswith("def attend(")
     assert page.locator("#run-broken ins").all_inner_texts()[0].startswith("+    weights = softmax(")
+    page = warm
+    page.select_option("#run-break", "no-root")
     page.click("#run-start")
     words = "microgpt.md", "--run", "microgpt.py", "--break", "no-root", *FLAGS
     assert end(page).strip() == run(*words, program=ROOT / "tangle.py").stdout.strip()
-    with page.expect_download() as waiting:
-        page.click("#run-download")
-    assert waiting.value.path().read_bytes() == (BUILD / "microgpt.py").read_bytes()
+    assert saved(page, "#run-download") == (BUILD / "microgpt.py").read_text(encoding="utf-8")
     page.fill("#run-editor", page.input_value("#run-editor").replace("** -0.5", "** 0.5"))
     page.click("#run-start")
     end(page)
     assert page.inner_text("#run-status").startswith("The experiment does not fit what you have changed")
 
 
-@pytest.mark.slow
-@needs_pyodide
-def test_a_text_of_ones_own_is_learned_or_refused_with_a_line(opened, tmp_path):
-    page = opened()
+@in_page
+def test_a_text_of_ones_own_is_learned_or_refused_with_a_line(warm, tmp_path):
+    page = warm
     page.locator("summary", has_text="Your own text").click()
-    refused = [("empty.txt", b" \n", "is empty"), ("a.bin", b"\xff\0", "is no UTF-8 text"),
-               ("large.txt", b"ab\n" * 2_000_000, "has 6 million bytes")]  # fmt: skip
-    for name, data, reason in refused:
+    texts = [("empty.txt", b" \n", "is empty"), ("a.bin", b"\xff\0", "is no UTF-8 text"),
+             ("large.txt", b"ab\n" * 2_000_000, "has 6 million bytes"),
+             ("mended.txt", "a\ufffd\rb\rc".encode(), "was read: 3 lines")]  # fmt: skip
+    for name, data, said in texts:
         (tmp_path / name).write_bytes(data)
         page.set_input_files("#run-file", tmp_path / name)
-        page.locator("#run-status", has_text=f"{name} {reason}").wait_for()
-        assert page.input_value("#run-text") == ""
+        page.locator("#run-status", has_text=f"{name} {said}").wait_for()
+        assert bool(page.input_value("#run-text")) == ("read" in said)
     page.set_input_files("#run-file", ROOT / "docs" / "places.txt")
     page.locator("#run-status", has_text="places.txt was read").wait_for()
     page.click("#run-start")
@@ -219,7 +298,7 @@ def test_pyodide_is_the_one_that_was_tested_or_is_refused(monkeypatch):
     gone = {"pyodide": playground.PYODIDE._replace(package="no_such_package")}
     with monkeypatch.context() as patch:
         patch.setattr(playground, "CARRIED", gone)
-        assert playground.carried() == {} and playground.files(Essay(TEXT), [], b"") == {}
+        assert playground.carried() == {} and playground.files(Essay(TEXT), [], ROOT / "docs") == ("", {})
     if playground.carried():
         for carrier in playground.CARRIED.values():
             for name in (next(iter(carrier.sums)), "missing.js"):
@@ -237,20 +316,22 @@ def test_what_can_be_edited_has_the_names_of_the_essay():
 LINES = TEXT.split("\n")
 PROSE = "Suppose you stand in a library."
 SCORES = "    weights = softmax(scale([dot(query, key) for key in keys], value(len(query) ** -0.5)))"
-FENCES = """text => import("../assets/run-text.js").then(({ fencesOf }) => fencesOf(text.split("\\n")).map(
+FENCES = """text => import(document.querySelector("script[src$='run.js']").src.replace("run.js", "run-text.js"))
+    .then(({ fencesOf }) => fencesOf(text.split("\\n")).map(
     ({ kind, name, start, first, end }) => [kind, name, start + 1, first, end + 1]))"""
 FIELD = "#run-text-of-essay"
+IS_SEEN = "e => e.getBoundingClientRect().top >= 0 && e.getBoundingClientRect().bottom < innerHeight + 1"
 
 
 @pytest.fixture
-def whole(opened):
+def whole(warm):
     """Return a function that opens the view of the whole essay, with the caret at a line and Python loaded."""
 
     def open_whole(line=PROSE):
-        page = opened("#view=whole")
+        page = warm
+        page.locator("#run label", has_text="The whole essay").click()
         page.select_option("#run-chapter", index=chapters(page).index("The model"))
-        page.click("#run-load")
-        page.locator(".run-line").first.wait_for(timeout=60_000)
+        page.locator("#run-lines[aria-busy=false]").wait_for()
         put_caret(page, line)
         return page
 
@@ -299,12 +380,11 @@ def shown(page):
 def saved(page, button):
     """The text that a button lets one download."""
     with page.expect_download() as waiting:
-        page.click(button)
+        (page.locator(button) if isinstance(button, str) else button).click()
     return waiting.value.path().read_text(encoding="utf-8")
 
 
-@pytest.mark.slow
-@needs_pyodide
+@in_page
 @pytest.mark.parametrize("text", [
     TEXT,
     "~~~\n``` python {#a}\n~~~\n``` python\n<<b>>=\nx\n```\n  ````\n```\n  ````\n``` diff {#c}\n-x\n``` c {file=d.c}\n",
@@ -320,8 +400,7 @@ def test_the_page_finds_the_fences_that_tangle_finds(opened, text):
         assert [fence[4] for fence in found] == [fence.end for fence in tangle.parse(text)[0]]
 
 
-@pytest.mark.slow
-@needs_pyodide
+@in_page
 def test_what_was_changed_makes_the_edited_text_of_the_essay_again(opened):
     """Whatever was edited, what is kept of it gives the same text; and each change alone can be undone."""
     chance, edited = random.Random(1), []
@@ -334,7 +413,8 @@ def test_what_was_changed_makes_the_edited_text_of_the_essay_again(opened):
         edited.append("\n".join(lines))
     essay = "\n".join(LINES[:400])
     again = opened().evaluate("""async ([essay, edited]) => {
-        const { anchored, differences, packed, unpacked, withChanges } = await import("../assets/run-text.js");
+        const address = document.querySelector("script[src$='run.js']").src.replace("run.js", "run-text.js");
+        const { anchored, differences, packed, unpacked, withChanges } = await import(address);
         const old = essay.split("\\n");
         return edited.map(text => {
             const changes = differences(old, text.split("\\n"));
@@ -344,12 +424,11 @@ def test_what_was_changed_makes_the_edited_text_of_the_essay_again(opened):
             return [withChanges(unpacked(link), old), lines.join("\\n")];
         });
     }""", [essay, edited])  # fmt: skip
-    assert [("\n".join(found["lines"]), found["lost"]) for found, _ in again] == [(text, 0) for text in edited]
+    assert [("\n".join(found["lines"]), found["lost"]) for found, _ in again] == [(text, []) for text in edited]
     assert {undone for _, undone in again} == {essay}
 
 
-@pytest.mark.slow
-@needs_pyodide
+@in_page
 def test_prose_that_was_edited_is_in_the_essay_and_changes_no_program(whole):
     page = whole()
     edit(page, PROSE, "Suppose you sit in a café.\n\nIn a library, that is.")
@@ -359,18 +438,12 @@ def test_prose_that_was_edited_is_in_the_essay_and_changes_no_program(whole):
     assert shown(page) == saved(page, "#run-download") == (BUILD / "microgpt.py").read_text(encoding="utf-8")
     assert page.locator("#run-list button").first.inner_text() == "Looking back"  # the heading above it
     assert page.locator("#run-list del").all_inner_texts() == [f"-{line}" for line in LINES if line.startswith(PROSE)]
-    page.reload()
-    page.locator(FIELD).wait_for()
-    assert saved(page, "#run-essay") == new
-    page.click("#run-link")
-    page.locator("#run-list button", has_text="undo").click()
-    page.reload()  # what was done after the link was made counts
-    page.locator(FIELD).wait_for()
-    assert saved(page, "#run-essay") == TEXT
+    again = visit(page)
+    assert saved(again, "#run-essay") == new
+    again.close()
 
 
-@pytest.mark.slow
-@needs_pyodide
+@in_page
 def test_code_that_was_edited_changes_its_line_of_the_program_and_is_run(whole, tmp_path):
     page, new = whole(SCORES), SCORES.replace("-0.5", "-0.25")
     edit(page, f"\n{SCORES}\n", f"\n    # softer\n{new}\n")
@@ -398,19 +471,18 @@ def test_code_that_was_edited_changes_its_line_of_the_program_and_is_run(whole, 
     assert shown(page) == (BUILD / "microgpt.py").read_text(encoding="utf-8")
 
 
-@pytest.mark.slow
-@needs_pyodide
+@in_page
 def test_a_broken_fence_is_told_at_its_line_and_leads_there(whole):
     page = whole()
     number = LINES.index("<<softmax>>=")  # of the line before it, which opens the fence
     program = shown(page)
     code = "    return scale(exps, total(exps) ** -1)\n"
     edit(page, f"{code}```\n", f"New.\n{code}")
-    problem = page.locator("#run-problems li").first
+    problem = page.locator("#run-problems li", has_text=f"microgpt.md:{number}: unclosed: this fence is still open")
     problem.wait_for()
-    assert problem.inner_text().startswith(f"microgpt.md:{number}: unclosed: this fence is still open")
     assert page.inner_text("#run-problems-said") == "The essay has an error."
     assert page.inner_text("#run-state") == "The essay has an error. This is the last program that was right."
+    assert problem.evaluate(IS_SEEN)
     assert shown(page) == program  # and its lines are still where they come from
     page.locator(".run-line", has_text="def rmsnorm(x):").click()
     assert line_of_caret(page) == "def rmsnorm(x):"
@@ -423,8 +495,7 @@ def test_a_broken_fence_is_told_at_its_line_and_leads_there(whole):
     assert page.inner_text("#run-problems-said") == "The essay has no error any more."
 
 
-@pytest.mark.slow
-@needs_pyodide
+@in_page
 def test_lines_of_the_program_lead_to_the_essay_and_the_caret_marks_them(whole):
     page = whole("def softmax(logits):")
     marked = page.locator(".run-line[aria-selected=true]")
@@ -451,8 +522,7 @@ def test_lines_of_the_program_lead_to_the_essay_and_the_caret_marks_them(whole):
     assert "top_k" in line_of_caret(page)
 
 
-@pytest.mark.slow
-@needs_pyodide
+@in_page
 def test_the_whole_essay_is_for_everybody(whole):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed").Axe()
     page, found = whole("def softmax(logits):"), {}
@@ -469,3 +539,301 @@ def test_the_whole_essay_is_for_everybody(whole):
         for violation in axe.run(page, options={"resultTypes": ["violations"]}).response["violations"]:
             found[name, violation["id"]] = [node["html"][:120] for node in violation["nodes"][:3]]
     assert found == {}
+
+
+# What is kept
+
+
+def changes_of(line, *more):
+    """A change as a link has it, after a line of the essay that it has once."""
+    assert LINES.count(line) == 1
+    return [[line], [line, *more]]
+
+
+NORM = "    return scale(x, (dot(x, x) * value(1 / len(x)) + value(1e-5)) ** -0.5)"
+
+
+@in_page
+@pytest.mark.parametrize("asked", [linked(changes_of(NORM, "    # theirs")), "#changes=x", "#break=no-root"])
+def test_what_comes_from_elsewhere_is_not_written_over_what_was_kept(opened, asked):
+    page = opened("#break=no-root")  # where nothing was kept before
+    add(page, "# mine")
+    other = visit(page, asked)
+    other.select_option("#run-chunk", "softmax")
+    add(other, "# new")
+    if asked == "#changes=x":  # it brought nothing, so these are the reader's own
+        assert other.inner_text("#run-status") == ""
+        assert kept(page) == ["# mine", "# new"]
+        return
+    assert other.inner_text("#run-kept").startswith("What you change here is not kept")
+    assert kept(page) == ["# mine"]
+    third = visit(page, asked)
+    third.click("#run-leave")
+    third.locator("#run-list ins", has_text="# mine").wait_for()
+    other.click("#run-adopt")
+    assert kept(page) == ["# mine", "# new", *["# theirs"] * ("changes" in asked)]
+
+
+ANOTHER = json.dumps([[["a line of another edition"], ["# unfit"]], changes_of(NORM, "    # mine")])
+ODD = ['{"# unfit": 1}', '["# unfit"]', '[[["x"], ["# unfit"]', '"# unfit"', '[["a"], {"# unfit": []}, 5, null]']
+
+
+@in_page
+@pytest.mark.parametrize("found", [ANOTHER, *ODD])
+def test_what_does_not_fit_or_cannot_be_read_is_kept_shown_and_downloaded(opened, found):
+    page = opened()
+    page.evaluate("found => { localStorage['microgpt-changes /'] = found; }", found)
+    page.reload()
+    page.select_option("#run-chunk", "softmax")
+    add(page, "# new")
+    page.click("#run-link")
+    page.reload()  # by the link, which has what fits
+    add(page, "#")
+    assert {*kept(page)} == {"# unfit", "# new"} | {"# mine" for _ in range(found == ANOTHER)}
+    stray = page.locator(".run-change", has_text="# unfit")
+    assert "# unfit" in saved(page, stray.locator("button", has_text="download"))
+    stray.locator("button", has_text="remove").click()
+    assert "# unfit" not in kept(page)
+
+
+@in_page
+def test_what_is_not_kept_is_said(opened):
+    page = opened("#chunk=attend")
+    add(page, "# mine")
+    page.evaluate("""() => {
+        for (let size = 2 ** 22; size; size >>= 1) {
+            try { localStorage.more = (localStorage.more ?? "") + "x".repeat(size); } catch { /* it is full */ }
+        }
+    }""")  # fmt: skip
+    add(page, "# new")
+    assert page.inner_text("#run-status") == "Your changes are not kept: see below."
+    assert page.inner_text("#run-kept").startswith("They are not kept: this browser has no room")
+    assert kept(page) == ["# mine"]
+
+
+@in_page
+def test_a_browser_that_forbids_stores_can_search_and_follow_links(browser, site):
+    page, errors = browser.new_page(), []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.add_init_script("""for (const name of ["localStorage", "sessionStorage"]) {
+        Object.defineProperty(window, name, { configurable: true, get() { throw new DOMException("no"); } });
+    }""")
+    page.goto(site + "run/" + linked(changes_of(NORM, "    # theirs")))
+    assert page.locator("#run-list ins").all_inner_texts() == ["+    # theirs"]
+    page.click("#run-adopt")
+    assert page.inner_text("#run-kept").startswith("They are not kept: this browser")
+    page.keyboard.press("Escape")
+    page.locator("h1").click()
+    page.keyboard.press("/")
+    page.keyboard.type("softmax")
+    page.locator(".md-search-result__link").first.wait_for()
+    page.context.close()
+    assert errors == []
+
+
+@in_page
+@pytest.mark.parametrize("line", ["#" + " " * 200_000, "`" * 60_000 + " `"])
+def test_no_link_keeps_the_page_from_being_opened_or_is_longer_than_browsers_take(opened, line):
+    page = opened(linked(changes_of(NORM, line)) + "&seed=" + "9" * 100_000)
+    assert len(page.input_value("#run-seed")) <= 30
+    page.evaluate("document.getElementById('run-more').value = '5'.repeat(1e6)")
+    page.click("#run-link")
+    assert page.inner_text("#run-status").startswith("Your changes are too long for a link")
+    assert len(page.url) < 1_000_000
+
+
+# Somebody else's program
+
+
+ESCAPES = """
+import ctypes, gc, importlib, socket, sys, urllib.request
+from pyodide.ffi import JsProxy, to_js
+host, port = {address!r}.split("/")[2].split(":")
+proxies = [thing for one in gc.get_objects() for thing in gc.get_referents(one) if isinstance(thing, JsProxy)]
+for number, way in enumerate([
+    lambda: importlib.import_module("js").fetch({address!r}),
+    lambda: importlib.import_module("pyodide_js")._api.config.jsglobals.fetch({address!r}),
+    lambda: urllib.request.urlopen({address!r}, timeout=2),
+    lambda: socket.create_connection((host, int(port)), 2).send(b"GET / HTTP/1.0\\r\\n\\r\\n"),
+    lambda: importlib.import_module("pyodide.http").open_url({address!r}),
+    lambda: importlib.import_module("pyodide.code").run_js("fetch('{address}')"),
+    lambda: to_js([]).constructor.constructor("return fetch('{address}')")(),
+    lambda: to_js([]).constructor.constructor("return import('{address}')")(),
+    *(lambda proxy=proxy: proxy.fetch({address!r}) for proxy in proxies),
+    lambda: ctypes.CDLL(None).emscripten_run_script(b"fetch('{address}')"),
+]):
+    print("way", number)
+    try:
+        way()
+        print("it went through")
+    except BaseException as error:
+        print(type(error).__name__)
+"""
+FIRST = "def total(values): return functools.reduce(Value.__add__, values)"  # which runs on its own
+WALL = """address => new Promise((done) => {
+    const code = `fetch("${address}").then(() => postMessage("reached"), () => postMessage("refused"))`;
+    new Worker(URL.createObjectURL(new Blob([code]))).onmessage = ({ data }) => done(data);
+})"""
+
+
+@pytest.fixture
+def stranger():
+    """Another server: its address, and what it is asked for."""
+    asked = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            self.send_response(200)
+            self.send_header("Access-Control-Allow-Origin", "*")
+            self.end_headers()
+
+        def log_message(self, *arguments):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/", asked
+    server.shutdown()
+    server.server_close()
+
+
+def escapes(address):
+    """A change that tries all ways out."""
+    return changes_of(FIRST, *ESCAPES.format(address=address).split("\n"))
+
+
+@in_page
+def test_a_program_of_somebody_else_is_seen_before_it_runs_and_reaches_nothing(browser, site, stranger):
+    address, asked = stranger
+    page = browser.new_page()
+    page.goto(site + "run/" + linked(escapes(address)))
+    page.click("#run-start")
+    assert page.inner_text("#run-title") == "Somebody sent you a change to ⟨tape (2)⟩"
+    assert page.evaluate("document.activeElement.id") == "run-trust" and page.locator("#run-stop").is_disabled()
+    page.click("#run-trust")
+    output = end(page)
+    assert output.count("way ") > 10 and "it went through" not in output
+    assert page.evaluate(WALL, address) == "refused"
+    page.wait_for_timeout(500)  # what was sent may still be on its way
+    page.context.close()
+    assert asked == []
+
+
+# What the page makes of its worker, here one that says what the test says
+
+
+FAKE = """window.asked = [];
+window.Worker = class {
+    constructor() { window.worker = this; }
+    postMessage(job) { asked.push(job); }
+    terminate() {}
+};"""
+SAY = "messages => { for (const data of messages) worker.onmessage({ data }); }"
+
+
+@pytest.fixture
+def faked(browser, site):
+    """Return a function that opens the page with such a worker: faked(what is asked for after the #)."""
+    contexts = []
+
+    def open_page(asked=""):
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        contexts.append(page.context)
+        page.add_init_script(FAKE)
+        page.goto(site + "run/" + asked)
+        page.wait_for_selector("#run:not([hidden])")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+def wait_until_asked(page):
+    """Wait until the worker has got something to do."""
+    page.evaluate("async () => { while (!asked.length) await new Promise((go) => setTimeout(go, 20)); }")
+
+
+STEPS = [[f"step {step:4} / 1000 | loss 3.0", False] for step in range(1, 11)]
+
+
+@in_page
+def test_the_curve_is_seen_and_the_time_left_counts_from_the_first_step(faked):
+    page = faked("#view=whole")
+    assert page.locator("#run-load").is_visible()
+    page.click("#run-start")
+    page.locator("#run-load").wait_for(state="hidden")
+    page.wait_for_timeout(2000)  # the program is put together
+    page.evaluate(SAY, [{"kind": "started"}, {"kind": "lines", "lines": STEPS, "seen": ""}])
+    assert int(re.fullmatch(r"Step 10 of 1000, (\d+) s left\.", page.inner_text("#run-step"))[1]) < 2 / 10 * 990
+    assert page.locator("#run-figure").evaluate(IS_SEEN)
+
+
+@in_page
+def test_the_page_believes_nothing_that_it_has_not_asked_for(faked):
+    page, downloads = faked(), []
+    page.on("download", lambda download: downloads.append(download.url))
+    page.click("#run-start")
+    wait_until_asked(page)
+    end_of = {"kind": "end", "status": 0, "made": "stolen", "writes": False}
+    page.evaluate(SAY, [{"kind": "constructor"}, {"kind": "started"}, end_of, end_of])
+    page.wait_for_timeout(300)
+    assert downloads == [] and page.inner_text("#run-status") == "It has ended."
+
+
+@in_page
+def test_without_a_network_a_run_says_so_and_the_next_one_begins_anew(faked):
+    page = faked()
+    page.context.set_offline(True)
+    page.click("#run-start")
+    page.locator("#run-status", has_text="Python has failed here: TypeError: Failed to fetch").wait_for()
+    page.context.set_offline(False)
+    page.click("#run-start:enabled")
+    wait_until_asked(page)
+    assert page.inner_text("#run-status") == "Python is being fetched."
+
+
+@in_page
+@pytest.mark.parametrize("fault", ["another type", "gone", "no server"])
+def test_a_page_whose_scripts_cannot_be_loaded_says_so(browser, site, fault):
+    page = browser.new_page()
+    if fault == "another type":
+        page.route("**/run-text.js", lambda route: route.fulfill(response=route.fetch(), content_type="text/plain"))
+    elif fault == "gone":  # there is a new edition
+        page.route("**/run-text.js", lambda route: route.fulfill(status=404))
+    page.goto(site + "run/" if fault != "no server" else (BUILD / "site" / "run" / "index.html").as_uri())
+    assert "If this stays, a script could not be loaded: load the page anew." in page.inner_text("#run-waiting")
+    assert page.locator("#run").is_hidden()
+    page.context.close()
+
+
+@needs_pyodide
+def test_all_that_the_page_loads_is_of_one_edition():
+    """A folder has it, whose name is another one as soon as anything in it is another one."""
+    folder, files = playground.files(Essay(TEXT), [], ROOT / "docs")
+    scripts = {path: content.decode() for path, content in files.items() if path.endswith(".js")}
+    assert {f"{folder}{name}" for name in ("run.js", "run_worker.py", "essay.txt", "tangle.txt")} <= {*files}
+    for path, script in scripts.items():
+        for wanted in re.findall(r"""(?:from|import)\s*\(?["'](\.[^"']*)["']""", script):
+            assert urljoin(path, wanted) in files, (path, wanted)
+    assert playground.files(Essay(TEXT + "\nMore.\n"), [], ROOT / "docs")[0] != folder
+
+
+OLD_WORKER = """addEventListener("activate", (event) => event.waitUntil(
+    caches.open(`${registration.scope} 1`).then((cache) => cache.put(registration.scope, new Response("old")))));"""
+
+
+@pytest.mark.slow
+def test_who_has_the_service_worker_of_an_earlier_edition_loses_it(browser, site):
+    page, old = browser.new_page(), BUILD / "site" / "offline.js"
+    old.write_text(OLD_WORKER, encoding="utf-8")
+    page.goto(site)
+    page.evaluate("navigator.serviceWorker.register('offline.js').then(() => navigator.serviceWorker.ready)")
+    until = "async () => {{ while ({}) await new Promise((go) => setTimeout(go, 50)); }}"
+    page.evaluate(until.format("!(await caches.keys()).length"))
+    old.unlink()
+    page.reload()
+    registered, cached = "(await navigator.serviceWorker.getRegistrations()).length", "(await caches.keys()).length"
+    page.evaluate(until.format(f"{registered} + {cached}"))
+    page.context.close()

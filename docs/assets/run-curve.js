@@ -8,6 +8,7 @@ const at = {
   figure: element("figure", HTMLElement), curve: element("curve", SVGElement), ticks: element("ticks", SVGElement),
   whole: element("whole", SVGElement), dots: element("dots", SVGElement), mean: element("mean", SVGElement),
 };
+const MOST = 10_000;  // steps that are drawn
 let losses = /** @type {number[]} */ ([]), whole = /** @type {number[]} */ ([]), steps = 0, runs = 0;
 
 /** Forgets the last run; returns the number of the new one. */
@@ -19,11 +20,10 @@ export function clear() {
 
 export const done = () => losses.length;
 
-/** @param {number} number @param {number} all @param {number} loss */
-export function add(number, all, loss) {
-  losses.push(loss);
+/** @param {number} all @param {number} loss */
+export function add(all, loss) {
+  if (losses.length < MOST) losses.push(loss);
   steps = all;
-  if (number === 1 || number === all || number % 5 === 0) draw();
 }
 
 /**
@@ -32,8 +32,9 @@ export function add(number, all, loss) {
  */
 export async function compare(turn, text, flag) {
   const { begin, train, DEFAULTS } = await engine(), flags = /** @type {Record<string, any>} */ ({});
+  if (Object.keys(DEFAULTS).some((name) => flag(name).length > 30)) return;
   for (const name of Object.keys(DEFAULTS)) flags[name] = name === "seed" ? BigInt(flag(name)) : Number(flag(name));
-  if (flags.n_embd > 64 || flags.n_layer > 4 || flags.num_steps > 10_000) return;  // it would take too long
+  if (flags.n_embd > 64 || flags.n_layer > 4 || flags.num_steps > MOST) return;  // it would take too long
   const { model, lessons } = begin(text, flags), training = train(model, lessons, flags);
   while (turn === runs && whole.length < flags.num_steps) {
     for (const until = performance.now() + 8; performance.now() < until && whole.length < flags.num_steps;) {

@@ -19,8 +19,9 @@ const EXPERIMENT = new RegExp(`^\`\`\` diff \\{#(${NAME})${ATTRIBUTES}\\}\\s*$`)
 const ROOT = new RegExp(`^\`\`\` [\\w+-]+ \\{file=([^\\s{}"',]+)${ATTRIBUTES}\\}\\s*$`);
 const DEFINITION = new RegExp(`^\`\`\` [\\w+-]+ \\{#(${NAME})\\}\\s*$`);
 const NAMELESS = /^``` [\w+-]+\s*$/, NAMING = new RegExp(`^<<(${NAME})>>=\\s*$`);
-const OPENS = /^```(?!`)/, VERBATIM = /^ {0,3}(`{3,}(?!.*`)|~{3,})/;
+const OPENS = /^```(?!`)/, VERBATIM = /^ {0,3}(`{3,}(?!`)(?!.*`)|~{3,})/;
 const MOST = 500;  // differing lines that are told apart; where there are more, all between them is one change
+const TITLE = 500;  // letters: what is longer is no heading
 const NEAR = 2;  // lines: changes with no more between them are one
 
 /** @param {string[]} lines @returns {Fence[]} */
@@ -70,7 +71,7 @@ export function headingsOf(lines, fences) {
   const found = [];
   for (let i = 0, next = 0; i < lines.length; i++) {
     while (next < fences.length && fences[next].end < i) next += 1;
-    const match = /^(##?) +(.*\S)/.exec(lines[i]);
+    const match = lines[i].length <= TITLE && /^(##?) +(.*\S)/.exec(lines[i]);
     if (match && !(next < fences.length && fences[next].start <= i)) {
       found.push({ line: i, level: match[1].length, title: match[2].replace(/[*`]|\s*\{#.*\}$/g, "") });
     }
@@ -186,19 +187,29 @@ function placesOf(lines, others) {
 }
 
 /**
- * The essay with kept changes, and how many fit no more. Older links have the name of a chunk before its two texts.
- * @param {unknown} kept @param {string[]} essay @returns {{lines: string[], lost: number}}
+ * The lines before and after a kept change; nothing where it is none. Older ones have the name of a chunk before these.
+ * @param {unknown} kept
+ */
+export function partsOf(kept) {
+  const texts = Array.isArray(kept) ? kept.slice(-2) : [];
+  const parts = texts.map((part) => (typeof part === "string" ? part.split("\n") : part));
+  const isLines = (/** @type {unknown} */ part) => Array.isArray(part) && part.every((line) => typeof line === "string");
+  return parts.length === 2 && parts.every(isLines) ? /** @type {string[][]} */ (parts) : null;
+}
+
+/**
+ * The essay with kept changes, and those that do not fit: not one place has such lines, or another has been there.
+ * @param {unknown[]} kept @param {string[]} essay
  */
 export function withChanges(kept, essay) {
-  const edits = [];
-  let lost = 0;
-  for (const change of /** @type {(string | string[])[][]} */ (kept)) {
-    const [before, after] = change.slice(-2).map((part) => (typeof part === "string" ? part.split("\n") : part));
-    const places = placesOf(before, essay);
-    if (places.length !== 1) lost += 1;
-    else {  // without the lines around it, which may be those around another
-      edits.push(...differences(before, after).map((part) => ({ ...part, from: part.from + places[0] })));
-    }
+  const edits = /** @type {Change[]} */ ([]), lost = /** @type {unknown[]} */ ([]);
+  const isFree = (/** @type {Change} */ { from, before }) => (
+    edits.every((edit) => edit.from > from + before.length || from > edit.from + edit.before.length));
+  for (const change of kept) {
+    const [before, after] = partsOf(change) ?? [[], []], places = placesOf(before, essay);
+    const parts = differences(before, after).map((part) => ({ ...part, from: part.from + places[0] }));
+    if (places.length === 1 && parts.every(isFree)) edits.push(...parts);  // without the lines around it
+    else lost.push(change);
   }
   const lines = [...essay];
   for (const { from, before, after } of edits.sort((one, other) => other.from - one.from)) {
@@ -217,8 +228,10 @@ export function packed(kept) {
   return btoa(letters.join("")).replaceAll("+", "-").replaceAll("/", "_");
 }
 
-/** @param {string} word @returns {unknown} */
+/** @param {string} word @returns {unknown[]} */
 export function unpacked(word) {
   const bytes = Uint8Array.from(atob(word.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0));
-  return JSON.parse(new TextDecoder().decode(bytes));
+  const found = JSON.parse(new TextDecoder().decode(bytes));
+  if (!Array.isArray(found)) throw new Error("it holds no changes");
+  return found;
 }

@@ -187,7 +187,9 @@ export function wholeEssay(page) {
 
   function changed(wait = SOON) {
     clearTimeout(timer);
-    if (!at.view.hidden && page.isLoaded()) timer = window.setTimeout(tangle, wait);
+    if (at.view.hidden || !page.isLoaded()) return;
+    [at.offer.hidden, at.lines.hidden] = [true, false];
+    timer = window.setTimeout(tangle, wait);
   }
 
   function tangle() {
@@ -231,8 +233,6 @@ export function wholeEssay(page) {
   /** @param {boolean} old */
   function showState(old) {
     const any = at.lines.childElementCount > 0;
-    at.offer.hidden = true;
-    at.lines.hidden = false;
     at.lines.classList.toggle("run-old", old);
     at.state.classList.toggle("run-error", old);
     const right = "Each line leads to where it is written: with a click, or with Enter.";
@@ -310,6 +310,8 @@ export function wholeEssay(page) {
       changed(0);
     },
     hide() { at.view.hidden = true; },
+    /** Python is there, or is being fetched. */
+    begun() { changed(0); },
     /** The text was changed elsewhere. */
     refresh() {
       count = 0;

@@ -4,10 +4,15 @@
 // There is one edited text. Both views show a part of it and put what is typed in its place; all else is made from it:
 // what was changed is what differs from the essay as it was published. Changes are kept in the browser and can be put
 // into a link; tangle.py judges them. All modules are loaded by the browser, from beside this one.
+//
+// What came from elsewhere, as with a link, is not kept until the reader says so, and what was kept stays. Somebody else's
+// program runs only when the reader has seen the difference and says so, and whatever it is, in a worker that reaches
+// nothing. Of what the worker says only text and numbers are taken.
 
 import * as curve from "./run-curve.js";
 import { codeField } from "./run-editor.js";
-import { anchored, differences, fencesOf, headingsOf, moved, packed, unpacked, withChanges } from "./run-text.js";
+import * as store from "./run-store.js";
+import { anchored, differences, fencesOf, headingsOf, moved, packed, partsOf, unpacked, withChanges } from "./run-text.js";
 import { element, link, make } from "./run-page.js";
 import { wholeEssay } from "./run-whole.js";
 
@@ -18,8 +23,11 @@ import { wholeEssay } from "./run-whole.js";
  * @typedef {{name: string, number: number, title: string, page: string}} Known
  */
 
-const assets = new URL("../assets/", location.href);
-const KEPT = "microgpt-changes", LARGEST = 5e6, PATIENCE = 2000;  // bytes of a text; milliseconds until Python is ended
+const here = new URL("./", import.meta.url);  // beside the other folders of the site
+const LARGEST = 5e6, PATIENCE = 2000;  // bytes of a text; milliseconds until Python is ended
+const MOST = 2000, BREATH = 20;  // lines of output that are shown, and letters of each; milliseconds for all else
+const UNKEPT = "What you change here is not kept, unless you keep it. What was kept before is set aside.";
+const LONGEST = 1e6;  // letters of a link that all browsers take
 const at = {
   form: /** @type {HTMLFormElement} */ (document.getElementById("run")),
   start: element("start", HTMLButtonElement), stop: element("stop", HTMLButtonElement),
@@ -31,7 +39,9 @@ const at = {
   undo: element("undo", HTMLButtonElement),
   link: element("link", HTMLButtonElement), essay: element("essay", HTMLButtonElement),
   download: element("download", HTMLButtonElement), changes: element("changes", HTMLElement),
-  list: element("list", HTMLElement),
+  title: element("title", HTMLElement), kept: element("kept", HTMLElement), list: element("list", HTMLElement),
+  consent: element("consent", HTMLElement), trust: element("trust", HTMLButtonElement),
+  adopt: element("adopt", HTMLButtonElement), leave: element("leave", HTMLButtonElement),
   program: element("program", HTMLSelectElement), more: element("more", HTMLInputElement),
   text: element("text", HTMLTextAreaElement), file: element("file", HTMLInputElement),
   output: element("output", HTMLElement),
@@ -52,9 +62,14 @@ let offer = /** @type {{fences: Known[], experiments: Record<string, string>, da
   { fences: [], experiments: {}, data: [] });
 let known = /** @type {Map<string, Known>} */ (new Map());
 let shown = { key: "", first: 0, count: 0, isEmpty: false };  // the piece in the field, and its lines
-let aside = false, samples = [""], worker = /** @type {Worker | null} */ (null);
-let stop = "", began = 0, doomed = 0, wanted = "";
-let ran = lines, wrong = /** @type {number | null} */ (null);  // the text that was run last, and its line at fault
+let origin = /** @type {"kept" | "link" | "experiment" | "overtaken"} */ ("kept");  // of what is here
+let strays = /** @type {unknown[]} */ ([]);  // changes, or what should be, that do not fit
+let state = /** @type {ReturnType<typeof store.write>} */ ("kept"), isTrusted = false;  // of the own; of somebody else's
+let samples = [""], worker = /** @type {Worker | null} */ (null);
+let stop = "", doomed = 0, wanted = "", isStopping = false;
+let first = { step: 0, time: 0 };  // of the run, when it came
+let ran = lines, fencesRun = fences;  // the text that was run last
+let wrong = /** @type {number | null} */ (null);  // its line at fault
 let isRunning = false, leads = false;  // to the curve, which on a phone is out of sight
 
 // The essay and its changes
@@ -76,7 +91,7 @@ const isChanged = (fence) => originals.get(keyOf(fence)) !== codeOf(fence);
  * @param {string[]} now @param {"piece" | "whole" | ""} view the one in which it was typed
  */
 function edit(now, view) {
-  if (!isRunning && !aside) say("");  // of what was before
+  if (!isRunning) say("");  // of what was before
   read(now);
   keep();
   showChanges();
@@ -94,20 +109,30 @@ function read(now) {
 const kept = () => changes.map((change) => anchored(change, essay));
 
 function keep() {
+  if (origin !== "kept") return;
   setAddress("changes", "");  // what is here is no longer what a link has brought
-  if (aside) return;  // what was kept before belongs to the essay without an experiment
-  try {
-    if (changes.length) localStorage.setItem(KEPT, JSON.stringify(kept()));
-    else localStorage.removeItem(KEPT);
-  } catch { /* a browser may forbid it; then they last as long as the page */ }
+  state = store.write([...kept(), ...strays]);
+  if (state === "overtaken") origin = state;
+  if (state !== "kept") say("Your changes are not kept: see below.");
 }
 
-// Two tabs keep their changes in one place: whoever is second to write would lose what the first has saved.
-addEventListener("storage", ({ key }) => {
-  if (key !== KEPT || aside) return;
-  aside = true;
-  say("Another tab has kept changes, so those of this one are not kept any more: copy a link, or download them.");
-});
+/**
+ * What is here becomes what kept changes make of the essay.
+ * @param {unknown[]} entries
+ */
+function take(entries) {
+  const { lines: now, lost } = withChanges(entries, essay);
+  strays = lost;
+  read(now);
+}
+
+// What came from elsewhere joins what is kept; where both are of the same lines, it is a stray.
+function adopt() {
+  const all = new Map([...store.read(), ...kept(), ...strays].map((change) => [JSON.stringify(change), change]));
+  take([...all.values()]);
+  [origin, isTrusted] = ["kept", true];
+  edit(lines, "");
+}
 
 /**
  * Writes something into the address of the page, or takes it out.
@@ -119,16 +144,6 @@ function setAddress(name, value) {
   if (value) hash.set(name, value);
   else hash.delete(name);
   history.replaceState(null, "", `${location.pathname}${location.search}${hash.toString() && `#${hash}`}`);
-}
-
-// The essay as it is run. Where it was changed, experiments that quote what was changed would not fit any more, so only
-// the one that was chosen is left; empty lines stand for the others, and all numbers of lines are what they were.
-function textToRun() {
-  const left = [...lines];
-  for (const { kind, name, start, end } of fences) {
-    if (changes.length && kind === "experiment" && name !== experiments?.name.value) left.fill("", start, end + 1);
-  }
-  return left.join("\n");
 }
 
 // What is shown of them
@@ -154,7 +169,7 @@ function showChunk(key, line = null) {
   at.chunk.value = shown.key;
   const page = known.get(shown.key)?.page;
   at.page.hidden = page === undefined;
-  at.page.href = new URL(`../${page ?? ""}`, assets).href;
+  at.page.href = new URL(`../${page ?? ""}`, here).href;
   at.undo.disabled = !originals.has(shown.key) || !isChanged(fence);
   if (line === null) return;
   const end = code.split("\n").slice(0, line + 1).join("\n").length;
@@ -182,18 +197,54 @@ function undoPiece() {
 function showChanges() {
   const fence = pieceOf(shown.key);
   at.undo.disabled = !fence || !originals.has(shown.key) || !isChanged(fence);
-  at.changes.hidden = !changes.length;
+  showOrigin();
   at.list.replaceChildren(...changes.map((change) => {
-    const item = make("div", { className: "run-change" }), name = nameOf(change.at);
-    const undo = link("undo", () => {
+    const name = nameOf(change.at);
+    return entry(`undo the change of ${name}`, [link(name, () => leadTo(change.at))], difference(change), () => {
       edit([...lines.slice(0, change.at), ...change.before, ...lines.slice(change.at + change.after.length)], "");
-      at.list.querySelector("button")?.focus();
     });
-    undo.setAttribute("aria-label", `undo the change of ${name}`);
-    item.append(link(name, () => leadTo(change.at)), " ", undo, difference(change));
-    return item;
+  }), ...strays.map((stray) => {
+    const lines = partsOf(stray)?.flatMap((part, i) => part.map((line) => "-+"[i] + line));
+    const text = lines?.join("\n") ?? (typeof stray === "string" ? stray : JSON.stringify(stray));
+    const words = lines ? "A change that does not fit here, or beside others: " : "Something that cannot be read: ";
+    const title = [words, link("download", () => save("change.txt", text))];
+    const shown = make("pre", { className: "run-difference", textContent: text.slice(0, MOST) });
+    return entry("remove what does not fit", title, shown, () => {
+      strays = strays.filter((other) => other !== stray);
+      keep();
+      showChanges();
+    });
   }));
   showPieces();
+}
+
+/**
+ * A change in the list, which can be taken back.
+ * @param {string} label @param {(Node | string)[]} title @param {Node} shown @param {() => void} undo
+ */
+function entry(label, title, shown, undo) {
+  const button = link(label.split(" ")[0], () => { undo(); at.list.querySelector("button")?.focus(); });
+  button.setAttribute("aria-label", label);
+  return make("div", { className: "run-change" }, ...title, " ", button, shown);
+}
+
+const isForeign = () => origin === "link" && !isTrusted && changes.length > 0;
+
+// Whose changes these are, and whether they are kept.
+function showOrigin() {
+  const words = {
+    kept: state !== "refused" ? "" :
+      "They are not kept: this browser has no room for them, or keeps nothing. Copy a link, or download microgpt.md.",
+    link: UNKEPT,
+    experiment: UNKEPT,
+    overtaken: "They are not kept any more: another tab has kept changes in the meantime.",
+  };
+  at.kept.textContent = words[origin];
+  if (origin !== "link") at.title.textContent = "What you have changed";
+  at.changes.hidden = !changes.length && !strays.length && origin === "kept";
+  at.consent.hidden = origin === "kept";
+  at.trust.hidden = !isForeign();
+  at.adopt.hidden = !changes.length && !strays.length;
 }
 
 // The pieces to choose from: those of the text as it is.
@@ -276,18 +327,29 @@ function words() {
 /** @param {string[]} command @param {string} made a file that it makes, and that is to be saved */
 async function start(command, made = "") {
   if (isRunning) return;
-  [isRunning, samples, wrong, ran, wanted, doomed] = [true, [], null, lines, made, 0];
+  if (!made && isForeign()) {  // the difference comes before it
+    at.changes.scrollIntoView({ block: "center" });
+    at.trust.focus({ preventScroll: true });
+    return;
+  }
+  [isRunning, samples, wrong, ran, fencesRun, wanted, doomed] = [true, [], null, lines, fences, made, 0];
+  [isStopping, first] = [false, { step: 0, time: 0 }];
   at.output.textContent = "";
   at.ask.hidden = true;
   const turn = curve.clear();
   at.output.hidden = Boolean(made);
-  const onButton = document.activeElement === at.start;
-  leads = onButton && getComputedStyle(at.form).gridTemplateColumns.split(" ").length === 1;
+  leads = document.activeElement === at.start || document.activeElement === at.trust;
   at.start.disabled = true;
   at.stop.disabled = false;
-  if (onButton) at.stop.focus();
+  if (leads) at.stop.focus({ preventScroll: true });
   say(worker ? "It is running." : "Python is being fetched.");
-  const found = await data();
+  let found;
+  try {
+    found = await data();
+  } catch (error) {
+    hear.failed({ text: String(error) });
+    return;
+  }
   if (!made) {
     const flag = (/** @type {string} */ name) => element(name, HTMLInputElement).value;
     const text = at.text.value || found["docs/names.txt"];
@@ -295,27 +357,38 @@ async function start(command, made = "") {
   }
   worker ??= begin();
   stop = URL.createObjectURL(new Blob([""]));
-  const files = { "microgpt.md": textToRun(), "text.txt": at.text.value, ...found };
+  const files = { "microgpt.md": lines.join("\n"), "text.txt": at.text.value, ...found };
   worker.postMessage({ files, words: command, stop, made: made || null });
+  whole.begun();
+}
+
+/** @param {string | URL} address */
+async function fetched(address) {
+  const response = await fetch(new URL(address, here));
+  if (!response.ok) throw new Error(`${response.url}: ${response.status} ${response.statusText}`);
+  return response.text();
 }
 
 let fetchedData = /** @type {Promise<Record<string, string>> | null} */ (null);
 function data() {
-  if (fetchedData) return fetchedData;
-  const texts = [["tangle.py", new URL("tangle.txt", assets)], ...offer.data.map((name) => (
-    [name, new URL(`../files/${name.split("/").at(-1)}`, assets)]))];
-  const fetched = texts.map(async ([name, url]) => [name, await (await fetch(url)).text()]);
-  fetchedData = Promise.all(fetched).then(Object.fromEntries);
+  const places = { "tangle.py": "tangle.txt",
+    ...Object.fromEntries(offer.data.map((name) => [name, `../files/${name.split("/").at(-1)}`])) };
+  fetchedData ??= Promise.all(Object.entries(places).map(async ([name, place]) => [name, await fetched(place)]))
+    .then(Object.fromEntries);
+  fetchedData.catch(() => { fetchedData = null; });  // the next one may try again
   return fetchedData;
 }
 
+// A worker from an address would not have the Content-Security-Policy of this page; one from a blob has it.
 function begin() {
-  const made = new Worker(new URL("run-worker.js", assets), { type: "module" });
+  const code = `import ${JSON.stringify(new URL("run-worker.js", here).href)};`;
+  const made = new Worker(URL.createObjectURL(new Blob([code], { type: "text/javascript" })), { type: "module" });
   made.onmessage = ({ data: message }) => {
-    if (made === worker) hear[/** @type {keyof typeof hear} */ (message.kind)](message);
+    const kind = /** @type {keyof typeof hear} */ (message.kind);
+    if (made === worker && Object.hasOwn(hear, kind)) hear[kind](message);
   };
   made.onerror = (event) => {
-    if (made === worker) hear.failed({ text: event.message || "the browser has no module workers" });
+    if (made === worker) hear.failed({ text: event.message || "a script could not be loaded; load this page anew" });
   };
   return made;
 }
@@ -326,26 +399,44 @@ const hear = {
     Object.assign(at.progress, { hidden: done >= total, max: total, value: done });
     say(done >= total ? "Python is starting." : "Python is being fetched.");
   },
-  started() { say("It is running."); began = Date.now(); },
-  /** @param {{text: string, error: boolean}} message */
-  line({ text: line, error }) {
-    const found = /^step +(\d+) \/ +(\d+) \| loss (\S+)/.exec(line);
-    if (found) step(Number(found[1]), Number(found[2]), Number(found[3]));
-    const sample = /^sample +\d+: (.*)$/.exec(line);
-    if (sample) samples.push(sample[1] || "nothing");
-    show(line, error);
+  started() { say("It is running."); },
+  /** @param {{lines: [string, boolean][], seen: string}} message */
+  lines({ lines: printed, seen }) {
+    const { output } = at, follows = output.scrollTop + output.clientHeight > output.scrollHeight - 30;
+    for (const [line, error] of printed) {
+      const found = /^step +(\d+) \/ +(\d+) \| loss (\S+)/.exec(line);
+      if (found) step(Number(found[1]), Number(found[2]), Number(found[3]));
+      const sample = /^sample +\d+: (.*)$/.exec(line);
+      if (sample && samples.length < MOST) samples.push(sample[1] || "nothing");
+      show(line, error);
+    }
+    output.hidden = !output.childElementCount;
+    for (let more = output.childElementCount - MOST; more > 0; more--) output.firstElementChild?.remove();
+    if (output.childElementCount === MOST) output.children[0].textContent = "… (earlier lines are not shown)\n";
+    if (follows) output.scrollTop = output.scrollHeight;
+    curve.draw();
+    setTimeout(() => URL.revokeObjectURL(seen), BREATH);
   },
-  stopping() { clearTimeout(doomed); say("It has been stopped, and writes with what it has learned so far."); },
+  stopping() {
+    clearTimeout(doomed);
+    [isStopping, at.stop.disabled] = [true, false];  // it may go on all the same
+    say("It has been stopped, and writes with what it has learned so far.");
+  },
   /** @param {{status: number, made: string | null, writes: boolean}} message */
   end({ status, made, writes }) {
+    if (!isRunning) return;
     finished();
-    at.ask.hidden = !writes || Boolean(made);
+    at.ask.hidden = !writes || Boolean(wanted);
     at.written.replaceChildren();
-    if (made) save(wanted.split("/").at(-1) ?? "", made);
+    if (leads && status) at.output.scrollIntoView({ block: "nearest" });
+    if (wanted && made && !status) {
+      save(wanted.split("/").at(-1) ?? "", made);
+      return;
+    }
     if (status && status !== 130 && wrong !== null) leadTo(moved(wrong, differences(ran, lines)));
     if (status === 0) say(`It has ended${curve.verdict(samples)}`);
     else if (status === 130) say(`It was stopped after step ${curve.done()}${curve.verdict(samples)}`);
-    else if (changes.length && at.output.textContent?.includes("stand together at no place")) {
+    else if (changes.length && at.output.textContent?.includes(`: experiment ${experiments?.name.value}: `)) {
       say("The experiment does not fit what you have changed: undo your change, or choose “as it is”.");
     } else say("It has ended with an error, which the output shows.");
     if (experiments?.name.value && (status === 0 || status === 130)) {
@@ -362,22 +453,26 @@ const hear = {
   wrote({ text = "", problem }) {
     clearTimeout(doomed);
     at.write.disabled = false;
-    if (problem) say(problem);
-    else at.written.prepend(make("span", { textContent: text || "nothing" }), " ");
+    const [className, textContent] = problem ? ["run-error", problem] : ["", text || "nothing"];
+    at.written.prepend(make("span", { className, textContent }), " ");
   },
   /** @param {{errors: [number, string][]}} message */
   checked(message) { whole.hearDoubts(message); },
   /** @param {{text: string}} message */
-  failed({ text: reason }) { drop(false); say(`Python could not be started here: ${reason}`); },
+  failed({ text: reason }) { drop(false); say(`Python has failed here: ${reason}`); },
 };
 
 /** @param {number} number @param {number} all @param {number} loss */
 function step(number, all, loss) {
-  const left = Math.round((Date.now() - began) / number * (all - number) / 1000);
-  if (number % 5 === 0 || number === all) at.step.textContent = `Step ${number} of ${all}, ${left} s left.`;
-  curve.add(number, all, loss);
-  if (leads) element("figure", HTMLElement).scrollIntoView({ block: "center" });
+  if (!first.step) first = { step: number, time: Date.now() };
+  const left = Math.round((Date.now() - first.time) / (number - first.step) * (all - number) / 1000);
+  const isTold = number > first.step && (number % 5 === 0 || number === all);
+  if (isTold) at.step.textContent = `Step ${number} of ${all}, ${left} s left.`;
+  curve.add(all, loss);
+  if (!leads) return;
   leads = false;
+  curve.draw();
+  element("figure", HTMLElement).scrollIntoView({ block: "nearest" });
 }
 
 /**
@@ -385,20 +480,19 @@ function step(number, all, loss) {
  * @param {string} line @param {boolean} error
  */
 function show(line, error) {
-  const { output } = at, follows = output.scrollTop + output.clientHeight > output.scrollHeight - 30;
-  output.hidden = false;
-  output.append(make("span", { className: error ? "run-error" : "", textContent: line }));
+  const textContent = line.length > MOST ? `${line.slice(0, MOST)} …` : line;
+  const shown = make("span", { className: error ? "run-error" : "", textContent });
   const found = /microgpt\.md(:|", line )(\d+)/.exec(line);
   if (found) {
     const text = ran, number = Number(found[2]) - 1;
-    const fence = fencesOf(text).find(({ start, end }) => start <= number && number <= end);
+    const fence = fencesRun.find(({ start, end }) => start <= number && number <= end);
     const inPiece = fence && ["root", "definition"].includes(fence.kind);
     const inside = inPiece && `⟨${titleOf(fence)}⟩, line ${Math.max(1, number - fence.first + 1)}`;
-    output.append(" ", link(inside || `line ${number + 1}`, () => leadTo(moved(number, differences(text, lines)))));
+    shown.append(" ", link(inside || `line ${number + 1}`, () => leadTo(moved(number, differences(text, lines)))));
     if (found[1] !== ":" || wrong === null) wrong = number;  // a traceback's last line, or tangle.py's first complaint
   }
-  output.append("\n");
-  if (follows) output.scrollTop = output.scrollHeight;
+  shown.append("\n");
+  at.output.append(shown);
 }
 
 function finished() {
@@ -426,8 +520,13 @@ function drop(another = true) {
   whole.lost(another);
 }
 
-// Python looks for the blob whenever it prints; a program that never prints is ended with all that it knew.
+// Python looks for the blob whenever it prints; a program that never prints, or does not mind, is ended with all it knew.
 function interrupt() {
+  if (isStopping) {
+    drop();
+    say("It was ended; the next run begins anew.");
+    return;
+  }
   URL.revokeObjectURL(stop);
   at.stop.disabled = true;
   endUnlessItAnswers();
@@ -441,7 +540,7 @@ function endUnlessItAnswers() {
 function write() {
   if (!worker || at.write.disabled) return;
   if (!at.heat.value || !at.heat.checkValidity()) {
-    say(`The temperature has to be a number from ${at.heat.min} to ${at.heat.max}.`);
+    hear.wrote({ problem: `The temperature has to be a number from ${at.heat.min} to ${at.heat.max}.` });
     return;
   }
   at.write.disabled = true;
@@ -453,6 +552,7 @@ function write() {
 function save(name, content) {
   const anchor = make("a", { href: URL.createObjectURL(new Blob([content], { type: "text/plain" })), download: name });
   anchor.click();
+  say(`${name} is being saved.`);
   setTimeout(() => URL.revokeObjectURL(anchor.href), 1000);
 }
 
@@ -463,13 +563,14 @@ async function open(file) {
     const size = Math.round(file.size / 1e6);
     say(`${file.name} has ${size} million bytes: take a text of less than ${LARGEST / 1e6} million.`);
   } else {
-    const content = await file.text();
-    const isText = !content.includes("\0") && !content.includes("\ufffd");
-    if (!isText) say(`${file.name} is no UTF-8 text: take a text file, one document a line.`);
+    const bytes = await file.arrayBuffer();
+    let content = "\0";
+    try { content = new TextDecoder("utf-8", { fatal: true }).decode(bytes); } catch { /* no text */ }
+    if (content.includes("\0")) say(`${file.name} is no UTF-8 text: take a text file, one document a line.`);
     else if (!content.trim()) say(`${file.name} is empty: take a text file, one document a line.`);
     else {
       at.text.value = content;
-      say(`${file.name} was read: ${content.trim().split("\n").length} lines.`);
+      say(`${file.name} was read: ${content.trim().split(/\r\n?|\n/).length} lines.`);
       return;
     }
   }
@@ -490,7 +591,7 @@ function experiment(leads = true) {
   }
   const means = "The field below shows the piece as it is. When it runs, these lines are replaced:";
   experiments.shown.replaceChildren(make("p", { className: "run-meaning", textContent: means }), pre);
-  experiments.page.href = new URL(`../${option.dataset.address?.slice(2)}`, assets).href;
+  experiments.page.href = new URL(`../${option.dataset.address?.slice(2)}`, here).href;
 }
 
 // Setting up
@@ -505,7 +606,7 @@ const whole = wholeEssay({
     data().then((files) => {
       worker ??= begin();
       worker.postMessage({ files: { "tangle.py": files["tangle.py"] }, text: text.join("\n"), program });
-    });
+    }, (error) => hear.failed({ text: String(error) }));
   },
 });
 
@@ -515,27 +616,35 @@ function set(select, value) {
 }
 
 async function setUp() {
-  const fetched = ["run.json", "essay.txt"].map(async (name) => (await fetch(new URL(name, assets))).text());
-  const [found, source] = await Promise.all(fetched);
+  const [found, source] = await Promise.all(["run.json", "essay.txt"].map(fetched));
   offer = JSON.parse(found);
   known = new Map(offer.fences.map((fence) => [keyOf(fence), fence]));
   essay = source.split("\n");
   read(essay);
   originals = new Map(pieces().map((fence) => [keyOf(fence), codeOf(fence)]));
-  const asked = new URLSearchParams(location.hash.slice(1)), brought = asked.get("changes");
-  aside = asked.has("break") && !brought;
-  let lost = 0;
+  const asked = new URLSearchParams(location.hash.slice(1)), link = asked.get("changes"), before = store.read();
+  take(before);
+  const own = lines.join("\n");
+  let message = "";
   try {
-    const before = localStorage.getItem(KEPT);
-    if (aside && before) say("Your own changes are set aside here; without an experiment they are there again.");
-    const edited = withChanges(brought ? unpacked(brought) : aside ? [] : JSON.parse(before ?? "[]"), essay);
-    lost = edited.lost;
-    read(edited.lines);
-  } catch { lost = 1; }
+    const brought = withChanges(link ? unpacked(link) : before, essay);
+    if (link && (brought.lost.length || brought.lines.join("\n") !== own)) {
+      [origin, strays] = ["link", brought.lost];
+      read(brought.lines);
+      const names = [...new Set(changes.map((change) => nameOf(change.at)))].join(", ");
+      at.title.textContent = `Somebody sent you a change${names && ` to ${names}`}`;
+    }
+  } catch { message = "The changes of this link cannot be read: has it been cut off?"; }
+  if (asked.has("break") && !link && before.length) {
+    take([]);
+    origin = "experiment";
+  }
+  if (origin !== "kept") at.form.querySelector(".run-bar")?.after(at.changes);
   set(at.program, asked.get("program"));
   set(experiments?.name, asked.get("break"));
   at.form.hidden = false;
-  for (const input of flags) input.value = asked.get(input.name) ?? input.value;
+  element("waiting", HTMLElement).remove();
+  for (const input of flags) input.value = asked.get(input.name)?.slice(0, input.maxLength) ?? input.value;
   at.more.value = asked.get("more") ?? "";
   showPieces();
   const changed = pieces().find((fence) => isChanged(fence));
@@ -547,7 +656,7 @@ async function setUp() {
   experiment(!asked.has("chunk") && !changes.length);
   if (asked.has("chunk")) setTimeout(() => field.container.scrollIntoView({ block: "center" }));
   if (asked.get("view") === "whole") choose("whole");
-  if (lost) say("Some changes were made to another version of the essay, and were left out.");
+  say(message);
 }
 
 async function share() {
@@ -559,6 +668,10 @@ async function share() {
     if (input.value !== input.defaultValue) hash.set(input.name, input.value);
   }
   if (at.more.value) hash.set("more", at.more.value);
+  if (hash.toString().length > LONGEST) {
+    say("Your changes are too long for a link, which browsers would not open: download microgpt.md.");
+    return;
+  }
   location.hash = hash.toString();
   try {
     await navigator.clipboard.writeText(location.href);
@@ -580,6 +693,18 @@ at.beginning.addEventListener("keydown", (event) => {
   if (event.key === "Enter") { event.preventDefault(); write(); }  // and not another run
 });
 at.link.addEventListener("click", share);
+at.adopt.addEventListener("click", adopt);
+at.leave.addEventListener("click", () => {
+  history.replaceState(null, "", location.pathname);
+  location.reload();
+});
+at.trust.addEventListener("click", () => {
+  isTrusted = true;
+  start(words());
+  showOrigin();
+});
 experiments?.name.addEventListener("change", () => experiment());
 at.file.addEventListener("change", () => open(at.file.files?.[0]));
-setUp().catch((error) => say(`The essay could not be fetched: ${error.message}`));
+setUp().catch(({ message }) => {
+  element("waiting", HTMLElement).textContent = `The page could not be set up: ${message}`;
+});

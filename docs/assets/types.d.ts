@@ -45,12 +45,12 @@ interface Pyodide {
     chdir(path: string): void;
   };
   setInterruptBuffer(buffer: Uint8Array): void;
-  setStdout(options: { batched(text: string): void }): void;
-  setStderr(options: { batched(text: string): void }): void;
+  setStdout(options: { write(bytes: Uint8Array): number }): void;
+  setStderr(options: { write(bytes: Uint8Array): number }): void;
   runPython(code: string): any;
   toPy(value: unknown): unknown;
 }
 
 declare module "*/pyodide.mjs" {
-  export function loadPyodide(options: { indexURL: string }): Promise<Pyodide>;
+  export function loadPyodide(options: { indexURL: string, jsglobals: object }): Promise<Pyodide>;
 }

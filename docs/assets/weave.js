@@ -1,4 +1,4 @@
-// Previews, unfolding and copying of chunks, reading without a network. All links work without this script, which shows
+// Previews, unfolding and copying of chunks. All links work without this script, which shows
 // its own buttons itself.
 
 "use strict";
@@ -308,20 +308,11 @@ addEventListener("beforeprint", () => {
 });
 addEventListener("afterprint", () => { for (const fold of opened) fold.open = false; });
 
-// A service worker keeps what was visited for when there is no network, but not while the essay is written: see serve.js.
-
-async function keepForLater() {
-  await navigator.serviceWorker.register(new URL("offline.js", root));
-  const { active } = await navigator.serviceWorker.ready;
-  active?.postMessage([location.href]);  // this and some of the files were there before it
-  new PerformanceObserver((list) => active?.postMessage(list.getEntries().map(({ name }) => name)))
-    .observe({ type: "resource", buffered: true });
-}
-
-addEventListener("load", () => {
-  if (!navigator.serviceWorker || location.protocol === "file:" || "serving" in document.body.dataset) return;
-  keepForLater().catch(() => { /* then the pages need a network */ });
-});
+// Earlier editions kept pages in a service worker, and its caches. Whoever has it still loses both.
+navigator.serviceWorker?.getRegistration(root).then(async (left) => {
+  await left?.unregister();
+  for (const name of await caches.keys()) if (name.startsWith(`${root} `)) await caches.delete(name);
+}).catch(() => { /* the browser has none, or forbids them */ });
 
 document.body.append(preview, sheet);
 setUp();

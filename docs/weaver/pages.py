@@ -19,7 +19,6 @@ WRITTEN = {"tools/": "tools.md"}  # pages that are not in the essay: their paths
 RESERVED = ("programs", "tools", "experiments", "indexes", "everything", "run", "assets", "files", "search", "sitemap",
             "index", "404", "readme")  # fmt: skip
 RECORDS = (experiments.RECORD, "docs/benchmark.json", "docs/devices.json")  # data about programs, and not for them
-WORKER = "offline.js"  # the one script that stands at the root of the site: it can answer only for what is below it
 LISTED = ".pages.json"  # what the last weave wrote: nothing else is ever removed
 NAMES = "The classes, functions, methods and global names of all programs."
 ADDRESS = re.compile(r'(href|src)="@/([^"#]*)(#[^"]*)?"')
@@ -51,7 +50,7 @@ def sheets(essay, reading, results, data, docs, laboratory):
         ways = "" if page.path else ways_in(renderer, needed, ahead)
         sheet = essay_sheet(page, filled(reading.pages[page.path], renderer), times[page.path] + ways)
         found.append(sheet._replace(text=lowered(sheet.text)) if page.path in below else sheet)
-    found += [run_and_edit(renderer)] if known["runs"] else []
+    found += [run_and_edit(renderer, playground.files(essay, data, docs)[0])] if known["runs"] else []
     for program in essay.programs.values():
         listing = renderer.program(program, [offered(program.target), *map(file_of, needed)])
         found.append(program_sheet(paths[program.target], program, listing))
@@ -100,11 +99,11 @@ def program_sheet(path, program, listing):
     return Sheet(title, path, part_of("Programs", folder), hidden(text, "[toc]"))
 
 
-def run_and_edit(renderer):
-    """Return the page on which the essay is edited and run."""
+def run_and_edit(renderer, folder):
+    """Return the page on which the essay is edited and run, with what it fetches from a folder."""
     essay = renderer.essay
     html = renderer.template(
-        "run", programs=playground.programs(essay), flags=playground.flags(essay.main),
+        "run", folder=folder, programs=playground.programs(essay), flags=playground.flags(essay.main),
         experiments=essay.experiments.items(), text="docs/names.txt", download=offered(essay.main.target),
     )  # fmt: skip
     text = f"# {playground.TITLE}\n\n{raw(html)}"
@@ -292,12 +291,11 @@ def files(essay, found, unfolded, docs, data):
     wanted = {f"{sheet.path}index.md": sheet.text.encode() for sheet in found}
     wanted |= {offered(target): program.text.encode() for target, program in essay.programs.items()}
     wanted |= {file_of(name): (docs.parent / name).read_bytes() for name in data}
-    runs = playground.files(essay, data, (docs.parent / "tangle.py").read_bytes())
     for asset in sorted((docs / "assets").iterdir()):
         is_wanted = re.fullmatch(r"[A-Za-z0-9][\w.-]*\.(css|js|svg|png|woff2|txt)", asset.name)
-        if asset.is_file() and is_wanted and (runs or not playground.ASSETS.fullmatch(asset.name)):
-            wanted[asset.name if asset.name == WORKER else f"assets/{asset.name}"] = asset.read_bytes()
-    wanted |= runs
+        if asset.is_file() and is_wanted and not playground.ASSETS.fullmatch(asset.name):
+            wanted[f"assets/{asset.name}"] = asset.read_bytes()
+    wanted |= playground.files(essay, data, docs)[1]
     wanted["assets/chunks.json"] = json.dumps(unfolded, indent=0, sort_keys=True, ensure_ascii=False).encode()
     return wanted
 

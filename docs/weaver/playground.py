@@ -15,7 +15,8 @@ from typing import NamedTuple
 from weaver import experiments
 
 PATH, TITLE = "run/", "Run and edit"
-ASSETS = re.compile(r"run\b.*\.(js|txt)")  # of this page only
+ASSETS = re.compile(r"run[-._].*")  # of this page only
+SHARED = ("elements.js", "engine.js")  # of which it has its own copies
 LOCK = {  # the fifth file: which packages there are (none are needed), and for what they are made
     "info": {"abi_version": "2026_0", "arch": "wasm32", "platform": "emscripten_5_0_3", "python": "3.14.2"},
     "packages": {},
@@ -82,17 +83,29 @@ def carried():
     return found
 
 
-def files(essay, data, source):
-    """Return {path: bytes} of what the page fetches; `data` are files of demonstrations, `source` is tangle.py."""
-    found = {f"assets/{path}": content for path, content in carried().items()}
+def files(essay, data, docs):
+    """Return the folder of what the page fetches, and {path: bytes}; `data` are files of demonstrations.
+
+    The folder is named after its content: what a browser has kept of another edition is never mixed with this one.
+    """
+    found = carried()
     if not found:
-        return {}
+        return "", {}
     tried = {name: changed_by(essay, place.fence) for name, place in essay.experiments.items()
              if experiments.places(essay, place.fence)}  # fmt: skip
     texts = [name for name in data if name.endswith(".txt")]
     offer = {"fences": fences(essay), "experiments": tried, "data": texts}
-    found["assets/run.json"] = json.dumps(offer, ensure_ascii=False).encode()
-    return found | {"assets/essay.txt": essay.text.encode(), "assets/tangle.txt": source}
+    edition = {asset.name: asset.read_bytes() for asset in sorted((docs / "assets").iterdir())
+               if asset.name in SHARED or ASSETS.fullmatch(asset.name)}  # fmt: skip
+    edition["run.json"] = json.dumps(offer, ensure_ascii=False).encode()
+    edition |= {"essay.txt": essay.text.encode(), "tangle.txt": (docs.parent / "tangle.py").read_bytes()}
+    edition |= {path: content for path, content in found.items() if not path.startswith("pyodide/")}
+    digest = hashlib.sha256()
+    for path, content in edition.items():
+        digest.update(f"{path} {len(content)} ".encode() + content)
+    folder = f"run-{digest.hexdigest()[:10]}/"
+    python = {f"assets/{path}": content for path, content in found.items() if path.startswith("pyodide/")}
+    return folder, python | {folder + path: content for path, content in edition.items()}
 
 
 def changed_by(essay, fence):

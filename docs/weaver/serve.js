@@ -1,6 +1,5 @@
 // Asks the server of weaver/serve.py twice a second for news, while the page can be seen: a new edition of the pages is
-// loaded, a message is shown at the foot. Each question is answered at once, so that no tab keeps others waiting. No
-// service worker keeps pages that are being written, nor one that a finished site at this address has left.
+// loaded, a message is shown at the foot. Each question is answered at once, so that no tab keeps others waiting.
 (() => {
   const edition = EDITION;
   const note = document.createElement("pre");
@@ -10,8 +9,6 @@
     "white-space:pre-wrap;font:14px/1.4 monospace;background:#1b1b1b;color:#fff;border-top:3px solid #e8833a";
   note.hidden = true;
   document.body.append(note);
-  document.body.dataset.serving = "";
-  navigator.serviceWorker?.getRegistration().then((left) => left?.unregister());
 
   /** @param {string} text */
   function show(text) {

@@ -1,0 +1,36 @@
+// What the reader has changed, as this browser keeps it. No other module reads or writes it.
+//
+// It writes only what began from what it has read: if somebody else has written there in the meantime, that stays.
+
+const KEY = `microgpt-changes ${new URL("../", import.meta.url).pathname}`;  // the sites of a host share their store
+const EARLIER = "microgpt-changes";  // of editions that did not mind that
+let seen = /** @type {string | null} */ (null);
+
+/** Return what is kept: changes, and what has come there otherwise. @returns {unknown[]} */
+export function read() {
+  let text = null;
+  try {
+    seen = localStorage.getItem(KEY);
+    text = seen ?? localStorage.getItem(EARLIER);
+  } catch { /* it is forbidden */ }
+  if (text === null) return [];
+  try {
+    const found = JSON.parse(text);
+    if (Array.isArray(found)) return found;
+  } catch { /* it is damaged */ }
+  return [text];
+}
+
+/**
+ * Keep changes, and say how it went.
+ * @param {unknown[]} changes @returns {"kept" | "overtaken" | "refused"}
+ */
+export function write(changes) {
+  const text = JSON.stringify(changes);
+  try {
+    if (localStorage.getItem(KEY) !== seen) return "overtaken";
+    localStorage.setItem(KEY, text);
+  } catch { return "refused"; }
+  seen = text;
+  return "kept";
+}

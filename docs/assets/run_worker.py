@@ -1,0 +1,159 @@
+"""The Python side of run-worker.js, in the browser: runs programs, lets them write on, and tangles essays."""
+
+import argparse
+import gc
+import importlib.util
+import json
+import os
+import random
+import runpy
+import sys
+import traceback
+
+import pyodide.ffi
+
+for module in ("js", "pyodide_js"):  # the program is somebody else's, and has no need of the browser
+    pyodide.ffi.unregister_js_module(module)
+    sys.modules.pop(module, None)
+
+learned = []  # what main() knew when the last program returned from it: its global names, and its own
+watch = sys.monitoring
+watch.use_tool_id(watch.PROFILER_ID, "microgpt")
+
+
+def entered(code, _):
+    """Watch for the end of main(); this costs nothing, since it is asked once for each function."""
+    if code.co_name == "main" and code.co_filename == "/essay/microgpt.md":
+        watch.set_local_events(watch.PROFILER_ID, code, watch.events.PY_RETURN)
+    return watch.DISABLE
+
+
+def returned(*_):
+    frame = sys._getframe(1)
+    learned[:] = [frame.f_globals, {**frame.f_locals}]
+
+
+watch.register_callback(watch.PROFILER_ID, watch.events.PY_START, entered)
+watch.register_callback(watch.PROFILER_ID, watch.events.PY_RETURN, returned)
+watch.set_events(watch.PROFILER_ID, watch.events.PY_START)
+
+
+def can_write():
+    """Return whether the last program has left what is needed to write with it."""
+    return bool(learned) and "sample" in learned[0] and {"model", "characters", "flags"} <= learned[1].keys()
+
+
+def write(beginning, temperature):
+    """Return a new document, which begins as asked: the program's own dice fall as they have to until then."""
+    (names, own), choices = learned, random.choices
+    unknown = [character for character in beginning if character not in own["characters"]]
+    if unknown:
+        return json.dumps({"problem": f"It has never seen {' '.join(unknown)}: it knows {''.join(own['characters'])}."})
+    first = [own["characters"].index(character) for character in beginning]
+    flags = argparse.Namespace(**{**vars(own["flags"]), "temperature": temperature})
+    random.choices = lambda *given: [first.pop(0)] if first else choices(*given)
+    try:
+        tokens = names["sample"](own["model"], len(own["characters"]), flags)
+        return json.dumps({"text": "".join(own["characters"][token] for token in tokens)})
+    except Exception as error:
+        return json.dumps({"problem": f"It cannot write that ({error})."})
+    finally:
+        random.choices = choices
+
+
+class Ended(BaseException):
+    """Instead of os._exit, which would end Python here for good."""
+
+
+def run(words):
+    def end(status):
+        raise Ended(status)
+
+    before, os._exit = os._exit, end
+    learned.clear()
+    modules, argv, path, main = {*sys.modules}, sys.argv, [*sys.path], sys.modules["__main__"]
+    sys.argv, status = ["tangle.py", *words], 0
+    try:
+        runpy.run_path("tangle.py", run_name="__main__")
+    except SystemExit as error:
+        status = error.code or 0
+        if not isinstance(status, int):
+            print(status, file=sys.stderr)
+            status = 1
+    except Ended as error:
+        status = error.args[0]
+    except KeyboardInterrupt:
+        status = 130
+    except BaseException:
+        kind, error, place = sys.exc_info()
+        while place and place.tb_frame.f_code.co_filename != "/essay/microgpt.md":
+            place = place.tb_next
+        traceback.print_exception(kind, error, place)
+        status = 1
+    finally:
+        os._exit, sys.argv, sys.path[:], sys.modules["__main__"] = before, argv, path, main
+        for name in {*sys.modules} - modules:
+            if getattr(sys.modules[name], "__file__", "").startswith("/essay/"):
+                del sys.modules[name]
+        if status == 130:
+            print()  # the line on which it was stopped may have no end
+        sys.stdout.flush()
+        sys.stderr.flush()
+        gc.enable()
+        gc.collect()
+    return status
+
+
+class Tangler:
+    """tangle.py as a module, and the programs of the last essay that was right."""
+
+    def __init__(self):
+        spec = importlib.util.spec_from_file_location("tangle", "/essay/tangle.py")
+        self.tangle = importlib.util.module_from_spec(spec)
+        self.programs, self.targets, self.compiled = {}, [], set()  # targets: those that can be run here
+        self.fences, self.left, self.doubts = [], None, []  # left: experiments still to be checked; doubts: of others
+        spec.loader.exec_module(self.tangle)
+        self.compile, self.tangle.check_syntax = self.tangle.check_syntax, self.check_syntax
+
+    def check_syntax(self, program, root):
+        """Return what is wrong with a program; one that was compiled before is right, and most of them were."""
+        text = self.tangle.render(program)
+        errors = [] if text in self.compiled else self.compile(program, root)
+        if not errors:
+            self.compiled.add(text)
+        return errors
+
+    def answer(self, text, target):
+        """Return a program as JSON: its lines, theirs in the essay, whether it is older than the text, what is wrong.
+
+        Experiments are left for check(), one after the other: it takes long to compile them all.
+        """
+        self.fences, errors = self.tangle.parse(text)
+        self.left = {fence.name: fence for fence in self.fences if fence.kind == "experiment" and not errors}
+        self.doubts = []
+        try:
+            self.programs, is_old = self.tangle.tangle(text), False
+            self.targets = [target for target, root in self.tangle.roots_of(self.fences).items()
+                            if target.endswith(".py") and "needs" not in root.options]  # fmt: skip
+        except self.tangle.TangleError as error:
+            is_old, errors, self.left = True, error.errors, None
+        program = self.programs.get(target)
+        shown = self.tangle.render(program).split("\n")[:-1] if program else None
+        origins = [line.origin for line in (program or [])[: len(shown or [])]]
+        found = {"lines": shown, "origins": origins, "old": is_old, "errors": errors, "targets": self.targets}
+        return json.dumps(found)
+
+    def check(self):
+        """Check one experiment; return False while more are left, then what is wrong as JSON, and then None."""
+        if self.left is None:
+            return None
+        if self.left:
+            name, _ = self.left.popitem()
+            fences = [fence for fence in self.fences if fence.kind != "experiment" or fence.name == name]
+            self.doubts += self.tangle.check_experiments(fences, self.programs, compiles=True)
+            return False
+        self.left = None
+        return json.dumps(sorted(set(self.doubts)))
+
+
+run, Tangler, can_write, write  # noqa: B018 - run-worker.js takes them
