@@ -6,6 +6,7 @@ import http.server
 import importlib.util
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import textwrap
@@ -127,6 +128,7 @@ def pytest_cmdline_main(config):
 
 def pytest_configure(config):
     """Serve the site in the first process; xdist's others are told where."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it, and so would theirs
     config.weaving = None if hasattr(config, "workerinput") else Weaving()
     config.site = config.weaving.address if config.weaving else config.workerinput["site"]
 
