@@ -5,6 +5,7 @@ import gc
 import inspect
 import math
 import random
+import sys
 import time
 from types import SimpleNamespace
 
@@ -100,6 +101,8 @@ def losses_of(steps, limit=None):
 
 def measure(lines, essay, names, steps=None, seeds=SEEDS, progress=lambda: None):
     """Return the entry of a program, {name: value}, without its key."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(limit, 10_000))  # graphs are deeper than Python expects
     gc.disable()
     try:
         module = tangle.load(lines, essay, essay, "measured")
@@ -107,6 +110,7 @@ def measure(lines, essay, names, steps=None, seeds=SEEDS, progress=lambda: None)
             return measure_counting(module, names, seeds)
         return measure_training(lambda: tangle.load(lines, essay, essay, "measured"), names, steps, seeds, progress)
     finally:
+        sys.setrecursionlimit(limit)
         gc.enable()
         gc.collect()
 

@@ -16,7 +16,6 @@ import builtins
 import math
 import operator
 import struct
-import sys
 from array import array
 from types import BuiltinFunctionType, FunctionType, MemberDescriptorType, ModuleType
 
@@ -30,8 +29,6 @@ MULADD, MOV, LOAD, STORE, GUARD = range(22, 27)
 CONSTANT, INPUT, POISON = 100, 101, 102  # nodes that are no instructions
 OPERANDS = {**dict.fromkeys(range(ADD, NEG), 2), **dict.fromkeys(range(NEG, MULADD), 1), MULADD: 3, MOV: 1, GUARD: 1,
             STORE: 1, LOAD: 0, CONSTANT: 0, INPUT: 0, POISON: 0}  # fmt: skip
-
-sys.setrecursionlimit(max(sys.getrecursionlimit(), 10_000))
 
 
 class Untraceable(Exception):  # noqa: N818
