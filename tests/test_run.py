@@ -17,7 +17,7 @@ from weaver.essay import Essay
 import tangle
 
 needs_pyodide = pytest.mark.skipif(
-    not playground.is_possible(), reason="Pyodide is not installed: pip install --group browser"
+    not playground.is_possible(), reason="Pyodide is not installed: .venv/bin/pip install --group browser"
 )
 
 
