@@ -13,7 +13,10 @@ ENDED = """
     return document.getElementById("run-output").innerText;
 """
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(not FIREFOX, reason="Firefox is not installed: apt-get install firefox-esr")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not FIREFOX, reason="Firefox is not installed: apt-get install firefox-esr"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -255,14 +255,15 @@ def test_the_essay_on_one_page_prints_as_a_book(tab):
 
 
 MORE = [pytest.param(path, marks=pytest.mark.nightly)
-        for path in ("everything/", "indexes/", "tools/", "experiments/", "in-a-browser/")]  # fmt: skip
+        for path in ("everything/", "indexes/", "in-a-browser/")]  # fmt: skip
 
 
-@pytest.mark.parametrize("path", ["", "the-model/", "the-same-in-c/", "your-turn/", "words/", "run/", LISTING, *MORE])
+@pytest.mark.parametrize("path", ["", "the-model/", "the-same-in-c/", "your-turn/", "words/", "run/", LISTING, "tools/",
+                                  "experiments/", *MORE])  # fmt: skip
 def test_no_accessibility_violation(tab, axe, path):
     """Each kind of page, and of code; the other chapters are like these."""
     page = tab(path, reduced_motion="reduce")
-    for (width, scheme), options in LOOKED_AT.items():
+    for (width, scheme), options in [*LOOKED_AT.items()][: 1 if path == "everything/" else None]:  # it has the chapters
         turn(page, width, scheme)
         assert axe(page, **options) == [], (width, scheme)
 

@@ -90,7 +90,8 @@ def test_it_can_be_used_by_everybody(opened, name):
         box.locator("[role=status]", has_text="It has learned").wait_for(timeout=60_000)
     for width, scheme in ((1440, "dark"), (360, "light")):
         turn(box.page, width, scheme)
-        violations = axe.run(box.page, context=f"[data-widget={name}]").response["violations"]
+        options = {"runOnly": ["color-contrast"]} if scheme == "dark" else {}  # nothing else depends on the scheme
+        violations = axe.run(box.page, context=f"[data-widget={name}]", options=options).response["violations"]
         assert [(found["id"], found["nodes"][0]["html"]) for found in violations] == []
         assert box.evaluate("box => box.scrollWidth <= box.clientWidth + 1")
         sizes = box.locator("svg text").evaluate_all(
