@@ -621,6 +621,7 @@ def test_a_browser_that_forbids_stores_can_search_and_follow_links(browser, site
         Object.defineProperty(window, name, { configurable: true, get() { throw new DOMException("no"); } });
     }""")
     page.goto(site + "run/" + linked(changes_of(NORM, "    # theirs")))
+    page.wait_for_selector("#run:not([hidden])")
     assert page.locator("#run-list ins").all_inner_texts() == ["+    # theirs"]
     page.click("#run-adopt")
     assert page.inner_text("#run-kept").startswith("They are not kept: this browser")
