@@ -117,7 +117,7 @@ function keep() {
 }
 
 /**
- * What is here becomes what kept changes make of the essay.
+ * Apply kept changes to the essay, and show the result; what does not fit becomes a stray.
  * @param {unknown[]} entries
  */
 function take(entries) {
