@@ -52,7 +52,13 @@ def main():
         "--serve", nargs="?", type=int, const=8000, metavar="PORT", help="serve the site, and follow what is saved"
     )
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # and so the kernel is ended
+    ended = []  # by what number
+
+    def end(number, _):
+        ended.append(number)
+        sys.exit(128 + number)  # and so the kernel is ended
+
+    signal.signal(signal.SIGTERM, end)
     if options.serve is not None:
         from weaver.serve import serve  # it is needed for nothing else
 
@@ -67,6 +73,8 @@ def main():
     except KeyboardInterrupt:
         return 130
     except (tangle.TangleError, DemonstrationError, SiteError, OSError) as error:
+        if ended:  # a kernel that was starting then complains of that
+            return 128 + ended[0]
         say(complaints(error))
         return 1
     return 0
