@@ -118,7 +118,7 @@ def ask(method, address):
 def pytest_cmdline_main(config):
     """Use all cores if pytest-xdist is there and -n says nothing else; named files start sooner in one process.
 
-    worksteal keeps neighbors, which share what takes long, in one process, and leaves no core idle at the end.
+    worksteal keeps neighbours, which share what takes long, in one process, and leaves no core idle at the end.
     """
     option = config.option
     is_one = hasattr(config, "workerinput") or option.usepdb or any(".py" in name for name in option.file_or_dir)

@@ -1,4 +1,4 @@
-"""Experiments: fences that read as diffs, what the tangler makes of them, and that they lock nothing."""
+"""Experiments: fences that read as diffs, the programs that they change, and that they lock nothing."""
 
 from textwrap import dedent
 

@@ -723,7 +723,7 @@ def test_a_program_of_somebody_else_is_seen_before_it_runs_and_reaches_nothing(b
     assert asked == []
 
 
-# What the page makes of its worker, here one that says what the test says
+# How the page takes what its worker says: this one says what the test says
 
 
 FAKE = """window.asked = [];

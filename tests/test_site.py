@@ -226,7 +226,7 @@ def test_a_note_stands_in_the_margin_or_opens_in_its_place(tab):
 
 LOOKED_AT = {  # {(width, scheme): options of axe}
     (360, "light"): {"rules": {"color-contrast": {"enabled": False}}},  # slow to compute, and the same at all widths
-    (768, "dark"): {"runOnly": ["color-contrast"]},  # nothing but the colors depends on the scheme
+    (768, "dark"): {"runOnly": ["color-contrast"]},  # nothing but the colours depends on the scheme
     (1440, "light"): {"runOnly": ["color-contrast"]},
 }
 
