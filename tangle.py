@@ -232,8 +232,12 @@ def numbered(fences):
 
 def tangle(text):
     """Return the programs of an essay, {target: [Line, …]}; raise TangleError with everything that is wrong."""
-    fences, errors = parse(text)
-    roots, chunks = roots_of(fences), chunks_of(fences)
+    return programs_of(*parse(text))
+
+
+def programs_of(fences, errors=()):
+    """Return the programs of an essay that parse() has read, {target: [Line, …]}; raise TangleError, as tangle() does."""
+    roots, chunks, errors = roots_of(fences), chunks_of(fences), [*errors]
     try:
         errors += check_targets(fences) + check_references(roots, chunks)
         programs = {} if errors else expand_all(roots, chunks)
@@ -447,20 +451,28 @@ def locked(folder):
 
 
 def write_programs(essay, force=False):
-    """Bring build/ up to date with an essay; return the exit status: 1 if something was edited by hand."""
+    """Tangle an essay; return the exit status: 1 if something was edited by hand."""
     with locked(essay.parent):
-        changes = changes_in(essay, tangle(decode(essay.read_bytes())), force)
-        edited = [change for change in changes if change.state != STALE and not force]
-        for change in edited:
-            show(change)
-        if edited:
-            return 1
-        sums = essay.parent / "build" / SUMS
-        if changes and changes[-1].path == sums:  # until all is written, both versions are known
-            _, old, new, _ = changes.pop()
-            both = (old or b"") + b"\n" + new
-            changes = [Change(sums, old, both), *changes, Change(sums, both, new)]
-        write(changes)
+        return write_build(essay, tangle(decode(essay.read_bytes())), force)
+
+
+def write_build(essay, programs, force=False):
+    """Bring build/ up to date with an essay, which has these programs; return the exit status.
+
+    It is 1 if something was edited by hand. Hold locked(essay.parent) since the essay was read.
+    """
+    changes = changes_in(essay, programs, force)
+    edited = [change for change in changes if change.state != STALE and not force]
+    for change in edited:
+        show(change)
+    if edited:
+        return 1
+    sums = essay.parent / "build" / SUMS
+    if changes and changes[-1].path == sums:  # until all is written, both versions are known
+        _, old, new, _ = changes.pop()
+        both = (old or b"") + b"\n" + new
+        changes = [Change(sums, old, both), *changes, Change(sums, both, new)]
+    write(changes)
     for path, _, new, _ in changes:
         if path != sums:
             print(f"{path}:", "removed" if new is None else "{} lines".format(new.count(b"\n")))
