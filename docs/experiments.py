@@ -36,10 +36,12 @@ def main():
     options = parser.parse_args()
     text = tangle.decode(ESSAY.read_bytes())
     try:
-        wrong = tangle.check_experiments(tangle.parse(text)[0], tangle.tangle(text), compiles=True)
+        fences, errors = tangle.parse(text)
+        programs = tangle.programs_of(fences, errors)
+        wrong = tangle.check_experiments(fences, programs, compiles=True)
         if wrong:
             raise tangle.TangleError(wrong)
-        jobs, found = record.jobs(text), record.read(RECORD)
+        jobs, found = record.jobs(fences, programs), record.read(RECORD)
         if options.list:
             return print_list(jobs, found)
         if unknown := {*options.names} - {name for _, name in jobs}:

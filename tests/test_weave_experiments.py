@@ -188,7 +188,8 @@ def test_an_experiment_that_does_not_fit_is_a_complaint_and_the_page_shows_it():
     line = essay.lines.index("-    size = math.sqrt(3)") + 1
     said = "experiment no-root: the line that it takes out has changed; was: size = math.sqrt(3); write it as it"
     assert [(number, message[: len(said)]) for number, message in experiments.complaints(essay, [])] == [(line, said)]
-    assert ("experiments", "no-root") not in experiments.records.jobs(text)
+    jobs = records.jobs(essay.fences, experiments.lines_of_programs(essay))
+    assert ("experiments", "no-root") not in jobs
 
 
 # The box
@@ -353,7 +354,8 @@ def test_a_stale_record_holds_nothing_back_in_the_preview(tmp_path):
     wrong = Weave(root)
     assert [*wrong.stale] == ["microgpt.py", "no-root", "nothing"]
     record = record_of(no_root=ENTRY, nothing=ENTRY)
-    for (kind, name), (_, lines, steps) in records.jobs(TEXT).items():
+    jobs = records.jobs(wrong.essay.fences, experiments.lines_of_programs(wrong.essay))
+    for (kind, name), (_, lines, steps) in jobs.items():
         key = records.key_of(lines, records.sum_of(root / experiments.NAMES), steps)
         record[kind][name] = entry(key=key)
     record["experiments"]["nothing"] = entry(key="of something else")

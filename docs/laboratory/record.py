@@ -163,33 +163,29 @@ def is_wanted(target, root):
     return target == "microgpt.py" or target.startswith("stages/") or root.options.get("measure") == "loss"
 
 
-def jobs(text):
+def jobs(fences, programs):
     """Return {(kind, name): (target, lines, steps)} of all that an essay wants measured; kind is as in the record.
 
-    The essay has to be right: tangle() tells whether it is. An experiment that does not fit is left out.
+    An experiment that does not fit is left out.
     """
-    fences, _ = tangle.parse(text)
-    roots = tangle.roots_of(fences)
-    every = tangle.expand_all(roots, tangle.chunks_of(fences))
-    wanted = {target: lines for target, lines in every.items() if is_wanted(target, roots[target])}
-    programs = {target: lines for target, lines in wanted.items() if is_measured(lines)}
-    found = {("programs", target): (target, lines, None) for target, lines in programs.items()}
-    code = tangle.code_of(every)
+    roots, code = tangle.roots_of(fences), tangle.code_of(programs)
+    measured = [target for target, lines in programs.items() if is_wanted(target, roots[target]) and is_measured(lines)]
+    targets = {("programs", target): (target, programs[target], None) for target in measured}
+    measured.sort(key=lambda target: target != "microgpt.py")
     for name, fence in tangle.experiments_of(fences).items():
         with contextlib.suppress(tangle.TangleError):
-            changed = tangle.changed_by(fence, every, code)
-            for target in sorted(programs, key=lambda target: target != "microgpt.py"):
-                if target in changed:
-                    steps = fence.options.get("steps")
-                    found["experiments", name] = (target, changed[target], int(steps) if steps else None)
-                    break
-    return found
+            changed = tangle.changed_by(fence, programs, code)
+            target = next((target for target in measured if target in changed), None)
+            if target:
+                steps = fence.options.get("steps")
+                targets["experiments", name] = (target, changed[target], int(steps) if steps else None)
+    return targets
 
 
-def stale(essay_text, record, names_path):
+def stale(fences, programs, record, names_path):
     """Return the names of experiments and programs that are missing in a record, or no longer valid there."""
     names_sum = sum_of(names_path)
-    keys = {job: key_of(lines, names_sum, steps) for job, (_, lines, steps) in jobs(essay_text).items()}
+    keys = {job: key_of(lines, names_sum, steps) for job, (_, lines, steps) in jobs(fences, programs).items()}
     return [name for (kind, name), key in keys.items() if key and record[kind].get(name, {}).get("key") != key]
 
 

@@ -309,7 +309,8 @@ def stale(essay, record, root):
     """Return the names of the experiments and programs whose record is missing or stale."""
     if record is None and not essay.experiments:
         return []
-    return records.stale(essay.text, record or {"programs": {}, "experiments": {}}, root / NAMES)
+    record = record or {"programs": {}, "experiments": {}}
+    return records.stale(essay.fences, lines_of_programs(essay), record, root / NAMES)
 
 
 def complaints(essay, names):
