@@ -101,6 +101,11 @@ class Program:
         return ast.unparse(self.tree)
 
     @cached_property
+    def imports(self):
+        """The names of the modules that it imports."""
+        return imports_in(self.tree, self.target.rpartition("/")[0].replace("/", "."))
+
+    @cached_property
     def numbers(self):
         """{line of the essay: [its lines that come from there]}."""
         numbers = {}
@@ -139,6 +144,18 @@ class Program:
         lines = self.text.split("\n")
         return {(row, len(lines[row - 1].encode()[:column].decode())): name
                 for (row, column), name in visitor.found.items()}  # fmt: skip
+
+
+def imports_in(tree, package=""):
+    """Return the names of the modules that some code in a package imports."""
+    nodes = [*ast.walk(tree)]
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom):
+            parts = package.split(".")[: 1 - node.level or None] if node.level else []
+            module = ".".join([*parts, *filter(None, [node.module])])
+            names |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
+    return names
 
 
 def defined_by(node):
@@ -204,8 +221,9 @@ class Forms:
 
 
 class Essay:
-    """The essay, parsed and cross-referenced. Raises TangleError for what is wrong in it.
+    """The essay, parsed, tangled and cross-referenced. Raises TangleError for what is wrong in it.
 
+    `tangled` is {target: lines} of its programs, as tangle.py has them.
     `reserved` are the first parts of paths that other pages of the site have.
 
     A heading is a line outside of fences that begins with # and a blank. Tangler and weaver know no comments: that one
@@ -214,9 +232,10 @@ class Essay:
 
     def __init__(self, text, reserved=()):
         self.text, self.lines = text, text.split("\n")
-        self.programs = {target: Program(target, lines) for target, lines in tangle.tangle(text).items()}
+        self.fences, errors = tangle.parse(text)
+        self.tangled = tangle.programs_of(self.fences, errors)
+        self.programs = {target: Program(target, lines) for target, lines in self.tangled.items()}
         self.main = next(iter(self.programs.values()))
-        self.fences, _ = tangle.parse(text)
         self.chunks, self.roots = tangle.chunks_of(self.fences), tangle.roots_of(self.fences)
         self.check_text()
         self.ids = Names(*(f"{fence.kind}-{fence.name}" for fence in self.fences if fence.kind in NAMED))

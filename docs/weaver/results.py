@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import tangle
-from weaver.essay import WeaveError
+from weaver.essay import WeaveError, imports_in
 
 LIBRARIES = ("Pweave", "ipykernel", "ipython", "matplotlib", "matplotlib-inline", "numpy")
 TAKEN = {*sys.stdlib_module_names, "IPython", "ipykernel", "matplotlib", "numpy", "tangle", "weaver"}
@@ -123,7 +123,7 @@ class Session:
         """The files that it reads, as written."""
         return sorted({name for item in self.items for name in item.names("data")})
 
-    @property
+    @functools.cached_property
     def reads(self):
         """All variables that its code reads."""
         nodes = [node for tree in self.trees for node in ast.walk(tree)]
@@ -132,12 +132,12 @@ class Session:
                    and isinstance(node.target, ast.Name)}  # fmt: skip
         return names | changed
 
-    @property
+    @functools.cached_property
     def binds(self):
         """All names that its code binds."""
         return {name for tree in self.trees for node in tree.body for name in names_bound(node)}
 
-    @property
+    @functools.cached_property
     def imports(self):
         """The names of the modules that its code imports."""
         return set().union(*map(imports_in, self.trees))
@@ -146,23 +146,6 @@ class Session:
 def module_of(program):
     """Return the name by which a demonstration imports a program."""
     return program.target.removesuffix(".py").replace("/", ".")
-
-
-def imports_of(program):
-    """Return the names of the modules that a program imports."""
-    return imports_in(program.tree, module_of(program).rpartition(".")[0])
-
-
-def imports_in(tree, package=""):
-    """Return the names of the modules that some code in a package imports."""
-    nodes = [*ast.walk(tree)]
-    found = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
-    for node in nodes:
-        if isinstance(node, ast.ImportFrom):
-            parts = package.split(".")[: 1 - node.level or None] if node.level else []
-            module = ".".join([*parts, *filter(None, [node.module])])
-            found |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
-    return found
 
 
 def names_bound(node):
@@ -269,7 +252,7 @@ def imported(essay, session):
         program = programs[todo.pop(0)]
         if program not in found:
             found.append(program)
-            todo += [name for name in programs if name in imports_of(program)]
+            todo += [name for name in programs if name in program.imports]
     return found
 
 
@@ -281,7 +264,7 @@ def imports_of_all(session):
 def versions_of(modules):
     """Return the versions of Python, the weaver's libraries, and those that some modules belong to."""
     foreign = {name.partition(".")[0] for name in modules} - sys.stdlib_module_names
-    libraries = {*LIBRARIES}.union(*(distributions().get(name, []) for name in foreign))
+    libraries = {*LIBRARIES}.union(*(distributions().get(name, []) for name in foreign - {*LIBRARIES}))
     return [sys.version, platform.machine(), *(f"{library} {version(library)}" for library in sorted(libraries))]
 
 
@@ -301,7 +284,7 @@ def set_keys(essay, sessions, root, environment):
         programs = imported(essay, session)
         check_modules(essay, programs)
         own = {module_of(program).partition(".")[0] for program in programs}
-        modules = session.imports.union(*map(imports_of, programs))
+        modules = session.imports.union(*(program.imports for program in programs))
         code = [f"{item.code}\0{item.names('keep')}" for item in session.items]
         code += [f"{program.target}\0{program.code}" for program in programs]
         words = {*re.findall(r"\w+", "\0".join(code))}
