@@ -19,7 +19,7 @@ USE = '<a data-peek="" href="@/#chunk-a-part"><code>double</code></a>'
 def read(prose):
     """Return (HTML, Reading) of some prose after the fences of an essay, which begins on line 12."""
     reading = Reading(Essay(with_prose(prose)))
-    html = "".join(part.text if isinstance(part, Heading) else part.html for part in reading.pages[""][1:])
+    html = "".join(part.text if isinstance(part, Heading) else part for part in reading.pages[""][1:])
     return SLOT.sub("", html).strip(), reading
 
 
@@ -108,7 +108,7 @@ def test_links_stand_wherever_prose_is(prose):
 
 def test_a_link_leads_to_a_heading_on_any_page_or_to_another_site():
     reading = Reading(Essay(SMALL + "\n[there](#one), [here](#two), [deep](#deeper), [out](https://x.y/#z).\n"))
-    assert re.findall('href="([^"]*)"', reading.pages["two/"][-1].html)[-4:] == [
+    assert re.findall('href="([^"]*)"', reading.pages["two/"][-1])[-4:] == [
         "@/#one",
         "@/two/#two",
         "@/two/#deeper",
@@ -131,7 +131,7 @@ def test_a_message_is_short_whatever_it_repeats(prose):
 
 def test_the_addresses_of_links_may_stand_on_another_page():
     reading = Reading(Essay(SMALL.replace("is here", "is [here][place]") + "\n[place]: https://x.y\n"))
-    assert '<a href="https://x.y">here</a>' in reading.pages[""][1].html
+    assert '<a href="https://x.y">here</a>' in reading.pages[""][1]
 
 
 # What is verbatim
@@ -190,7 +190,7 @@ def test_a_fence_between_lines_of_prose_stands_where_it_was():
     reading = Reading(
         Essay(with_prose("- one\n```text\nshown\n```\n- two\n\n<details>\n```text\nhidden\n```\n</details>\n"))
     )
-    html = reading.pages[""][1].html
+    html = reading.pages[""][1]
     assert re.findall(r"fence (\d+)|(one|two|details>)", html) == [
         ("3", ""),
         ("7", ""),
@@ -333,7 +333,7 @@ def test_what_an_address_of_another_page_says_is_no_mark():
     text = SMALL.replace("is here", "is [here][there]") + '\n[there]: https://x.y "⟨no⟩ 5<!-- = 6 -->"\n'
     reading = Reading(Essay(text))
     assert (reading.errors, len(reading.numbers)) == ([], 1)
-    assert 'title="⟨no⟩ 5&lt;!-- = 6 --&gt;"' in reading.pages[""][1].html
+    assert 'title="⟨no⟩ 5&lt;!-- = 6 --&gt;"' in reading.pages[""][1]
 
 
 PIECES = [
@@ -388,14 +388,6 @@ PIECES = [
 ]
 
 
-def test_an_address_that_two_pages_give_to_one_name_is_their_own():
-    page = "# {}\n\nA [link][1].\n\n## Notes{}\n\n[1]: https://{}.example/\n\n"
-    program = "``` python {file=a.py}\nx = 1\n```\n"
-    reading = Reading(Essay(page.format("One", 1, "one") + program + "\n" + page.format("Two", 2, "two")))
-    links = ["".join(getattr(part, "html", "") for part in parts) for parts in reading.pages.values()]
-    assert [re.findall("https://(...)", html) for html in links] == [["one"], ["two"]]
-
-
 @pytest.mark.parametrize("text", [".5<!-- = 0.5 -->", "0x10<!-- = 16 -->"])
 def test_a_number_that_is_written_otherwise_is_an_error(text):
     reading = Reading(Essay(with_prose(text)))
@@ -419,7 +411,7 @@ def test_no_mixture_of_prose_loses_a_fence_or_shows_a_mark(pieces):
     reading = Reading(essay)
     if not reading.errors:
         markup = "".join(
-            getattr(part, "html", "") + getattr(part, "text", "") for parts in reading.pages.values() for part in parts
+            getattr(part, "text", part) for parts in reading.pages.values() for part in parts
         )
         assert SLOT.findall(markup) == [str(fence.line) for fence in essay.fences]
         assert not re.search("[\ufdd0-\ufdef\x02\x03]", SLOT.sub("", markup))
@@ -453,10 +445,10 @@ loss
 def test_terms_have_ids_and_can_be_led_to_from_anywhere():
     reading = Reading(Essay(f"{with_prose(GLOSSARY)}\n# Two\n\n[It](#term-gradient), [x](#term-loss-2).\n"))
     assert reading.errors == []
-    first = "".join(part.html for part in reading.pages[""] if not isinstance(part, Heading))
+    first = "".join(part for part in reading.pages[""] if not isinstance(part, Heading))
     assert re.findall('<dt id="([^"]*)">', first) == ["term-the-gradient", "term-gradient", "term-loss", "term-loss-2"]
     assert re.findall('<a data-peek="" href="(@/#term[^"]*)">', first) == ["@/#term-the-gradient", "@/#term-loss"]
-    second = reading.pages["two/"][1].html
+    second = reading.pages["two/"][1]
     assert re.findall('<a data-peek="" href="([^"]*)">', second) == ["@/#term-gradient", "@/#term-loss-2"]
     assert {"term-gradient", "chunk-a-part", "one"} <= {*reading.anchors}
 
@@ -464,7 +456,7 @@ def test_terms_have_ids_and_can_be_led_to_from_anywhere():
 def test_no_term_has_the_id_of_a_heading():
     reading = Reading(Essay(with_prose("## Term loss\n\nloss\n: A number. [It](#term-loss-2).")))
     assert reading.errors == []
-    assert '<dt id="term-loss-2">' in reading.pages[""][-1].html
+    assert '<dt id="term-loss-2">' in reading.pages[""][-1]
 
 
 def test_a_term_that_is_not_there_is_an_error_with_its_line():
@@ -478,8 +470,8 @@ def test_a_solution_is_folded_up_to_the_next_heading():
     assert reading.errors == []
     title, _, fold, after, prose = reading.pages[""]
     head = '<details class="solution" id="solution-one"><summary>Solution: <em>one</em></summary>\n'
-    assert fold.html.startswith(head)
-    assert fold.html.endswith("</ul>\n</details>")
-    assert len(SLOT.findall(fold.html)) == 1
-    assert (title.text, after.text, prose.html) == ("One", "After", "<p>Text.</p>")
+    assert fold.startswith(head)
+    assert fold.endswith("</ul>\n</details>")
+    assert len(SLOT.findall(fold)) == 1
+    assert (title.text, after.text, prose) == ("One", "After", "<p>Text.</p>")
     assert reading.anchors["solution-one"].path == ""

@@ -96,7 +96,7 @@ class Chapters(Forms):
     def blocks(self, path):
         """Return the Markdown of a page: its title, what stands below it, and its notes, named like no others."""
         self.writer.begin(path.replace("/", "-"))
-        blocks = [self.heading(part) if isinstance(part, Heading) else self.prose(part.html)
+        blocks = [self.heading(part) if isinstance(part, Heading) else self.prose(part)
                   for part in self.reading.pages[path]]  # fmt: skip
         return [*blocks, *(f"[^{name}]: {text}" for name, text in self.writer.notes.items())]
 

@@ -248,13 +248,17 @@ class Essay:
         """{line: fence} of all lines that belong to a fence."""
         return {line: fence for fence in self.fences for line in range(fence.start, fence.end + 1)}
 
+    @cached_property
+    def prose(self):
+        """Its text with blank lines in place of fences."""
+        return "\n".join("" if n in self.inside else line for n, line in enumerate(self.lines, 1))
+
     def check_text(self):
         """Raise WeaveError for characters that no page can show, and for comments that hide what counts."""
         errors = [(n, f"{ascii(odd[0])[1:-1]} is no character of a text")
                   for n, line in enumerate(self.lines, 1) if (odd := ODD.search(line))]  # fmt: skip
-        prose = "\n".join("" if n in self.inside else line for n, line in enumerate(self.lines, 1))
-        for comment in COMMENT.finditer(prose):
-            first = prose[: comment.start()].count("\n") + 1
+        for comment in COMMENT.finditer(self.prose):
+            first = self.prose[: comment.start()].count("\n") + 1
             for number in range(first + 1, first + comment[0].count("\n") + 1):
                 if number in self.inside or HEADING.fullmatch(self.lines[number - 1]):
                     form = f"a heading or a fence in the comment that begins on line {first}: it counts all the same"

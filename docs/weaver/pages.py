@@ -173,7 +173,7 @@ def filled(parts, renderer):
         return renderer.fence(fences[int(match[1])])
 
     level = 2 + renderer.deeper
-    return [part if isinstance(part, Heading) else SLOT.sub(shown, searched(part.html, level)) for part in parts]
+    return [part if isinstance(part, Heading) else SLOT.sub(shown, searched(part, level)) for part in parts]
 
 
 def searched(html, level):

@@ -11,25 +11,23 @@ A note is [^name] in a text, and below it a paragraph that begins with [^name]:,
 where the text refers to it: in the margin, and where there is none it opens in its place.
 
 A quotation directly after an experiment explains it. It is read by itself, since it is shown where the experiment has
-its fold. The terms of definition lists get ids. They are known before the first link is looked at, as all text is read
-three times: for the addresses that [names] of links stand for, for the terms, and for what is shown.
+its fold. The terms of definition lists get ids; a link to one may come before it, so its page is filled in at the end.
 """
 
 import re
-from collections import ChainMap
 from html import escape, unescape
 from html.parser import HTMLParser
 from typing import NamedTuple
 from xml.etree import ElementTree
 
 import markdown
-from markdown.blockprocessors import BlockProcessor
+from markdown.blockprocessors import BlockProcessor, ReferenceProcessor
 from markdown.inlinepatterns import InlineProcessor
 from markdown.postprocessors import Postprocessor
 from markdown.treeprocessors import Treeprocessor
 from markdown.util import ETX, STX
 
-from weaver.essay import HEADING, Names
+from weaver.essay import HEADING, Heading, Names
 
 NUMBER = re.compile(
     r"(?P<text>(?:(?<![\w)\].,])[-−])?(?<![0-9.])(?<!0[xXoObB])(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]+)?(?:[eE][-−+]?[0-9]+)?)"
@@ -40,6 +38,7 @@ NAME = re.compile(r"⟨(?P<name>(?:[^⟨⟩`\n]|\n(?![\s>]*\n))+)⟩")
 MARKED = re.compile(f"{NUMBER.pattern}|{ORPHAN.pattern}|{NAME.pattern}")
 BEGIN, END = "\ufdd0", "\ufdd1"  # Unicode keeps these for use inside of a program, and no essay has them
 MARK = re.compile(f"{BEGIN}(\\d+){END}")
+TERM = re.compile(f'@/{BEGIN}#(term-[^"]*)')  # the address of a term whose page is not known yet
 SLOT = re.compile(f"<div>{BEGIN}fence (\\d+){END}</div>")
 MENTION = re.compile(r"(\w+)(\(\))?")
 SHOWN = re.compile("@/[^#]*#(chunk|program|experiment|demonstration|term)-")  # what a link to it shows in a preview
@@ -47,6 +46,7 @@ REFERENCE = re.compile(r"\[\^([a-z0-9-]+)\](?!:)")
 NOTE = re.compile(r"(?m)^ {0,3}\[\^([a-z0-9-]+)\]:\s")
 QUOTED = re.compile(" {0,3}>")
 EXTENSIONS = ("tables", "def_list", "sane_lists")
+NOWHERE = "leads nowhere on the site: a link is https://… or a #heading"
 EMPTY = ("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr")
 
 
@@ -59,15 +59,10 @@ class Number(NamedTuple):
     expression: str
 
 
-class Prose(NamedTuple):
-    """A piece of the essay, as HTML, in which SLOT stands for a fence, with its line."""
-
-    html: str
-
-
 class Reading:
-    """What the prose of an essay says: `pages` is {path: [Heading or Prose, …]}, `numbers` a list, `errors` as well.
+    """What the prose of an essay says: `pages` is {path: [Heading or HTML, …]}, `numbers` a list, `errors` as well.
 
+    The HTML up to the next heading is a text, in which SLOT stands for a fence, with its line.
     `explanations` is {line of the fence of an experiment: HTML}, `anchors` {id: page} of all that a link may lead to,
     `glossaries` {path of a page on which terms are defined}.
     """
@@ -85,39 +80,32 @@ class Reading:
         self.markdown.treeprocessors.register(Links(self), "links", 15)  # after all inline patterns
         self.markdown.postprocessors.register(Unmarked(self), "unmarked", 35)  # before HTML comes back
         self.quoted = quotations(essay)
-        self.anchors, own, everywhere = {**essay.anchors}, {page: {} for page in essay.pages}, {}
-        self.read_pages(own, everywhere)  # [names]: of links may stand on another page
-        for references in own.values():
-            everywhere |= references
-        terms = self.read_pages(own, everywhere)
-        self.anchors |= terms
-        self.glossaries = {page.path for page in terms.values()}
-        self.read_pages(own, everywhere)
-
-    def read_pages(self, own, everywhere):
-        """Read all pages; return {id of a term: page}. Each page adds the addresses of its links to its `own` ones."""
-        self.numbers, self.errors, self.pages, self.explanations = [], [], {}, {}
-        terms, self.ids = {}, Names(*self.essay.ids.taken)
-        for page in self.essay.pages:
-            self.page, self.terms, self.markdown.references = page, [], ChainMap(own[page], everywhere)
-            self.note_count = 0
+        for name, target, _, _, *titles in ReferenceProcessor.RE.findall(essay.prose):  # [names]: of links, of all pages
+            self.markdown.references[name.strip().lower()] = target.strip("<>"), "".join(titles)
+        self.ids, self.terms, self.term_links = Names(*essay.ids.taken), {}, []  # {id: page}; (id, line)
+        self.explanations, self.pages = {}, {}
+        for page in essay.pages:
+            self.page, self.note_count = page, 0
             self.pages[page.path] = self.parts_of(page)
-            terms |= dict.fromkeys(self.terms, page)
-        return terms
+        self.errors += [(line, f"#{name} {NOWHERE}") for name, line in self.term_links if name not in self.terms]
+        self.anchors = essay.anchors | self.terms
+        self.glossaries = {page.path for page in self.terms.values()}
+        self.explanations = {line: self.with_terms(html) for line, html in self.explanations.items()}
+        for parts in self.pages.values():
+            parts[:] = [part if isinstance(part, Heading) else self.with_terms(part) for part in parts]
 
     def parts_of(self, page):
-        """Return what a page consists of: each heading, and the Prose up to the next; a solution is Prose as well."""
+        """Return what a page consists of: each heading, and the HTML up to the next; a solution is HTML as well."""
         headings = [heading for heading in self.essay.headings if page.start <= heading.line <= page.end]
         parts = []
         for heading in headings:
-            title, prose = self.inline(heading), self.read(heading.line + 1, self.essay.end_of(heading))
+            title, html = self.inline(heading), self.read(heading.line + 1, self.essay.end_of(heading))
             if heading.folds:
-                inner = "".join(part.html for part in prose)
-                fold = f'<details class="solution" id="{heading.id}"><summary>{title}</summary>\n{inner}\n</details>'
-                parts.append(Prose(fold))
+                fold = f'<details class="solution" id="{heading.id}"><summary>{title}</summary>\n{html}\n</details>'
+                parts.append(fold)
             else:
-                parts += [heading._replace(text=title), *prose]
-        return parts
+                parts += [heading._replace(text=title), html]
+        return [part for part in parts if part]
 
     def text_of(self, start, end):
         """Return the lines from `start` to `end`, what stands in fences and their ends as a line of its own each.
@@ -136,15 +124,12 @@ class Reading:
         return lines
 
     def read(self, start, end):
-        """Return the lines from `start` to `end` as a list of at most one Prose."""
+        """Return the lines from `start` to `end` as HTML."""
         for line in [line for line in self.quoted if start <= line <= end]:
             numbers = self.quoted[line]
             html = self.convert([self.essay.lines[number - 1] for number in numbers], numbers[0])
             self.explanations[line] = html.removeprefix("<blockquote>").removesuffix("</blockquote>").strip()
-        lines = self.text_of(start, end)
-        if not any(line.strip() for line in lines):
-            return []
-        return [Prose(self.convert(lines, start))]
+        return self.convert(self.text_of(start, end), start)
 
     def inline(self, heading):
         """Return the text of a heading as HTML. What stands for its # keeps it from being a list or a table."""
@@ -202,13 +187,20 @@ class Reading:
     def address_of(self, target):
         """Return the address that a link in the prose leads to: a #heading may stand on another page."""
         name = target.removeprefix("#")
-        if name != target and name in self.anchors:
-            return f"@/{self.anchors[name].path}{target}"
+        line = self.first + self.text.partition(target)[0].count("\n")
+        if name != target and name in self.essay.anchors:
+            return f"@/{self.essay.anchors[name].path}{target}"
+        if target.startswith("#term-"):
+            self.term_links.append((name, line))
+            return f"@/{BEGIN}{target}"
         readable = re.sub(f"{STX}amp{ETX}", "&", target)  # Markdown writes the addresses of mails in entities
         if not is_foreign(unescape(readable)):
-            line = self.first + self.text.partition(target)[0].count("\n")
-            self.errors.append((line, f"{target} leads nowhere on the site: a link is https://… or a #heading"))
+            self.errors.append((line, f"{target} {NOWHERE}"))
         return target
+
+    def with_terms(self, html):
+        """Return the HTML of a text in which links to terms lead to their pages."""
+        return TERM.sub(lambda match: f"@/{self.terms[match[1]].path}#{match[1]}" if match[1] in self.terms else "", html)
 
     def link(self, place, text, kind=""):
         """Return the element of a link to a place."""
@@ -375,8 +367,8 @@ class Links(Treeprocessor):
         for element in [*parent]:
             inner = is_text and element.tag not in ("a", "pre")
             if element.tag == "dt":
-                self.reading.terms.append(self.reading.ids.new("".join(element.itertext()), "term-"))
-                element.set("id", self.reading.terms[-1])
+                element.set("id", self.reading.ids.new("".join(element.itertext()), "term-"))
+                self.reading.terms[element.get("id")] = self.reading.page
             for name in {"href", "src"} & {*element.attrib}:
                 element.set(name, self.reading.address_of(element.get(name)))
                 if SHOWN.match(element.get(name)):
