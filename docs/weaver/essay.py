@@ -135,15 +135,16 @@ class Program:
 
     @cached_property
     def uses(self):
-        """{(line, column): name} of all places where it uses a name that it defines, columns counted from 0."""
+        """{line: {column: name}} of all places where it uses a name that it defines, columns counted from 0."""
         modules = {alias.asname or alias.name for node in self.tree.body if isinstance(node, ast.Import)
                    for alias in node.names}  # fmt: skip
         top = {name for node in self.tree.body for name, _ in defined_by(node)}
         visitor = Uses(top, {*self.definitions}, modules)
         visitor.visit(self.tree)
-        lines = self.text.split("\n")
-        return {(row, len(lines[row - 1].encode()[:column].decode())): name
-                for (row, column), name in visitor.found.items()}  # fmt: skip
+        lines, uses = self.text.split("\n"), {}
+        for (row, column), name in visitor.found.items():
+            uses.setdefault(row, {})[len(lines[row - 1].encode()[:column].decode())] = name
+        return uses
 
 
 def imports_in(tree, package=""):
@@ -377,9 +378,17 @@ class Essay:
         return main + [user for user in users if user.fence.kind == "definition"] or users[:1]
 
     def programs_with(self, fence):
-        """Return the programs that have lines of a fence, in the order of the essay; one for a fence without lines."""
-        return [program for program in self.programs.values() if program.runs(fence)] or (
-            [self.programs[fence.name]] if fence.kind == "root" else [])  # fmt: skip
+        """Return the programs that have lines of a fence, in the order of the essay; one for a root without lines."""
+        return self.homes.get(fence.line) or ([self.programs[fence.name]] if fence.kind == "root" else [])
+
+    @cached_property
+    def homes(self):
+        """{line of a fence: programs that have lines of it, in the order of the essay}."""
+        homes = {}
+        for program in self.programs.values():
+            for line in dict.fromkeys(self.inside[number].line for number in program.numbers):
+                homes.setdefault(line, []).append(program)
+        return homes
 
     def definition(self, name, programs=None):
         """Return the place where the first of some programs that has a name defines it, or None."""
@@ -407,15 +416,15 @@ class Essay:
 
     def names_in(self, fence):
         """Return {(line of the essay, column): place of the definition} of the names that a fence uses, but its own."""
-        found = {}
+        names = {}
         for program in self.programs_with(fence)[:1]:
-            for (row, column), name in program.uses.items():
-                line = program.lines[row - 1]
-                if fence.line < line.origin < fence.end:
-                    place = self.definition(name, [program])
-                    if place.fence is not fence:
-                        found[line.origin, column - len(line.indent)] = place
-        return found
+            for number in range(fence.line + 1, fence.end):
+                for row in program.numbers.get(number, []):
+                    for column, name in program.uses.get(row, {}).items():
+                        place = self.definition(name, [program])
+                        if place.fence is not fence:
+                            names[number, column - len(program.lines[row - 1].indent)] = place
+        return names
 
     @cached_property
     def index(self):
@@ -424,9 +433,10 @@ class Essay:
         for program in self.programs.values():
             for name in program.definitions:
                 users.setdefault((name, self.definition(name, [program]).fence.line), set())
-            for (row, _), name in program.uses.items():
+            for row, names in program.uses.items():
                 user = self.place_at(program.lines[row - 1].origin)
-                users[name, self.definition(name, [program]).fence.line].add(user.fence.line)
+                for name in names.values():
+                    users[name, self.definition(name, [program]).fence.line].add(user.fence.line)
         order = sorted(users, key=lambda key: (key[0].strip("_").lower(), key))
         return [(name, self.places[line], [self.places[user] for user in sorted(users[name, line])])
                 for name, line in order]  # fmt: skip

@@ -147,8 +147,7 @@ def weave(root, report, update=False, build=True, book=None):
         report(f"microgpt.md: {count} numbers put right")
         woven = Weave(root)
         woven.run(report)
-    programs = experiments.lines_of_programs(woven.essay)
-    if wrong := woven.complaints + tangle.check_experiments(woven.essay.fences, programs, compiles=True):
+    if wrong := woven.complaints + tangle.check_experiments(woven.essay.fences, woven.essay.tangled, compiles=True):
         raise WeaveError(wrong)
     if book:
         woven.write_book(book)
