@@ -109,10 +109,8 @@ def test_lines_know_their_indentation_and_blank_ones_at_the_top_are_left_out(ren
     )
 
 
-@pytest.mark.parametrize(("deeper", "levels"), [(0, (2, 3)), (1, (3, 4))])
-def test_the_heading_of_a_chunk_follows_the_level_around_it(deeper, levels):
-    renderer = renderer_of(SMALL, deeper=deeper)
-    for name, level in zip(("small.py", "a-part"), levels):
+def test_the_heading_of_a_chunk_follows_the_level_around_it(renderer):
+    for name, level in (("small.py", 2), ("a-part", 3)):
         assert re.search(rf'<h{level} class="chunk-name" id="[\w-]+_code">⟨.*?</h{level}>', shown(renderer, name))
 
 

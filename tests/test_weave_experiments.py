@@ -188,7 +188,7 @@ def test_an_experiment_that_does_not_fit_is_a_complaint_and_the_page_shows_it():
     line = essay.lines.index("-    size = math.sqrt(3)") + 1
     said = "experiment no-root: the line that it takes out has changed; was: size = math.sqrt(3); write it as it"
     assert [(number, message[: len(said)]) for number, message in experiments.complaints(essay, [])] == [(line, said)]
-    jobs = records.jobs(essay.fences, experiments.lines_of_programs(essay))
+    jobs = records.jobs(essay.fences, essay.tangled)
     assert ("experiments", "no-root") not in jobs
 
 
@@ -311,7 +311,7 @@ def test_the_table_begins_with_the_largest_change():
     record = record_of(no_root=entry(unseen=[2.5, 2.7]), nothing=entry(unseen=[3.1, 3.0]))
 
     def table(record):
-        found = str(experiments.table(Renderer(essay, {}, {}, laboratory=Laboratory(record, {}))))
+        found = str(Renderer(essay, {}, {}, laboratory=Laboratory(record, {})).experiment_table())
         rows = [re.findall("<td>(.*?)</td>", row, re.S) for row in re.findall("<tr>(.*?)</tr>", found, re.S)]
         return found, [[text_of(cell).strip() for cell in row] for row in rows if row]
 
@@ -354,7 +354,7 @@ def test_a_stale_record_holds_nothing_back_in_the_preview(tmp_path):
     wrong = Weave(root)
     assert [*wrong.stale] == ["microgpt.py", "no-root", "nothing"]
     record = record_of(no_root=ENTRY, nothing=ENTRY)
-    jobs = records.jobs(wrong.essay.fences, experiments.lines_of_programs(wrong.essay))
+    jobs = records.jobs(wrong.essay.fences, wrong.essay.tangled)
     for (kind, name), (_, lines, steps) in jobs.items():
         key = records.key_of(lines, records.sum_of(root / experiments.NAMES), steps)
         record[kind][name] = entry(key=key)

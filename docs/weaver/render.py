@@ -4,7 +4,7 @@ All addresses are written from the site's root, which @ stands for; pages.py mak
 """
 
 import re
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -31,25 +31,28 @@ for prefix, name in (("", SVG), ("xlink", XLINK)):
     ElementTree.register_namespace(prefix, name)
 
 
-def tokens(fence):
-    """Return {line of the essay: [(column, HTML)]} of the pieces of each colour in the code of a fence.
-
-    References are left out, and nothing reaches over the end of a line.
-    """
+def pieces_of(fence):
+    """Return {line of the essay: [(column, HTML)]} of the pieces of each colour in the code of a fence."""
     refers = fence.kind in REFERRING
     code = "\n".join("" if refers and tangle.REFERENCE.fullmatch(line) else line for line in fence.code)
-    pieces, line, column = {fence.line + 1: []}, fence.line + 1, 0
-    for kind, text in lexer_of(fence.language).get_tokens(code):
+    return dict(enumerate(coloured(fence.language, code), fence.line + 1))
+
+
+@lru_cache(2000)  # `--serve` shows the same code again after each save
+def coloured(language, code):
+    """Return [(column, HTML)] of the pieces of each colour for each line of some code."""
+    lines, column = [[]], 0
+    for kind, text in lexer_of(language).get_tokens(code):
         style = style_of(kind)
         for i, piece in enumerate(text.split("\n")):
             if i:
-                line, column = line + 1, 0
-                pieces[line] = []
+                lines.append([])
+                column = 0
             if piece:
                 html = str(escape(piece))
-                pieces[line].append((column, html if style in PLAIN else f'<span class="{style}">{html}</span>'))
+                lines[-1].append((column, html if style in PLAIN else f'<span class="{style}">{html}</span>'))
                 column += len(piece)
-    return pieces
+    return lines
 
 
 @cache
@@ -119,12 +122,12 @@ class Renderer:
     @cached_property
     def pieces(self):
         """{line of the essay: [(column, HTML)]} of the code in all fences that make programs."""
-        return {line: pieces for place in self.essay.places.values() for line, pieces in tokens(place.fence).items()}
+        return {line: pieces for place in self.essay.places.values() for line, pieces in pieces_of(place.fence).items()}
 
     def code_lines(self, fence):
         """Return [(text, HTML)] of the lines of a fence, with references and names of its program as links."""
         is_placed, shown = fence.line in self.essay.places, []
-        names, pieces = (self.essay.names_in(fence), self.pieces) if is_placed else ({}, tokens(fence))
+        names, pieces = (self.essay.names_in(fence), self.pieces) if is_placed else ({}, pieces_of(fence))
         for number, text, reference in tangle.numbered([fence]):
             if reference and fence.kind in REFERRING:
                 shown.append((text, self.reference(reference, folds=fence.kind != "experiment")))
