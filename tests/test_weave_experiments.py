@@ -361,7 +361,7 @@ def test_a_stale_record_holds_nothing_back_in_the_preview(tmp_path):
     record["experiments"]["nothing"] = entry(key="of something else")
     (root / "docs" / "experiments.json").write_text(json.dumps(record))
     woven = Weave(root)
-    ((line, message),) = woven.complaints
+    ((line, message),) = woven.complaints()
     assert line == woven.essay.experiments["nothing"].fence.line
     assert message.startswith("the record of nothing is missing or stale: run `python docs/experiments.py`")
     woven.write_pages()  # as --serve does

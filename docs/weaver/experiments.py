@@ -265,11 +265,13 @@ def stale(essay, record, root):
     return records.stale(essay.fences, essay.tangled, record, root / NAMES)
 
 
-def complaints(essay, names):
+def complaints(essay, names, compiles=False):
     """Return (line, message) for experiments that do not fit, and one for all records that are missing or stale, by the
     names of what they are of: one command measures them all.
+
+    With `compiles` also for those that change nothing, or make no Python.
     """
-    errors = tangle.check_experiments(essay.fences, essay.tangled)
+    errors = tangle.check_experiments(essay.fences, essay.tangled, compiles)
     if names:
         first = essay.experiments[names[0]].fence if names[0] in essay.experiments else essay.roots[names[0]]
         one, several = f"the record of {names[0]} is", f"{len(names)} records, such as that of {names[0]}, are"

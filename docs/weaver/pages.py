@@ -19,7 +19,6 @@ WRITTEN = {"tools/": "tools.md"}  # pages that are not in the essay: their paths
 RESERVED = ("programs", "tools", "experiments", "indexes", "everything", "run", "assets", "files", "search", "sitemap",
             "index", "404", "readme")  # fmt: skip
 RECORDS = (experiments.RECORD, "docs/benchmark.json", "docs/devices.json")  # data about programs, and not for them
-LISTED = ".pages.json"  # what the last weave wrote: nothing else is ever removed
 NAMES = "The classes, functions, methods and global names of all programs."
 ADDRESS = re.compile(r'(href|src)="@/([^"#]*)(#[^"]*)?"')
 SOLUTION = re.compile(r'(?s)(<details class="solution" [^>]*>)<summary>(Solution.*?)</summary>(.*)</details>')
@@ -308,42 +307,13 @@ def files(essay, found, unfolded, docs, data):
 
 
 def write(folder, wanted):
-    """Write files into a folder, where they change; remove those that an earlier weave wrote and this one did not.
-
-    What somebody else has put there stays, unless it stands where a page belongs. Raises OSError for a link, or for a
-    folder where a file belongs.
-    """
-    for path in sorted(listed(folder) - wanted.keys()):
-        remove(folder, path)
-    check_paths(folder, wanted)
-    tangle.put(folder / LISTED, json.dumps(sorted(wanted)).encode())
+    """Make a folder hold some files, {path: bytes}, and nothing else; what is right is not touched."""
+    for path in sorted(folder.rglob("*"), reverse=True):  # what is in a folder before the folder
+        if path.is_dir() and not path.is_symlink():
+            with contextlib.suppress(OSError):  # it is not empty
+                path.rmdir()
+        elif path.relative_to(folder).as_posix() not in wanted:
+            path.unlink()
     for path, data in wanted.items():
         if tangle.read(folder / path) != data:
             tangle.put(folder / path, data)
-
-
-def check_paths(folder, paths):
-    """Raise OSError for a path in a folder of build/ on which a link stands, or a folder where a file belongs."""
-    for path in paths:
-        if obstacle := tangle.obstacle_to(folder / path, folder.parent):
-            raise OSError(f"{folder / path} is not written through a link, or in place of a folder: remove {obstacle}")
-
-
-def listed(folder):
-    """Return the paths that the last weave wrote; none that lead out of the folder."""
-    try:
-        paths = json.loads((folder / LISTED).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return set()
-    names = [path for path in paths if isinstance(path, str)] if isinstance(paths, list) else []
-    return {path for path in names if not {"", ".", ".."} & {*re.split(r"[/\\:]", path)} and "\0" not in path}
-
-
-def remove(folder, path):
-    """Remove a file of an earlier weave, and the folders that are empty without it; nothing through a link."""
-    file = folder / path
-    if file.is_file() and not tangle.obstacle_to(file, folder.parent):
-        file.unlink()
-        with contextlib.suppress(OSError):  # it is not empty
-            for parent in file.parents[: path.count("/")]:
-                parent.rmdir()

@@ -80,10 +80,11 @@ class Reading:
         self.markdown.treeprocessors.register(Links(self), "links", 15)  # after all inline patterns
         self.markdown.postprocessors.register(Unmarked(self), "unmarked", 35)  # before HTML comes back
         self.quoted = quotations(essay)
-        for name, target, _, _, *titles in ReferenceProcessor.RE.findall(essay.prose):  # [names]: of links, of all pages
+        for name, target, _, _, *titles in ReferenceProcessor.RE.findall(essay.prose):  # they may be on another page
             self.markdown.references[name.strip().lower()] = target.strip("<>"), "".join(titles)
         self.ids, self.terms, self.term_links = Names(*essay.ids.taken), {}, []  # {id: page}; (id, line)
         self.explanations, self.pages = {}, {}
+        self.titles, self.noted = {}, set()  # {line of a heading: HTML}; the names of all notes so far
         for page in essay.pages:
             self.page, self.note_count = page, 0
             self.pages[page.path] = self.parts_of(page)
@@ -100,6 +101,7 @@ class Reading:
         parts = []
         for heading in headings:
             title, html = self.inline(heading), self.read(heading.line + 1, self.essay.end_of(heading))
+            self.titles[heading.line] = title
             if heading.folds:
                 fold = f'<details class="solution" id="{heading.id}"><summary>{title}</summary>\n{html}\n</details>'
                 parts.append(fold)
@@ -200,7 +202,12 @@ class Reading:
 
     def with_terms(self, html):
         """Return the HTML of a text in which links to terms lead to their pages."""
-        return TERM.sub(lambda match: f"@/{self.terms[match[1]].path}#{match[1]}" if match[1] in self.terms else "", html)
+
+        def address(match):
+            page = self.terms.get(match[1])
+            return f"@/{page.path}#{match[1]}" if page else ""
+
+        return TERM.sub(address, html)
 
     def link(self, place, text, kind=""):
         """Return the element of a link to a place."""
@@ -319,8 +326,9 @@ class Notes(Treeprocessor):
         texts = {}
         for parent in [*root.iter()]:
             for text in [child for child in parent if child.tag == "note"]:
-                if text.get("name") in texts:
+                if text.get("name") in self.reading.noted:
                     self.complain(text, "is there twice: give the second one another name")
+                self.reading.noted.add(text.get("name"))
                 texts[text.get("name")] = text
                 parent.remove(text)
         for parent in [*root.iter()]:

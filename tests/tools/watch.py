@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
 
-from weaver.follow import follow  # noqa: E402
+from weaver.serve import follow  # noqa: E402
 from weaver.weave import complaints  # noqa: E402
 
 import tangle  # noqa: E402
