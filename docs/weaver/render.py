@@ -22,6 +22,7 @@ from weaver.prose import address, is_foreign
 STYLES = {kind: name for kind, name in STANDARD_TYPES.items() if name}
 PLAIN = {"", "n", "nn", "nx", "o", "p", "w", "sa", "vm", "fm"}  # in the colour of the text: most tokens
 TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
+JINJA = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined)
 SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 REFERRING = ("root", "definition", "experiment")  # fences that may have references
 SIGNS = {"-": "removed", "+": "added", " ": "kept"}
@@ -89,11 +90,7 @@ class Renderer:
         self.anchors = essay.anchors if anchors is None else anchors
         self.laboratory = laboratory or experiments.Laboratory()
         self.begin_page()
-        loader = jinja2.FileSystemLoader(TEMPLATES)
-        self.templates = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
-        self.templates.globals |= {"address": address, "main": essay.main, "paths": paths, "runs": runs}
-        self.templates.globals["indent_of"] = indent_of
-        self.templates.globals["place_in"] = self.templates.get_template("macros.html").module.place_in
+        self.known = {"address": address, "indent_of": indent_of, "main": essay.main, "paths": paths, "runs": runs}
 
     def begin_page(self):
         """Forget which places the links of the last page lead to: the first link to each is a stop for the Tab key."""
@@ -107,7 +104,7 @@ class Renderer:
 
     def template(self, name, /, **values):
         """Return a template, filled in, as HTML that is safe in others."""
-        return Markup(self.templates.get_template(f"{name}.html").render(**values))  # noqa: S704
+        return Markup(JINJA.get_template(f"{name}.html").render(**self.known, **values))  # noqa: S704
 
     def fence(self, fence):
         """Return the HTML of a fence of any kind."""
