@@ -14,6 +14,7 @@ printed as microgpt.md:LINE: MESSAGE, and the exit status is 1.
 """
 
 import argparse
+import gc
 import signal
 import sys
 import warnings
@@ -51,6 +52,7 @@ def main():
         "--serve", nargs="?", type=int, const=8000, metavar="PORT", help="serve the site, and follow what is saved"
     )
     options = parser.parse_args()
+    gc.set_threshold(200_000)  # nearly all that a weave makes stays: to look for garbage took a sixth of its time
     ended = []  # by what number
 
     def end(number, _):

@@ -109,8 +109,11 @@ SCRIPTS = {  # {what is there: the scripts that use it}
         "docs/weaver/serve.js",
         *(f"docs/assets/{name}.js" for name in ("weave", "panel", "elements", "engine", "letters", "widgets")),
         *(path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "docs" / "assets").glob("widget-*.js"))),
-        *(path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "docs" / "assets").glob("run*.js"))
-          if path.name != "run-worker.js"),
+        *(
+            path.relative_to(ROOT).as_posix()
+            for path in sorted((ROOT / "docs" / "assets").glob("run*.js"))
+            if path.name != "run-worker.js"
+        ),
     ],
     "webworker": ["docs/assets/run-worker.js"],
 }

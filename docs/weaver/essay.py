@@ -14,7 +14,6 @@ COMMENT = re.compile(r"(?<!`)<!--.*?-->", re.S)
 # No page can show these, or they make it show a line in another order than it has.
 ODD = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069\ufdd0-\ufdef\ufffe\uffff]")
 NAMED = ("demonstration", "experiment")  # fences whose id on the page is made of their name alone
-LONGEST = 150  # bytes of a name: the path of a file has to hold several
 
 
 class WeaveError(tangle.TangleError):
@@ -31,7 +30,6 @@ class Names:
         """Return a name made from a title; of two that would be the same the second gets a number."""
         plain = unicodedata.normalize("NFC", unicodedata.normalize("NFC", title).lower())
         kept = "".join(c if unicodedata.category(c)[0] in "LMN" else "-" for c in plain)
-        kept = kept.encode()[:LONGEST].decode(errors="ignore")
         base = prefix + (re.sub("-+", "-", kept).strip("-") or "untitled")
         name, number = base, 1
         while name in self.taken:

@@ -74,9 +74,11 @@ class Reading:
         for name in ("hashheader", "setextheader"):
             self.markdown.parser.blockprocessors.deregister(name)
         self.markdown.parser.blockprocessors.register(NoteTexts(self.markdown.parser), "notes", 17)  # before addresses
-        self.markdown.inlinePatterns.register(References(REFERENCE.pattern, self.markdown), "notes", 175)  # and links
+        references = Found(REFERENCE.pattern, "reference", self.markdown)
+        self.markdown.inlinePatterns.register(references, "notes", 175)  # before links
         self.markdown.treeprocessors.register(Notes(self), "notes", 17)  # before links are looked at
-        self.markdown.inlinePatterns.register(Marks(MARK.pattern, self.markdown), "marks", 85)  # after code and HTML
+        marks = Found(MARK.pattern, "mark", self.markdown)
+        self.markdown.inlinePatterns.register(marks, "marks", 85)  # after code and HTML
         self.markdown.treeprocessors.register(Links(self), "links", 15)  # after all inline patterns
         self.markdown.postprocessors.register(Unmarked(self), "unmarked", 35)  # before HTML comes back
         self.quoted = quotations(essay)
@@ -151,15 +153,8 @@ class Reading:
 
         self.markdown.htmlStash.reset()
         text = MARKED.sub(mark, self.text)
-        try:
-            html = MARK.sub(lambda match: escape(self.unmarked(match)), self.markdown.convert(text))
-            tag = Tags(html).odd
-        except AssertionError:  # Python's parser of HTML has met a <![ that it does not know
-            html, tag = "", "!"
-        except RecursionError:
-            self.errors.append((first, "below this line lists or quotations stand too deep inside of each other"))
-            return ""
-        if tag:
+        html = MARK.sub(lambda match: escape(self.unmarked(match)), self.markdown.convert(text))
+        if tag := Tags(html).odd:
             line = first + re.split(f"(?i)</?{tag}", SLOT.sub("", self.text))[0].count("\n")
             self.errors.append((line, f"HTML has to be closed before the next heading, and a <{tag}> is not"))
         return html
@@ -168,7 +163,7 @@ class Reading:
         """Return what the essay has in the place of a mark."""
         return self.marks[int(match[1])][0][0]
 
-    def shown(self, index, is_text):
+    def meaning(self, index, is_text):
         """Return the elements or the text for a mark; with `is_text` false it stands in a link or heading."""
         match, line, column = self.marks[index]
         if match["text"]:
@@ -284,12 +279,16 @@ class Unmarked(Postprocessor):
         return text
 
 
-class Marks(InlineProcessor):
-    """Python-Markdown meets a mark in its prose: it becomes an element, for Links to see where it stands."""
+class Found(InlineProcessor):
+    """Makes an element of what is found in a text, for a Treeprocessor to see where it is: a mark, or [^name]."""
+
+    def __init__(self, pattern, tag, markdown):
+        super().__init__(pattern, markdown)
+        self.element = tag
 
     def handleMatch(self, match, data):  # noqa: N802
         """Return the element and what it stands for."""
-        return ElementTree.Element("mark", index=match[1]), match.start(0), match.end(0)
+        return ElementTree.Element(self.element, name=match[1]), match.start(0), match.end(0)
 
 
 class NoteTexts(BlockProcessor):
@@ -304,14 +303,6 @@ class NoteTexts(BlockProcessor):
         for name, text in zip(*[iter(NOTE.split(blocks.pop(0))[1:])] * 2, strict=True):
             element = ElementTree.SubElement(parent, "note", name=name)
             element.text = " ".join(line.strip() for line in text.splitlines())
-
-
-class References(InlineProcessor):
-    """Makes an element of [^name] in a text."""
-
-    def handleMatch(self, match, data):  # noqa: N802
-        """Return the element and what it stands for."""
-        return ElementTree.Element("reference", name=match[1]), match.start(0), match.end(0)
 
 
 class Notes(Treeprocessor):
@@ -381,9 +372,8 @@ class Links(Treeprocessor):
                 element.set(name, self.reading.address_of(element.get(name)))
                 if SHOWN.match(element.get(name)):
                     element.set("data-peek", "")
-            if element.tag == "mark" and "index" in element.attrib:
-                shown = self.reading.shown(int(element.get("index")), is_text)
-                replace(parent, element, shown)
+            if element.tag == "mark" and "name" in element.attrib:
+                replace(parent, element, self.reading.meaning(int(element.get("name")), is_text))
             elif element.tag == "code" and is_text and (match := MENTION.fullmatch(element.text or "")):
                 if place := self.reading.essay.meant(match[1], self.reading.page):
                     link = self.reading.link(place, "")

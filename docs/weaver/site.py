@@ -59,8 +59,8 @@ def build_site(build, folder, only_changed=False):
     """Let mkdocs build the site into a folder, which it empties before; raise SiteError with its complaints.
 
     With `only_changed` it builds only pages that are newer than those in the folder, where the navigation is the same.
-    mkdocs would warn of that each time, so nothing is complained of; the search finds what it found before, and the page
-    with everything, which takes as long as all others together, stays as it is.
+    mkdocs would warn of that each time, so nothing is complained of; the search finds what it found before, and the
+    page with everything, which takes as long as all others together, stays as it is.
     """
     from mkdocs.commands.build import build as build_all
     from mkdocs.config import load_config
