@@ -208,7 +208,7 @@ def test_a_new_chapter_and_new_programs_need_no_edit_anywhere_else(tmp_path):
     assert "extra/impossible.py needs no_such_module" in done.stdout
     assert "FAILED tests/test_contracts.py::test_a_program_keeps_its_contract[extra/wrong.py]" in done.stdout
     compared = [target for target in CONTRACTS if target == MAIN or {"prints", "losses"} & CONTRACTS[target].keys()]
-    listed = run("--list", program="tests/tools/benchmark.py", cwd=tmp_path).stdout.split()
+    listed = run("--list", program="docs/laboratory/benchmark.py", cwd=tmp_path).stdout.split()
     assert listed == [*(target for target in compared if not lacking(target)), "extra/again.py", "extra/wrong.py"]
 
 

@@ -5,9 +5,8 @@ import random
 import types
 from types import SimpleNamespace
 
-import experiments
 import pytest
-from laboratory import machine, record
+from laboratory import experiments, machine, record
 from programs import BUILD, ROOT, missing
 
 compiler = pytest.mark.skipif(bool(missing("cc")), reason=missing("cc"))

@@ -25,7 +25,7 @@ ENDLESS = {
     ".venv/bin/python docs/weave.py --serve": r"serving on http://127\.0\.0\.1:8000/(?s:.*)woven in",
     ".venv/bin/python tests/tools/watch.py": "waiting for something to be saved",
     ".venv/bin/python docs/weave.py && .venv/bin/python -m http.server -d build/site 8000": "Serving HTTP on .* 8000",
-    "python3 tests/tools/benchmark.py": "how many steps",
+    "python3 docs/laboratory/benchmark.py": "how many steps",
 }
 ENDING = {
     "python3 tangle.py --check": r"^$",
@@ -127,7 +127,7 @@ def test_a_command_that_goes_on_until_ctrl_c(copy, command, request):
             raise
 
 
-@pytest.mark.parametrize("command", ["tangle.py --check", "tests/tools/benchmark.py --list", "docs/weave.py --help",
+@pytest.mark.parametrize("command", ["tangle.py --check", "docs/laboratory/benchmark.py --list", "docs/weave.py --help",
                                      "tests/tools/watch.py --help"])  # fmt: skip
 def test_commands_work_from_another_folder(tmp_path, command):
     name, *arguments = command.split()

@@ -1,8 +1,8 @@
 """Measure the programs of the essay against each other: whole processes, run in turn.
 
-    python3 tests/tools/benchmark.py                      # some minutes
-    python3 tests/tools/benchmark.py --rounds 3 --programs efficiency/graph_search.py efficiency/exact.c
-    python3 tests/tools/benchmark.py --record docs/benchmark.json --grow
+    python3 docs/laboratory/benchmark.py                      # some minutes
+    python3 docs/laboratory/benchmark.py --rounds 3 --programs efficiency/graph_search.py efficiency/exact.c
+    python3 docs/laboratory/benchmark.py --record docs/benchmark.json --grow
 
 Takes part who promises, in the fence of its root, the same lines or losses as another program. Each round runs each
 of them twice, for one step and for many, as many as make a second at least: the difference of the two, in processor
@@ -32,12 +32,12 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[i]) for i in (2, 1, 0)]
-
-from parts import all_parts  # noqa: E402
-from programs import CONTRACTS, ROOT, command, lacking  # noqa: E402
+sys.path[:0] = [str(Path(__file__).resolve().parents[i]) for i in (1, 2)]
 
 import tangle  # noqa: E402
+from laboratory.parts import all_parts  # noqa: E402
+from laboratory.programs import CONTRACTS, ROOT, command, lacking  # noqa: E402
+from laboratory.record import processor  # noqa: E402
 
 FEWEST, MOST = 20, 20_000  # steps of a run
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # one core, for all of them
@@ -140,15 +140,6 @@ def peak():
         return float(subprocess.run([program], capture_output=True, text=True, check=True).stdout)
 
 
-def processor():
-    """Return the name of the processor, as far as the system tells."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
-
-
 def summary(runs):
     """Return {target: {name: number}} of some runs, {target: [(milliseconds, memory), …]}, the slowest first."""
     found = {}
@@ -184,12 +175,12 @@ def is_free(path, keys=("rounds", "programs")):
         return False
 
 
-def write_record(path, before, record):
-    """Write a record into a file; end the program if the file holds something else by now than before."""
+def write_record(path, record):
+    """Write a record into a file, as JSON; end the program with a line if that cannot be done."""
     try:
-        tangle.write([tangle.Change(path, before, (json.dumps(record, indent=1) + "\n").encode())])
+        tangle.put(path, (json.dumps(record, indent=1) + "\n").encode())
     except OSError as error:
-        sys.exit(f"cannot write {path}: {error}")
+        sys.exit(f"cannot write {path}: {error.strerror}")
 
 
 def same_lines(commands):
@@ -206,7 +197,7 @@ def main():
     parser = argparse.ArgumentParser(description="Time the programs of the essay against each other.")
     parser.add_argument("--rounds", type=int, default=5, help="runs of each program, in turn (%(default)s)")
     parser.add_argument("--programs", nargs="+", metavar="TARGET", help="only these, such as efficiency/exact.c")
-    parser.add_argument("--record", metavar="FILE", help="write what was measured into a .json file")
+    parser.add_argument("--record", type=Path, metavar="FILE", help="write what was measured into a .json file")
     parser.add_argument("--grow", action="store_true", help="time some programs at other sizes, too")
     parser.add_argument("--list", action="store_true", help="only say which programs take part")
     options = parser.parse_args()
@@ -216,7 +207,7 @@ def main():
         parser.error(f"no program that takes part: {', '.join(sorted(unknown))} (--list says which do)")
     if options.rounds < 1:
         parser.error("--rounds must be at least 1")
-    if options.record and not is_free(Path(options.record)):
+    if options.record and not is_free(options.record):
         parser.error(f"{options.record} is there, and no record of this benchmark: name another file")
     for target in options.programs or []:
         if missing := lacking(target):
@@ -231,7 +222,6 @@ def main():
 def compare(targets, options):
     """Measure some programs in turn, print the table, and write the record."""
     runs = {target: [] for target in targets}
-    before = tangle.read(Path(options.record)) if options.record else None
     others = [label for label in OTHERS if not options.programs and not lacking(label.split()[0])]
     runs |= {label: [] for label in others}
     with tempfile.TemporaryDirectory() as folder:
@@ -270,7 +260,7 @@ def compare(targets, options):
         about = {"date": datetime.date.today().isoformat(), "machine": machine, "python": python}
         record = about | {"rounds": options.rounds, "programs": same, "others": other, "growth": grown, "peak": most}
         record |= parts
-        write_record(Path(options.record), before, record)
+        write_record(options.record, record)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
 """Time a step of torch_gpt.py on the processor and on the GPU, over width and batch, and count what a GPU is told.
 
-    python tests/tools/devices.py                           # without a GPU it times the processor alone
-    python tests/tools/devices.py --record docs/devices.json
-    python tests/tools/devices.py --widths 16 64 --batches 1
+    python docs/laboratory/devices.py                           # without a GPU it times the processor alone
+    python docs/laboratory/devices.py --record docs/devices.json
+    python docs/laboratory/devices.py --widths 16 64 --batches 1
 
 Everything happens in one process, so that PyTorch's start does not count. The documents are random letters, all of
 full length, so that every place in a batch is a token. A time is the median of five stretches of steps of which each
 takes a quarter of a second or more, with the smallest and the largest. A step is everything that the program does in
-one: make the batch, compute the loss, walk back, let Adam move the parameters, and fetch the loss. Beside it stand, on
-one core and on the same text, microgpt.py and native.c, timed as benchmark.py does it.
+one: make the batch, compute the loss, walk back, let Adam move the parameters, and fetch the loss. Beside it, on one
+core and on the same text, are microgpt.py and native.c, timed as benchmark.py does it.
 """
 
 import argparse
@@ -24,12 +24,11 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parents[1])]
+sys.path[:0] = [str(Path(__file__).resolve().parents[i]) for i in (1, 2)]
 
-from benchmark import enough, is_free, measure, processor, write_record  # noqa: E402
-from programs import command, load  # noqa: E402
-
-import tangle  # noqa: E402
+from laboratory.benchmark import enough, is_free, measure, write_record  # noqa: E402
+from laboratory.programs import command, load  # noqa: E402
+from laboratory.record import processor  # noqa: E402
 
 CHARACTERS = [chr(ord("a") + number) for number in range(26)]
 WIDTHS, BATCHES, WIDEST = (16, 64, 256, 1024, 4096), (1, 128), 1024  # native.c takes long to make larger tables
@@ -207,11 +206,10 @@ def main():
     if options.record and not is_free(options.record, ("rows", "peaks")):
         parser.error(f"{options.record} is there, and no record of this tool: name another file")
     start_torch()
-    before = tangle.read(options.record) if options.record else None
     record = measured(options)
     print(json.dumps(record, indent=1))
     if options.record:
-        write_record(options.record, before, record)
+        write_record(options.record, record)
 
 
 if __name__ == "__main__":

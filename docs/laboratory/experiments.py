@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Measure the experiments of the essay: the losses of broken programs, for docs/experiments.json.
 
-usage: python docs/experiments.py [NAME …]    measure what is missing or stale, or only these
-       python docs/experiments.py --list      print what was measured
+usage: python docs/laboratory/experiments.py [NAME …]    measure what is missing or stale, or only these
+       python docs/laboratory/experiments.py --list      print what was measured
 
 It takes a C compiler (cc), and for each experiment and each core half a minute or more. Ctrl-C loses only what is not
-finished. What is measured, and how, is said in docs/laboratory.
+finished. What is measured of a program, and how: see measure.py.
 """
 
 import argparse
@@ -18,12 +18,11 @@ import sys
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "docs"), str(ROOT)]
 
-from laboratory import machine, measure, record  # noqa: E402
-
 import tangle  # noqa: E402
+from laboratory import machine, measure, record  # noqa: E402
 
 ESSAY, NAMES, RECORD = ROOT / "microgpt.md", ROOT / "docs" / "names.txt", ROOT / "docs" / "experiments.json"
 
@@ -122,18 +121,11 @@ def save(job, entry):
     with tangle.locked(RECORD.parent):
         found = record.read(RECORD)
         found[job[0]][job[1]] = entry
-        found |= {"date": datetime.datetime.now(tz=datetime.timezone.utc).date().isoformat(), "machine": processor(),
+        found |= {"date": datetime.datetime.now(tz=datetime.timezone.utc).date().isoformat(),
+                  "machine": f"{os.cpu_count()} cores {record.processor()}",
                   "python": platform.python_version()}  # fmt: skip
         tangle.put(RECORD, record.text_of(found).encode())
     return found
-
-
-def processor():
-    """Return how many cores of which processor this is."""
-    names = Path("/proc/cpuinfo")
-    lines = names.read_text(encoding="utf-8").splitlines() if names.exists() else []
-    name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
-    return f"{os.cpu_count()} cores {name or platform.processor() or platform.machine()}"
 
 
 def line_of(job, found):

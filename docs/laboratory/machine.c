@@ -2,7 +2,7 @@
 
    Everything is computed as Python does it: in doubles, one operation after the other, and by the same library. Where
    Python would raise, or a guard fails, the machine stops and says at which instruction: then Python has a look.
-   The operations are numbered in trace.py, which puts their names before this file. */
+   The operations are numbered in tracing.py, which puts their names before this file. */
 
 #include <math.h>
 #include <stdint.h>

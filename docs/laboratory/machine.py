@@ -16,7 +16,7 @@ import sys
 from array import array
 from pathlib import Path
 
-from laboratory.trace import (
+from laboratory.tracing import (
     ADD,
     INPUT,
     LOG,

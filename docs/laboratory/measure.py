@@ -299,7 +299,7 @@ def drawn(module, model, bos, trial):
     """Return a name that a program that counts writes."""
     tokens = [bos]
     while len(tokens) <= trial.flags.block_size:
-        tokens += random.choices(range(bos + 1), module.guess(model, tokens))  # noqa: S311
+        tokens += random.choices(range(bos + 1), module.guess(model, tokens))
         if tokens[-1] == bos:
             break
     return "".join(trial.characters[token] for token in tokens[1:] if token != bos)

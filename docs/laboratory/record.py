@@ -8,8 +8,10 @@ import contextlib
 import hashlib
 import json
 import math
+import platform
 import re
 from functools import lru_cache
+from pathlib import Path
 
 import tangle
 
@@ -61,6 +63,14 @@ def text_of(record):
 def sum_of(path):
     """Return the sum of the names that programs learn from."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def processor():
+    """Return the name of the processor, as far as the system tells."""
+    file = Path("/proc/cpuinfo")
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, "") or platform.processor() or platform.machine()
 
 
 def key_of(lines, names_sum, steps=None):
