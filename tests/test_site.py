@@ -144,7 +144,7 @@ def test_ids_are_unique(parsed):
         assert len(ids) == len(set(ids)), page
 
 
-def test_a_link_to_a_page_shows_its_title_and_the_names_of_the_first_figure(site, titles):
+def test_a_link_to_a_page_shows_its_title_and_a_picture(site, titles):
     page = (SITE / "the-model" / "index.html").read_text(encoding="utf-8")
     said = dict(re.findall(r'<meta (?:property|name)="([\w:]+)" content="([^"]*)">', page))
     assert (said["og:title"], said["og:image"]) == (titles["the-model/"], f"{site}assets/card.png")
@@ -153,11 +153,6 @@ def test_a_link_to_a_page_shows_its_title_and_the_names_of_the_first_figure(site
     card = (SITE / "assets" / "card.png").read_bytes()
     assert struct.unpack(">II", card[16:24]) == (1200, 630)
     assert len(card) < 100_000
-    first = (SITE / "index.html").read_text(encoding="utf-8")
-    figure = re.search('id="demonstration-becoming".*?</svg>', first, re.S)[0]
-    names = re.findall(r"<text[^>]*>\s*(.*?)\s*</text>", figure)
-    assert len(names) > 30
-    assert " ".join(names).encode() in card, "docs/make_card.py draws it again"
 
 
 LOOK = """() => {  // what is to be seen on a page, at the width that it has
