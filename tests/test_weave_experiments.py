@@ -369,37 +369,6 @@ def test_a_stale_record_holds_nothing_back_in_the_preview(tmp_path):
     assert page.count("The loss on unseen names stays 2.550") == 2
 
 
-def without(name):
-    """Return what is recorded of an experiment, but for one value."""
-    return {other: value for other, value in ENTRY.items() if other != name}
-
-
-DAMAGES = [
-    lambda record: [record],
-    lambda record: None,
-    lambda record: record | {"programs": None},
-    lambda record: record | {"experiments": []},
-    lambda record: record | {"date": 5},
-    lambda record: {name: record[name] for name in record if name != "machine"},
-    lambda record: record | {"experiments": {"no-root": None}},
-    lambda record: record | {"experiments": {"no-root": entry(unseen=[2.5])}},
-    lambda record: record | {"experiments": {"no-root": entry(unseen=["2.5", 2.6])}},
-    lambda record: record | {"experiments": {"no-root": entry(steps=None)}},
-    lambda record: record | {"experiments": {"no-root": entry(raised={"step": 3})}},
-    *(lambda record, name=name: record | {"experiments": {"no-root": without(name)}} for name in ENTRY),
-]
-
-
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_a_record_that_somebody_has_edited_into_another_form_is_told_in_a_line(tmp_path, damage):
-    (tmp_path / "experiments.json").write_text(json.dumps(damage(record_of(no_root=ENTRY))))
-    with pytest.raises(records.RecordError, match=r"/experiments\.json is not a record of .*git checkout"):
-        records.read(tmp_path / "experiments.json")
-    for sound in (record_of(), record_of(no_root=ENTRY), record_of(no_root=entry(raised=STOPPED, unseen=[None, 2.5]))):
-        (tmp_path / "experiments.json").write_text(json.dumps(sound))
-        assert records.read(tmp_path / "experiments.json") == sound
-
-
 def test_a_record_that_cannot_be_read_is_told_by_the_commands(tmp_path):
     root = project(tmp_path, TEXT)
     (root / "docs" / "experiments.json").write_text("<<<<<<< HEAD\n{}\n")

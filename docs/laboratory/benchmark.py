@@ -89,9 +89,9 @@ def measure(words, steps):
 def command_of(label, folder):
     """Return the command of a label such as efficiency/batched.c -DFLOAT --batch_size=128."""
     target, *words = label.split()
-    told = [word for word in words if word.startswith("-D")]
+    definitions = [word for word in words if word.startswith("-D")]
     place = Path(tempfile.mkdtemp(dir=folder))  # each compiled form is a file of its own
-    return [*command(target, place, *told), *(word for word in words if word not in told)]
+    return [*command(target, place, *definitions), *(word for word in words if word not in definitions)]
 
 
 def long_text(folder):
@@ -120,13 +120,13 @@ def growth(commands, folder):
     """Return {flag: {target: [[value, milliseconds a document, peak MB], …]}}."""
     growing = {target: commands[target] for target in GROWING if target in commands}
     text = {"block_size": [long_text(folder)]}
-    found = {
+    rows = {
         flag: {target: row_of([*words, *text.get(flag, [])], flag, values) for target, words in growing.items()}
         for flag, values in SIZES.items()
     }
     batched = {target: command_of(target, folder) for target in BATCHED if not lacking(target)}
-    found["batch_size"] = {target: row_of(words, "batch_size", BATCHES) for target, words in batched.items()}
-    return found
+    rows["batch_size"] = {target: row_of(words, "batch_size", BATCHES) for target, words in batched.items()}
+    return rows
 
 
 def peak():
@@ -142,24 +142,24 @@ def peak():
 
 def summary(runs):
     """Return {target: {name: number}} of some runs, {target: [(milliseconds, memory), …]}, the slowest first."""
-    found = {}
+    rows = {}
     slowest = max(runs, key=lambda target: statistics.median(time for time, _ in runs[target]))
     for target, results in runs.items():
         times = [time for time, _ in results]
         ratios = [base / time for time, (base, _) in zip(times, runs[slowest], strict=True)]
-        found[target] = {
+        rows[target] = {
             "milliseconds": statistics.median(times), "from": min(times), "to": max(times),
             "memory": max(memory for _, memory in results),
             "ratio": statistics.median(ratios), "ratio_from": min(ratios), "ratio_to": max(ratios),
         }  # fmt: skip
-    return dict(sorted(found.items(), key=lambda item: item[1]["ratio"]))
+    return dict(sorted(rows.items(), key=lambda item: item[1]["ratio"]))
 
 
-def table(found):
+def table(rows):
     """Yield the lines of the table of a summary."""
-    width = max(map(len, found)) + 6
+    width = max(map(len, rows)) + 6
     yield f"{'':{width}}ms a document     from        to    memory  times as fast"
-    for target, numbers in found.items():
+    for target, numbers in rows.items():
         times = "".join(f"{numbers[name]:10.5f}" for name in ("milliseconds", "from", "to"))
         ratios = "  ".join(f"{numbers[name]:,.1f}" for name in ("ratio", "ratio_from", "ratio_to"))
         yield f"build/{target:{width - 6}} {times} {numbers['memory']:6.0f} MB  {ratios}"
@@ -239,18 +239,18 @@ def compare(targets, options):
     parts = all_parts() if options.grow else {}
     most = peak()
     print(file=sys.stderr)
-    found = summary(runs)
-    same = {label: numbers for label, numbers in found.items() if label not in others}
-    other = {label: numbers for label, numbers in found.items() if label in others}
+    rows = summary(runs)
+    same = {label: numbers for label, numbers in rows.items() if label not in others}
+    other = {label: numbers for label, numbers in rows.items() if label in others}
     machine = f"{processor()}, {os.cpu_count()} cores, {platform.system()}"
     python = f"{platform.python_implementation()} {platform.python_version()}"
     print(*table(same), sep="\n")
     if other:
         print("\nanother training:", *table(other), sep="\n")
     print(f"{options.rounds} rounds, in turn, processor time; {python}, {machine}")
-    for flag, rows in grown.items():
+    for flag, grown_rows in grown.items():
         print(f"\n--{flag}, ms a document:")
-        for target, row in rows.items():
+        for target, row in grown_rows.items():
             print(f"build/{target:32}", "  ".join(f"{value}: {taken:.4g}" for value, taken, _ in row))
     if most:
         print(f"one core does {most:.0f} billion operations a second at the most")

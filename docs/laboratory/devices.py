@@ -74,7 +74,7 @@ def timed(step):
     return statistics.median(times), min(times), max(times)
 
 
-def told(step):
+def gpu_work(step):
     """Return what a GPU is told in a step: how many kernels to launch, how many copies, and the seconds of its work."""
     from torch.profiler import ProfilerActivity, profile
 
@@ -113,18 +113,18 @@ def row(program, device, compiled=None, count=False, **others):
     seconds, least, most = timed(step)
     about = {name: value for name, value in vars(flags).items() if name != "learning_rate"}
     about |= {"compiled": compiled, "parameters": parameters, "operations": operations(flags, parameters)}
-    found = about | {"seconds": seconds, "from": least, "to": most}
+    numbers = about | {"seconds": seconds, "from": least, "to": most}
     if device == "cuda":
-        found["memory"] = torch.cuda.max_memory_allocated()
+        numbers["memory"] = torch.cuda.max_memory_allocated()
         if count:
-            found |= told(step)
+            numbers |= gpu_work(step)
     print(f"{seconds * 1000:.3f} ms", file=sys.stderr, flush=True)
-    return found
+    return numbers
 
 
 def peaks(device):
     """Return {name: operations a second} of a product of two large matrices, the best of ten."""
-    size, found = (8192 if device == "cuda" else 2048), {}
+    size, rates = (8192 if device == "cuda" else 2048), {}
     for kind in (torch.float64, torch.float32, torch.bfloat16):
         a, b = (torch.randn(size, size, device=device, dtype=kind) for _ in range(2))
         times = []
@@ -133,8 +133,8 @@ def peaks(device):
             c = a @ b
             c[0, 0].item()  # waits for it
             times.append(time.perf_counter() - start)
-        found[str(kind).removeprefix("torch.")] = 2 * size**3 / min(times)
-    return found
+        rates[str(kind).removeprefix("torch.")] = 2 * size**3 / min(times)
+    return rates
 
 
 def rows_of(widths, batches, has_gpu):
@@ -155,7 +155,7 @@ def rows_of(widths, batches, has_gpu):
 
 def others(widths):
     """Return {program: [[width, seconds a step], …]} of microgpt.py and, with a C compiler, of native.c."""
-    found, sizes = {}, {"microgpt.py": [16], "efficiency/native.c": [width for width in widths if width <= WIDEST]}
+    rows, sizes = {}, {"microgpt.py": [16], "efficiency/native.c": [width for width in widths if width <= WIDEST]}
     if not shutil.which("cc"):
         del sizes["efficiency/native.c"]
     with tempfile.TemporaryDirectory() as folder:
@@ -164,12 +164,12 @@ def others(widths):
         text.write_text("\n".join("".join(random.choices(CHARACTERS, k=15)) for _ in range(3000)), encoding="utf-8")
         for target, values in sizes.items():
             words = [*command(target, folder), text, "--learning_rate", "0.000001"]  # no matter what the width is
-            found[target] = []
+            rows[target] = []
             for width in values:
                 larger = [*words, "--n_embd", str(width)]
-                found[target].append([width, measure(larger, enough(larger, 0.5, steps=4))[0] / 1000])
-                print(target, *found[target][-1], file=sys.stderr, flush=True)
-    return found
+                rows[target].append([width, measure(larger, enough(larger, 0.5, steps=4))[0] / 1000])
+                print(target, *rows[target][-1], file=sys.stderr, flush=True)
+    return rows
 
 
 def measured(options):

@@ -214,7 +214,7 @@ def note(entry, unseen, seen, count, raised):
 
 
 def mean(sums):
-    """Return the mean of (sum, number); None where it is no number that a record can hold."""
+    """Return the mean of (sum, number); None if it is not a number that a record can hold."""
     total, count = sums
     return total / count if count and math.isfinite(total) else None
 

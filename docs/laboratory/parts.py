@@ -107,7 +107,7 @@ def all_parts():
 
 if __name__ == "__main__":
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    found = all_parts()
-    for target, numbers in found["parts"].items():
+    record = all_parts()
+    for target, numbers in record["parts"].items():
         print(f"{target:32}", "  ".join(f"{name} {value:.3f}" for name, value in numbers.items()), "ms a step")
-    print("the tape of microgpt.py:", found["tape"])
+    print("the tape of microgpt.py:", record["tape"])
