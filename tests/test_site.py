@@ -60,31 +60,6 @@ def axe():
     return violations
 
 
-@pytest.fixture
-def tab(browser, site):
-    """Return a function that opens a page: tab(path, width, scheme, …) -> Playwright page, which must not complain."""
-    contexts, complaints = [], []
-
-    def open_page(path, width=1440, scheme="light", height=900, **options):
-        if path == "run/" and not (SITE / path).is_dir():
-            pytest.skip("the packages of this page are not installed: .venv/bin/pip install --group browser")
-        options = {"bypass_csp": True} | options  # or Playwright could not wait for what it evaluates
-        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: message.type == "error" and complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        own = (site, "data:", "blob:")
-        page.on("request", lambda request: request.url.startswith(own) or complaints.append(request.url))
-        page.goto(urljoin(site, path))
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert complaints == []
-
-
 def turn(page, width, scheme):
     """Give an open page another width and colour scheme."""
     page.set_viewport_size({"width": width, "height": 900})

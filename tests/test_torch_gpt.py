@@ -4,12 +4,9 @@ import gc
 import io
 import os
 import random
-import shutil
 import signal
-import socket
 import subprocess
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -252,59 +249,6 @@ def test_a_tenth_of_the_text_is_held_out_and_samples_begin_as_told(call, capsys)
     assert len(losses) == 2
     assert losses[1] < losses[0] < 4
     assert all(line.split(": ")[1].startswith("be") for line in output[-2:])
-
-
-def start(*arguments):
-    """Start two processes with torchrun."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", PROGRAM, PLACES]
-    return subprocess.Popen(
-        [*command, *SMALL, "--device=cpu", *arguments],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "GLOO_SOCKET_IFNAME": "lo"},
-    )  # fmt: skip
-
-
-@pytest.mark.slow
-def test_two_machines_go_on_as_one_would_though_only_the_first_has_the_checkpoint(tmp_path, call, capsys):
-    flags, disks = [*SMALL, "--batch_size=6", "--device=cpu"], [tmp_path / "first", tmp_path / "second"]
-    for folder in disks:
-        folder.mkdir()
-    assert call(*flags, "--num_steps=10", "--checkpoint", disks[0] / "gpt.pt") == 0
-    shutil.copy(disks[0] / "gpt.pt", tmp_path / "alone.pt")
-    capsys.readouterr()
-    assert call(*flags, "--num_steps=20", "--checkpoint", tmp_path / "alone.pt") == 0
-    alone = capsys.readouterr().out.splitlines()
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        told = {"WORLD_SIZE": "2", "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1", "GLOO_SOCKET_IFNAME": "lo"}
-        told["MASTER_PORT"] = str(server.getsockname()[1])
-    command = [sys.executable, PROGRAM, PLACES, *flags, "--num_steps=20", "--checkpoint=gpt.pt"]
-    processes = [
-        subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                         env={**os.environ, **told, "RANK": str(rank)})
-        for rank, folder in enumerate(disks)
-    ]  # fmt: skip
-    (output, errors), other = (process.communicate(timeout=120) for process in processes)
-    assert [process.returncode for process in processes] == [0, 0], errors + other[1]
-    assert steps(output.splitlines()) == steps(alone)
-    assert output.splitlines()[-2:] == alone[-2:]
-    assert other[0] == "" and not [*disks[1].iterdir()]
-
-
-@pytest.mark.slow
-def test_where_a_process_is_killed_the_run_ends_and_says_so():
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", PROGRAM, PLACES]
-    process = subprocess.Popen(
-        [*command, *SMALL, "--device=cpu", "--num_steps=1000000", "--batch_size=2"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "GLOO_SOCKET_IFNAME": "lo"},
-    )  # fmt: skip
-    for line in process.stdout:
-        if line.startswith("step   10 "):
-            break
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    workers = children.read_text(encoding="ascii").split()
-    os.kill(int(workers[-1]), signal.SIGKILL)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode != 0
-    assert "exitcode  : -9" in errors or "microgpt: another process is gone" in errors
 
 
 TOLD = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
