@@ -15,7 +15,7 @@ from urllib.parse import urljoin, urlsplit
 
 import hypothesis
 import pytest
-from programs import BUILD, ROOT
+from programs import BUILD, ROOT, copy_of_the_project
 
 import tangle
 
@@ -215,6 +215,18 @@ def stranger():
     yield f"http://127.0.0.1:{server.server_port}/", asked
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture(scope="session")
+def copy(tmp_path_factory, results):
+    """A copy of the project, with the results that are known, and this virtual environment as its own."""
+    if sys.prefix == sys.base_prefix:
+        pytest.skip("the tests do not run in a virtual environment")
+    folder = copy_of_the_project(tmp_path_factory.mktemp("copy"))
+    (folder / ".venv").symlink_to(sys.prefix)
+    if (BUILD / "cache").is_dir():
+        shutil.copytree(BUILD / "cache", folder / "build" / "cache")
+    return folder
 
 
 class Folder:
