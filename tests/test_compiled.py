@@ -3,7 +3,6 @@
 import functools
 import random
 import re
-import shutil
 import subprocess
 
 import pytest
@@ -83,15 +82,6 @@ def test_every_gradient_in_c_is_that_of_the_tape(target, batch, more, names, tmp
     output = output_of([program, names, "--n_layer=2", "--num_steps=1", *more])
     found = [float(number) for number in re.findall(r"^gradient (\S+)$", output, re.M)]
     assert found == pytest.approx(expected_gradients(batch), rel=1e-9, abs=1e-14)
-
-
-def test_node_runs_it_in_a_folder_of_modules_too(tmp_path):
-    target = "efficiency/microgpt.js"
-    if missing := lacking(target):
-        pytest.skip(f"{target} needs {missing}")
-    (tmp_path / "package.json").write_text('{"type": "module"}', encoding="utf-8")
-    copy, words = shutil.copy(BUILD / target, tmp_path), ["--num_steps=2", "--samples=1"]
-    assert output_of(["node", copy, *words]) == output_of(["node", BUILD / target, *words])
 
 
 def test_a_batch_of_one_is_the_training_of_microgpt(compiled):

@@ -108,10 +108,10 @@ def flags_of(target, folder):
 def test_a_program_takes_the_flags_of_the_first(target, tmp_path):
     if missing := lacking(target):
         pytest.skip(f"{target} needs {missing}")
-    found = flags_of(target, tmp_path)
+    defaults = flags_of(target, tmp_path)
     for name, default, _ in load(MAIN).FLAGS:
-        assert name in found, f"{target} has no --{name}, but {MAIN} has"
-        assert found[name] == default, f"--{name} is {found[name]} in {target}, but {default} in {MAIN}"
+        assert name in defaults, f"{target} has no --{name}, but {MAIN} has"
+        assert defaults[name] == default, f"--{name} is {defaults[name]} in {target}, but {default} in {MAIN}"
 
 
 NAMES = [name for name, *_ in load(MAIN).FLAGS]

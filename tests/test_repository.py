@@ -84,17 +84,10 @@ def test_linters_are_content(linter):
     assert done.returncode == 0, tangle.where(done.stdout, ESSAY.relative_to(ROOT), PROGRAMS)
 
 
-SCRIPTS = {  # {what is there: the scripts that use it}
-    "dom,dom.iterable": [
-        "docs/assets/editor.d.ts",
-        "docs/weaver/serve.js",
-        *(f"docs/assets/{name}.js" for name in ("weave", "panel", "elements", "engine", "letters", "widgets")),
-        *(path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "docs" / "assets").glob("widget-*.js"))),
-        *(path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "docs" / "assets").glob("run*.js"))
-          if path.name != "run-worker.js"),
-    ],
-    "webworker": ["docs/assets/run-worker.js"],
-}
+WORKER = "docs/assets/run-worker.js"
+ASSETS = [f"docs/assets/{path.name}" for path in sorted((ROOT / "docs" / "assets").glob("*.js"))]
+PAGES = ["docs/assets/editor.d.ts", "docs/weaver/serve.js", *(path for path in ASSETS if path != WORKER)]
+SCRIPTS = {"dom,dom.iterable": PAGES, "webworker": [WORKER]}  # {what is there: the scripts that use it}
 
 
 @pytest.mark.skipif(bool(missing("tsc")), reason=missing("tsc"))

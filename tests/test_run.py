@@ -79,9 +79,9 @@ def visit(page, asked=""):
 def kept(page):
     """What this browser keeps, as another page of it shows it: the comments that were added, in alphabetical order."""
     other = visit(page)
-    found = re.findall("# [a-z]+", " ".join(other.locator("#run-list :is(ins, pre:not(:has(ins)))").all_inner_texts()))
+    lines = " ".join(other.locator("#run-list :is(ins, pre:not(:has(ins)))").all_inner_texts())
     other.close()
-    return sorted(found)
+    return sorted(re.findall("# [a-z]+", lines))
 
 
 def add(page, comment):
@@ -270,16 +270,12 @@ def test_a_text_of_ones_own_is_learned_or_refused_with_a_line(warm, tmp_path):
 
 
 def test_pyodide_is_the_one_that_was_tested_or_is_refused(monkeypatch):
-    gone = {"pyodide": playground.PYODIDE._replace(package="no_such_package")}
-    with monkeypatch.context() as patch:
-        patch.setattr(playground, "CARRIED", gone)
-        assert playground.carried() == {} and playground.files(Essay(TEXT), [], ROOT / "docs") == ("", {})
-    if playground.carried():
-        for carrier in playground.CARRIED.values():
-            for name in (next(iter(carrier.sums)), "missing.js"):
-                with monkeypatch.context() as patch, pytest.raises(playground.OtherFilesError, match="--group browser"):
-                    patch.setitem(carrier.sums, name, "0" * 64)
-                    playground.carried()
+    if not playground.carried():
+        pytest.skip("Pyodide is not installed: .venv/bin/pip install --group browser")
+    for carrier in playground.CARRIED.values():
+        with monkeypatch.context() as patch, pytest.raises(playground.OtherFilesError, match="--group browser"):
+            patch.setitem(carrier.sums, next(iter(carrier.sums)), "0" * 64)
+            playground.carried()
 
 
 def test_what_can_be_edited_has_the_names_of_the_essay():
@@ -522,24 +518,19 @@ NORM = "    return scale(x, (dot(x, x) * value(1 / len(x)) + value(1e-5)) ** -0.
 
 
 @in_page
-@pytest.mark.parametrize("asked", [linked(changes_of(NORM, "    # theirs")), "#changes=x", "#break=no-root"])
-def test_what_comes_from_elsewhere_is_not_written_over_what_was_kept(opened, asked):
-    page = opened("#break=no-root")  # where nothing was kept before
+def test_what_comes_from_elsewhere_is_not_written_over_what_was_kept(opened):
+    page, asked = opened(), linked(changes_of(NORM, "    # theirs"))
     add(page, "# mine")
     other = visit(page, asked)
     other.select_option("#run-chunk", "softmax")
     add(other, "# new")
-    if asked == "#changes=x":  # it brought nothing, so these are the reader's own
-        assert other.inner_text("#run-status") == ""
-        assert kept(page) == ["# mine", "# new"]
-        return
     assert other.inner_text("#run-kept").startswith("What you change here is not kept")
     assert kept(page) == ["# mine"]
     third = visit(page, asked)
     third.click("#run-leave")
     third.locator("#run-list ins", has_text="# mine").wait_for()
     other.click("#run-adopt")
-    assert kept(page) == ["# mine", "# new", *["# theirs"] * ("changes" in asked)]
+    assert kept(page) == ["# mine", "# new", "# theirs"]
 
 
 ANOTHER = json.dumps([[["a line of another edition"], ["# unfit"]], changes_of(NORM, "    # mine")])
@@ -576,27 +567,6 @@ def test_what_is_not_kept_is_said(opened):
     assert page.inner_text("#run-status") == "Your changes are not kept: see below."
     assert page.inner_text("#run-kept").startswith("They are not kept: this browser has no room")
     assert kept(page) == ["# mine"]
-
-
-@in_page
-def test_a_browser_that_forbids_stores_can_search_and_follow_links(browser, site):
-    page, errors = browser.new_page(), []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.add_init_script("""for (const name of ["localStorage", "sessionStorage"]) {
-        Object.defineProperty(window, name, { configurable: true, get() { throw new DOMException("no"); } });
-    }""")
-    page.goto(site + "run/" + linked(changes_of(NORM, "    # theirs")))
-    page.wait_for_selector("#run:not([hidden])")
-    assert page.locator("#run-list ins").all_inner_texts() == ["+    # theirs"]
-    page.click("#run-adopt")
-    assert page.inner_text("#run-kept").startswith("They are not kept: this browser")
-    page.keyboard.press("Escape")
-    page.locator("h1").click()
-    page.keyboard.press("/")
-    page.keyboard.type("softmax")
-    page.locator(".md-search-result__link").first.wait_for()
-    page.context.close()
-    assert errors == []
 
 
 # Somebody else's program
