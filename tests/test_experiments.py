@@ -174,7 +174,7 @@ def edited(folder, old, new):
 @pytest.mark.parametrize("experiment", [FITS, ' def greet(name):\n-    word = "hello"\n+    word = ""',
                                         '     word = "hello"\n+    word += "!"'])  # fmt: skip
 def test_an_edit_of_a_line_is_carried_into_the_experiments_that_quote_it(folder, experiment):
-    two = essay(experiment) + '\n``` diff {#other}\n-print(greet("two"))\n```\n'
+    two = essay(experiment) + "\n``` diff {#other}\n-print(greet(\"two\"))\n```\n"
     out, said = edited(folder.write(two), 'word = "hello"', 'word = "good day"')
     assert "essay.md: takes over the edits of a.py, and experiment no-word, line 24, with it\n" in out
     assert said == ""

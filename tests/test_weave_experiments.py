@@ -343,9 +343,9 @@ def test_the_page_of_experiments_is_there_if_there_are_any(tmp_path):
 def test_missing_records_end_the_weave_with_one_line_and_the_command_for_all(tmp_path):
     root = project(tmp_path, TEXT)
     done = weave(root, "--pages")
-    said = "3 records, such as that of microgpt.py, are missing or stale: run `python docs/experiments.py`"
+    said = "3 records, such as that of microgpt.py, are missing or stale: run `python docs/laboratory/experiments.py`"
     assert (done.returncode, done.stderr.splitlines()[-1]) == (1, f"microgpt.md:5: {said}")
-    assert done.stderr.count("docs/experiments.py") == 1
+    assert done.stderr.count("docs/laboratory/experiments.py") == 1
     assert not (root / "build" / "pages").exists()
 
 
@@ -363,35 +363,16 @@ def test_a_stale_record_holds_nothing_back_in_the_preview(tmp_path):
     woven = Weave(root)
     ((line, message),) = woven.complaints()
     assert line == woven.essay.experiments["nothing"].fence.line
-    assert message.startswith("the record of nothing is missing or stale: run `python docs/experiments.py`")
+    assert message.startswith("the record of nothing is missing or stale: run `python docs/laboratory/experiments.py`")
     woven.write_pages()  # as --serve does
     page = (root / "build" / "pages" / "index.md").read_text(encoding="utf-8")
     assert page.count("The loss on unseen names stays 2.550") == 2
 
 
-DAMAGES = [
-    lambda record: record | {"date": 5},
-    lambda record: {name: record[name] for name in record if name != "machine"},
-    lambda record: record | {"experiments": {"no-root": entry(unseen=[2.5])}},
-    lambda record: record | {"experiments": {"no-root": {name: ENTRY[name] for name in ENTRY if name != "key"}}},
-]
-
-
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_a_record_that_somebody_has_edited_into_another_form_is_told_in_a_line(tmp_path, damage):
-    file = tmp_path / "experiments.json"
-    file.write_text(json.dumps(damage(record_of(no_root=ENTRY))))
-    with pytest.raises(records.RecordError, match=r"/experiments\.json is not a record of .*git checkout"):
-        records.read(file)
-    sound = record_of(no_root=entry(raised=STOPPED, unseen=[None, 2.5]))
-    file.write_text(json.dumps(sound))
-    assert records.read(file) == sound
-
-
 def test_a_record_that_cannot_be_read_is_told_by_the_commands(tmp_path):
     root = project(tmp_path, TEXT)
     (root / "docs" / "experiments.json").write_text("<<<<<<< HEAD\n{}\n")
-    for command in (["docs/weave.py", "--pages"], ["docs/experiments.py", "--list"]):
+    for command in (["docs/weave.py", "--pages"], ["docs/laboratory/experiments.py", "--list"]):
         done = subprocess.run([sys.executable, *command], cwd=root, capture_output=True, text=True, check=False)
         assert done.returncode == 1
         assert "docs/experiments.json is not a record of experiments" in done.stderr

@@ -8,8 +8,10 @@ import contextlib
 import hashlib
 import json
 import math
+import platform
 import re
 from functools import lru_cache
+from pathlib import Path
 from typing import NamedTuple
 
 import tangle
@@ -27,31 +29,13 @@ class RecordError(OSError):
 
 
 def read(path):
-    """Return the record in a file, an empty one if there is no file; raise RecordError for anything else in it."""
-    found, name = {"programs": {}, "experiments": {}}, "the whole"
+    """Return the record in a file, an empty one if there is no file; raise RecordError if the file is not JSON."""
+    record = {"programs": {}, "experiments": {}}
     try:
-        found |= json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        for name, entry in [*found["programs"].items(), *found["experiments"].items()]:  # noqa: B007 (told below)
-            if not is_entry(entry) or not all(isinstance(found[said], str) for said in ("date", "machine", "python")):
-                raise TypeError("a value of another kind")
-    except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
-        problem = f"{path.parent.name}/{path.name} is not a record of experiments ({name}: {error})"
+        return record | (json.loads(path.read_text(encoding="utf-8")) if path.exists() else {})
+    except (ValueError, TypeError) as error:
+        problem = f"{path.parent.name}/{path.name} is not a record of experiments ({error})"
         raise RecordError(f"{problem}: take back what was changed in it, as with `git checkout`") from None
-    return found
-
-
-def is_entry(entry):
-    """Return whether an entry has all that is read of it, each of its kind; where something is missing, raise."""
-    seeds, unseen, seen, names = (entry[name] for name in ("seeds", "unseen", "seen", "names"))
-    lists, raised = [seeds, unseen, seen, names], entry["raised"] or {"seeds": 0, "step": None, "error": ""}
-    numbers = [*unseen, *seen, *entry["printed"], raised["step"], entry["parameters"], entry["milliseconds"]]
-    counts = [*seeds, *names, entry["steps"], raised["seeds"]]
-    texts = [*entry["samples"], entry["key"], entry["program"], entry["how"], raised["error"]]
-    return (all(isinstance(each, list) for each in [*lists, entry["printed"], entry["samples"]])
-            and len({*map(len, lists)}) == 1 and len(seeds) > 0
-            and all(number is None or isinstance(number, int | float) for number in numbers)
-            and all(isinstance(count, int) for count in counts)
-            and all(isinstance(text, str) for text in texts))  # fmt: skip
 
 
 def text_of(record):
@@ -62,6 +46,14 @@ def text_of(record):
 def sum_of(path):
     """Return the sum of the names that programs learn from."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def processor():
+    """Return the name of the processor, as far as the system tells."""
+    file = Path("/proc/cpuinfo")
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, "") or platform.processor() or platform.machine()
 
 
 def key_of(lines, names_sum, steps=None):
@@ -90,10 +82,10 @@ def what_counts(text):
         first = min([node.lineno, *(decorator.lineno for decorator in getattr(node, "decorator_list", []))])
         rest += statements("\n".join(lines[first - 1 : node.end_lineno]))
     counted, names = [], CALLED
-    while reached := [statement for statement in rest if not statement.defined or statement.defined & names]:
-        rest = [statement for statement in rest if statement not in reached]
-        counted += reached
-        names = names.union(*(statement.mentioned for statement in reached))
+    while more := [statement for statement in rest if not statement.defined or statement.defined & names]:
+        rest = [statement for statement in rest if statement not in more]
+        counted += more
+        names = names.union(*(statement.mentioned for statement in more))
     known = GIVEN.union(*(statement.mentioned for statement in counted if not statement.is_table))
     return [ast.unparse(Rows(known).visit(ast.parse(statement.code))) if statement.is_table else statement.code
             for statement in sorted(counted, key=lambda statement: min(statement.defined, default=""))]  # fmt: skip

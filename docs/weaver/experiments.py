@@ -276,5 +276,5 @@ def complaints(essay, names, compiles=False):
         first = essay.experiments[names[0]].fence if names[0] in essay.experiments else essay.roots[names[0]]
         one, several = f"the record of {names[0]} is", f"{len(names)} records, such as that of {names[0]}, are"
         what = one if len(names) == 1 else several
-        errors.append((first.line, f"{what} missing or stale: run `python docs/experiments.py`"))
+        errors.append((first.line, f"{what} missing or stale: run `python docs/laboratory/experiments.py`"))
     return errors
