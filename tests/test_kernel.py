@@ -118,8 +118,6 @@ warnings.warn("careful")
 """
 
 
-
-
 @pytest.fixture(scope="module")
 def results(root):
     """What the demonstrations of a session printed and drew, {name: Result}: once, and then without the cache again."""

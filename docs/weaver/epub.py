@@ -14,7 +14,6 @@ from pathlib import Path
 import tangle
 from weaver import chapters
 from weaver.render import TEMPLATES
-from weaver.writer import GAP
 
 MARKDOWN = "gfm-gfm_auto_identifiers-emoji-autolink_bare_uris+attributes+bracketed_spans"
 OPTIONS = ("--to=epub3", "--toc", "--toc-depth=2", "--no-highlight", f"--css={TEMPLATES / 'book.css'}")
@@ -25,8 +24,8 @@ FIRST_DAY, LAST_DAY = 315532800, 4354819199  # from 1980 to 2107, in Unix time: 
 
 def files(essay, reading, results, laboratory):
     """Return {path: bytes} of what pandoc makes a book of: the essay as one text in Markdown, and its figures."""
-    written = chapters.Chapters(essay, reading, results, laboratory, chapters.InABook())
-    text = GAP.join(block for path in reading.pages for block in written.blocks(path)) + "\n"
+    written = chapters.Book(essay, reading, results, laboratory)
+    text = chapters.GAP.join(block for page in essay.pages for block in written.blocks(page)) + "\n"
     return {TEXT: text.encode()} | chapters.figures(essay, results)
 
 

@@ -103,9 +103,7 @@ class Weave:
         wanted = chapters.on_github(self.essay, self.reading, self.shown(), self.laboratory)
         folder = self.build / "essay"
         pages.check_paths(folder, wanted)
-        changes = chapters.changes(folder, wanted)
-        tangle.write(changes)
-        return [change.path.relative_to(folder).as_posix() for change in changes]
+        return chapters.write(folder, wanted)
 
     def write_book(self, file):
         """Write the essay as an EPUB; raise OSError where that fails."""
