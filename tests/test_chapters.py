@@ -1,11 +1,10 @@
 """The essay in Markdown, in build/essay for GitHub and as an EPUB: what stands there, and where its links lead."""
 
 import io
-import os
 import re
 import zipfile
 from html.parser import HTMLParser
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from urllib.parse import unquote
 from xml.etree import ElementTree
 
@@ -332,21 +331,19 @@ def test_without_pandoc_there_is_a_line_that_says_so(tmp_path, monkeypatch):
         epub.write(tmp_path / "a.epub", {}, {})
 
 
-def test_a_book_replaces_nothing_but_a_regular_book(tmp_path):
-    essay, older, link = tmp_path / "microgpt.md", tmp_path / "old.epub", tmp_path / "link.epub"
+def test_a_book_replaces_nothing_but_a_book(tmp_path):
+    essay, older = tmp_path / "microgpt.md", tmp_path / "old.epub"
     essay.write_text("# One, of type application/epub+zip", encoding="utf-8")
     older.write_bytes(b"PK\3\4" + bytes(26) + b"mimetypeapplication/epub+zip and so on")
-    link.symlink_to(older)
-    (tmp_path / "dangling").symlink_to(tmp_path / "nothing")
-    os.mkfifo(tmp_path / "fifo")
-    assert epub.replaced(tmp_path / "new.epub") is None and epub.replaced(older) == older.read_bytes()
-    for file in (essay, link, tmp_path, tmp_path / "dangling", tmp_path / "fifo", Path("/dev/null")):
+    for file in (tmp_path / "new.epub", older):
+        epub.check_place(file)
+    for file in (essay, tmp_path):
         with pytest.raises(OSError, match="is there, and is not an EPUB: name another file"):
             epub.write(file, {}, {})
     assert essay.read_text(encoding="utf-8") == "# One, of type application/epub+zip"
 
 
-@pytest.mark.parametrize("odd", ["abc", "-1", "1764000000000", "1e9", "4354819200"])
+@pytest.mark.parametrize("odd", ["abc", "4354819200"])
 def test_a_time_that_no_book_can_have_is_told(tmp_path, monkeypatch, odd):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", odd)
     with pytest.raises(OSError, match=r"^SOURCE_DATE_EPOCH is '"):

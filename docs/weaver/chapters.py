@@ -27,8 +27,8 @@ GAP = "\n\n"  # a blank line, between blocks
 NOTE = re.compile(r"(?m)^\[\^[a-z0-9-]+\]: .*(?:\n(?!\[\^).+)+")  # of several lines
 TERM = re.compile(r"(?m)^(?P<term>\S.*)\n+: +")
 INLINE = re.compile(
-    r"\\."
-    r"|(?<!`)(?P<ticks>`+)(?!`)(?P<code>(?s:.+?))(?<!`)(?P=ticks)(?!`)"
+    r"\\."  # what is escaped
+    r"|(?<!`)(?P<ticks>`+)(?!`)(?P<code>(?s:.+?))(?<!`)(?P=ticks)(?!`)"  # code
     r"|(?m:^)<(?P<tag>[a-z]+)\b(?s:.*?)</(?P=tag)>"  # a block of HTML, in which nothing counts
     rf"|{NUMBER.pattern}"
     r"|(?P<comment>(?s:<!--.*?-->))"
@@ -118,10 +118,11 @@ class Chapters(Forms):
     def inline(self, text, page=None):
         """Return some text with its links; without a page it is in a heading or in a link, and gets none."""
 
-        def shown(match):
-            if match["text"]:  # a number, without what yields it; `16. It is` would begin a list
-                begins_line = match.start() == text.rfind("\n", 0, match.start()) + 1
-                return match["text"] + "\\" * (begins_line and text[match.end() :].startswith((".", ")")))
+        def form(match):
+            if match["text"]:  # a number, without what yields it
+                before, after = text[: match.start()], text[match.end() :]
+                begins_list = before[-1:] in ("", "\n") and after[:1] in (".", ")")
+                return f"{match['text']}\\" if begins_list else match["text"]
             if match["comment"]:
                 return ""
             if match["href"]:
@@ -133,7 +134,7 @@ class Chapters(Forms):
             place = mention and self.essay.meant(mention[1], page)
             return f"[{match[0]}]({self.address_of(place)})" if place else match[0]
 
-        return INLINE.sub(shown, text)
+        return INLINE.sub(form, text)
 
     def target(self, href):
         """Return the address of a link in the prose: a #heading may be on another page."""
@@ -177,8 +178,8 @@ class Chapters(Forms):
             return joined(place, code(fence), printed)
         alt, caption = (escaped(fence.options.get(name, "")) for name in ("alt", "caption"))
         images = [f"![{alt}]({path})" for path in figure_paths(fence, result)]
-        shown = folded("The code of this figure", code(fence))
-        return joined(place + images[0], *images[1:], caption and f"*{caption}*", printed, shown)
+        listing = folded("The code of this figure", code(fence))
+        return joined(place + images[0], *images[1:], caption and f"*{caption}*", printed, listing)
 
     def experiment(self, fence):
         """Return an experiment: its name, what it changes, and, folded away, what happens."""
@@ -256,11 +257,11 @@ def figure_paths(fence, result):
 
 def figures(essay, results):
     """Return {path: bytes} of all figures."""
-    found = {}
+    files = {}
     for fence in essay.fences:
         if fence.kind == "demonstration" and (result := results.get(fence.name)):
-            found |= zip(figure_paths(fence, result), map(figure, result.figures), strict=True)
-    return found
+            files |= zip(figure_paths(fence, result), map(figure, result.figures), strict=True)
+    return files
 
 
 def figure(svg):
@@ -317,7 +318,7 @@ def contents(essay, links):
     return folded("Contents", joined(*blocks))
 
 
-def write(folder, wanted):
+def write(folder, files):
     """Bring a folder to have some files, {path: bytes}; return the paths of those that have changed.
 
     Only what an earlier weave has written is removed or replaced: its sum is recorded. Raises OSError, and writes
@@ -325,20 +326,20 @@ def write(folder, wanted):
     """
     sums = folder / tangle.SUMS
     recorded = tangle.sums_in(sums)
-    present = {path: tangle.unix(tangle.read(folder / path)) for path in {path for path, _ in recorded} | wanted.keys()}
-    changed = sorted(path for path, old in present.items() if not is_right(path, old, wanted.get(path)))
-    ours = {(path, tangle.digest(old)) for path, old in present.items() if old is not None} & recorded
-    if edited := [path for path in changed if present[path] is not None and path not in dict(ours)]:
+    present = {path: tangle.unix(tangle.read(folder / path)) for path in {path for path, _ in recorded} | files.keys()}
+    changed = sorted(path for path, old in present.items() if not is_right(path, old, files.get(path)))
+    there = {path: tangle.digest(present[path]) for path in changed if present[path] is not None}
+    if edited := [path for path, value in there.items() if (path, value) not in recorded]:
         names = ", ".join(f"build/{folder.name}/{path}" for path in edited)
         todo = "carry the change into microgpt.md, and delete the file"
         raise OSError(f"{names}: changed by hand since --update wrote it: {todo}")
     for path in changed:
-        if path in wanted:
-            tangle.put(folder / path, wanted[path])
+        if path in files:
+            tangle.put(folder / path, files[path])
         else:
             (folder / path).unlink()
-    written = present | {path: wanted.get(path) for path in changed}
-    text = "".join(f"{tangle.digest(written[path])}  {path}\n" for path in sorted(wanted)).encode()
+    written = present | {path: files.get(path) for path in changed}
+    text = "".join(f"{tangle.digest(written[path])}  {path}\n" for path in sorted(files)).encode()
     if tangle.unix(tangle.read(sums)) != text:
         tangle.put(sums, text)
     return changed

@@ -74,10 +74,10 @@ class Result(NamedTuple):
     @property
     def value(self):
         """The value of a number, which the kernel has told last; raises ValueError where it has not."""
-        told = re.findall(r"^-?\d[-+.e\d]*$", self.text, re.M)
-        if not told:
+        numbers = re.findall(r"^-?\d[-+.e\d]*$", self.text, re.M)
+        if not numbers:
             raise ValueError("no number was told")
-        return json.loads(told[-1])
+        return json.loads(numbers[-1])
 
 
 class DemonstrationError(Exception):
@@ -145,13 +145,13 @@ def imports_of(program):
 def imports_in(tree, package=""):
     """Return the names of the modules that some code in a package imports."""
     nodes = [*ast.walk(tree)]
-    found = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    modules = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     for node in nodes:
         if isinstance(node, ast.ImportFrom):
             parts = package.split(".")[: 1 - node.level or None] if node.level else []
             module = ".".join([*parts, *filter(None, [node.module])])
-            found |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
-    return found
+            modules |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
+    return modules
 
 
 def names_bound(node):
@@ -249,15 +249,15 @@ def imported(essay, session):
     """Return the programs that a session may import: the first one that is Python, those that its code and that of its
     sources name, and those that these import.
     """
-    programs = {module_of(program): program for program in essay.programs.values() if program.is_python}
+    modules = {module_of(program): program for program in essay.programs.values() if program.is_python}
     named = imports_of_all(session)
-    found, todo = [], [*programs][:1] + [name for name in programs if name in named]
+    programs, todo = [], [*modules][:1] + [name for name in modules if name in named]
     while todo:
-        program = programs[todo.pop(0)]
-        if program not in found:
-            found.append(program)
-            todo += [name for name in programs if name in imports_of(program)]
-    return found
+        program = modules[todo.pop(0)]
+        if program not in programs:
+            programs.append(program)
+            todo += [name for name in modules if name in imports_of(program)]
+    return programs
 
 
 def imports_of_all(session):
