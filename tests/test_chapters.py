@@ -3,6 +3,7 @@
 import io
 import re
 import zipfile
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import PurePosixPath
 from urllib.parse import unquote
@@ -12,9 +13,9 @@ import pytest
 from essays import SMALL, demonstration, project
 from programs import ROOT, missing
 from weaver import chapters, epub
-from weaver.essay import Essay
+from weaver.essay import Essay, Heading
 from weaver.experiments import Laboratory
-from weaver.prose import EMPTY, Reading
+from weaver.prose import EMPTY, SLOT, Reading
 from weaver.results import Result
 from weaver.weave import Weave
 
@@ -39,8 +40,15 @@ def files_of(text, printed="8\n", figures=()):
     reading = Reading(essay)
     assert reading.errors == []
     laboratory = Laboratory(explanations=reading.explanations, waiting=("three-times",))
-    found = chapters.on_github(essay, reading, {"twice": Result(printed, [*figures])}, laboratory)
-    return {path: data.decode() for path, data in found.items()}
+    files = chapters.on_github(essay, reading, {"twice": Result(printed, [*figures])}, laboratory)
+    return {path: data.decode() for path, data in files.items()}
+
+
+def as_github(text):
+    """Return the HTML that GitHub makes of some Markdown."""
+    reader = pytest.importorskip("markdown_it", reason="markdown-it-py is not installed").MarkdownIt()
+    reader.options["html"] = True
+    return reader.enable(["table", "strikethrough"]).render(text)
 
 
 # Prose
@@ -70,6 +78,35 @@ def test_all_other_prose_is_that_of_the_source(prose):
     assert f"\n\n{prose}\n\n---\n\n" in files_of(f"{SMALL}\n{prose}\n")["two.md"]
 
 
+class Bare(chapters.Book):
+    """The prose alone, with links to ids."""
+
+    def fence(self, fence):
+        return ""
+
+    anchor = fence
+
+    def heading(self, heading):
+        return self.inline(heading.text)
+
+
+def words_and_links(html):
+    """Return the words of some HTML, and where it leads to, both sorted: a note is in another place."""
+    html = SLOT.sub("", re.sub("<label.*?</label>", "", html))
+    links = re.findall('href="[^"#]*?(#[^"]*|https?:[^"]*)"', html)
+    return sorted(re.findall(r"\w+", unescape(re.sub("<[^>]*>", " ", html)))), sorted(map(unquote, links))
+
+
+def test_the_prose_of_the_essay_says_the_same_as_on_the_site_and_leads_to_the_same():
+    essay = Essay((ROOT / "microgpt.md").read_text(encoding="utf-8"))
+    reading = Reading(essay)
+    for page in essay.pages:
+        text = "\n\n".join(Bare(essay, reading, {}, Laboratory()).blocks(page))
+        parts = reading.pages[page.path]
+        site = "\n".join(part.text if isinstance(part, Heading) else part.html for part in parts)
+        assert words_and_links(as_github(re.sub(r"\[\^[\w-]+\]:?", "", text))) == words_and_links(site)
+
+
 # Fences
 
 
@@ -90,18 +127,20 @@ def test_a_demonstration_shows_what_it_prints_and_numbers_are_text():
 
 
 def test_figures_are_files_and_their_code_is_folded_away():
-    found = files_of(DRAWN, "", [SVG.format(1, "a"), SVG.format(2, "b")])
+    files = files_of(DRAWN, "", [SVG.format(1, "a"), SVG.format(2, "b")])
     images = "![a \\*line\\*](figures/twice.svg)\n\n![a \\*line\\*](figures/twice-2.svg)\n\n*It \\[rises\\].*\n\n"
-    assert f"</a>{images}<details><summary>The code of this figure</summary>\n\n```python\ny =" in found["two.md"]
-    assert {path for path in found if "figures" in path} == {"figures/twice.svg", "figures/twice-2.svg"}
+    assert f"</a>{images}<details><summary>The code of this figure</summary>\n\n```python\ny =" in files["two.md"]
+    assert {path for path in files if "figures" in path} == {"figures/twice.svg", "figures/twice-2.svg"}
 
 
 def test_an_experiment_is_told_as_on_the_site():
     two = files_of(ALL)["two.md"]
-    told = two[two.index("**Experiment: three times**, changes [⟨a part⟩](two.md#chunk-a-part)\n\n```diff\n-") :]
-    assert "<details><summary>What happens?</summary>\n\n(has not been measured yet)\n\n> " not in told
-    assert "(has not been measured yet)\n\nThen it is *thrice*.\n\nTo run it: `python3 tangle.py --run small.py" in told
-    assert told.count("thrice") == 1
+    shown = two[two.index("**Experiment: three times**, changes [⟨a part⟩](two.md#chunk-a-part)\n\n```diff\n-") :]
+    assert "<details><summary>What happens?</summary>\n\n(has not been measured yet)\n\n> " not in shown
+    assert (
+        "(has not been measured yet)\n\nThen it is *thrice*.\n\nTo run it: `python3 tangle.py --run small.py" in shown
+    )
+    assert shown.count("thrice") == 1
 
 
 def test_a_figure_stands_on_white_and_nothing_in_it_is_a_link():
@@ -117,10 +156,8 @@ def test_a_figure_is_committed_anew_where_one_can_see_the_difference(tmp_path, n
     folder, old = tmp_path / "essay", chapters.figure(SVG.format(1, "a"))
     (folder / "figures").mkdir(parents=True)
     chapters.write(folder, {"figures/x.svg": old})
-    assert chapters.look_the_same(old, chapters.figure(SVG.format(*new))) is same
-    assert chapters.write(folder, {"figures/x.svg": chapters.figure(SVG.format(*new))}) == ["figures/x.svg"] * (
-        not same
-    )
+    changed = chapters.write(folder, {"figures/x.svg": chapters.figure(SVG.format(*new))})
+    assert changed == ([] if same else ["figures/x.svg"])
 
 
 # Places
@@ -132,17 +169,14 @@ class OnGitHub(HTMLParser):
     def __init__(self, text):
         super().__init__()
         self.ids, self.links, self.images, self.parts, self.slugs, self.open = set(), [], [], [], [], []
-        reader = pytest.importorskip("markdown_it", reason="markdown-it-py is not installed").MarkdownIt()
-        reader.options["html"] = True
-        text = re.sub(r"\[\^([\w-]+)\]", r"note \1", text)  # CommonMark has no footnotes
-        self.feed(reader.enable(["table", "strikethrough"]).render(text))
+        self.feed(as_github(re.sub(r"\[\^([\w-]+)\]", r"note \1", text)))  # CommonMark has no footnotes
         self.ids |= {*self.slugs, *(f"{slug}-{n}" for slug in self.slugs for n in range(1, self.slugs.count(slug)))}
 
     def handle_starttag(self, tag, attributes):
-        found = dict(attributes)
-        self.ids |= {found["id"]} if tag == "a" and "id" in found else set()
-        self.links += [found["href"]] if "href" in found else []
-        self.images += [found["src"]] if tag == "img" else []
+        values = dict(attributes)
+        self.ids |= {values["id"]} if tag == "a" and "id" in values else set()
+        self.links += [values["href"]] if "href" in values else []
+        self.images += [values["src"]] if tag == "img" else []
         self.open += [] if tag in EMPTY else [tag]
         if re.fullmatch("h[1-6]|p|li|td|th|summary|pre", tag):
             self.parts.append([tag, "", self.open.count("details") > 0])
@@ -169,12 +203,12 @@ def broken_links(texts):
 
 
 def test_links_between_chapters_lead_to_places_on_github():
-    found = files_of(ALL)
-    assert broken_links(found) == []
-    three = found["two-2.md"]
+    files = files_of(ALL)
+    assert broken_links(files) == []
+    three = files["two-2.md"]
     for link in ("README.md#one", "two.md#two", "two.md#solution-none", "two.md#experiment-three-times"):
         assert f"]({link})" in three
-    assert "[above](two.md#deeper)" in found["two.md"]
+    assert "[above](two.md#deeper)" in files["two.md"]
     assert '<a id="term-word"></a>**word**: what is _said_' in three
 
 
@@ -187,10 +221,10 @@ def test_notes_are_footnotes():
 
 
 def test_chapters_follow_each_other():
-    found = files_of(ALL.replace("# Two\n", "# Two\n<!-- part: Parts -->\n", 1))
+    files = files_of(ALL.replace("# Two\n", "# Two\n<!-- part: Parts -->\n", 1))
     listed = "- [One](README.md)\n\n**Parts**\n\n1. [Two](two.md)\n2. [Two](two-2.md)\n\n</details>\n\n"
-    assert f"<details><summary>Contents</summary>\n\n{listed}" in found["README.md"]
-    ways = [text.rpartition("---\n\n")[2].strip() for path, text in found.items()]
+    assert f"<details><summary>Contents</summary>\n\n{listed}" in files["README.md"]
+    ways = [text.rpartition("---\n\n")[2].strip() for path, text in files.items()]
     assert ways == [
         "Next: [Two](two.md)",
         "[Contents](README.md) · Previous: [One](README.md) · Next: [Two](two-2.md)",
@@ -229,14 +263,14 @@ def whole():
     essay = Essay((ROOT / "microgpt.md").read_text(encoding="utf-8"))
     reading = Reading(essay)
     laboratory = Laboratory(explanations=reading.explanations)
-    found = chapters.on_github(essay, reading, {}, laboratory) | epub.files(essay, reading, {}, laboratory)
-    return {path: data.decode() for path, data in found.items()}
+    files = chapters.on_github(essay, reading, {}, laboratory) | epub.files(essay, reading, {}, laboratory)
+    return {path: data.decode() for path, data in files.items()}
 
 
 def test_nothing_speaks_of_what_only_a_site_has(whole):
-    said = [(path, part[1]) for path, text in whole.items() for part in OnGitHub(text).parts]
-    assert len(said) > 2000
-    assert [found for found in said if re.search(ON_A_SITE, found[1])] == []
+    texts = [(path, part[1]) for path, text in whole.items() for part in OnGitHub(text).parts]
+    assert len(texts) > 2000
+    assert [(path, text) for path, text in texts if re.search(ON_A_SITE, text)] == []
 
 
 def test_what_an_exercise_asks_is_not_in_the_fold_of_another_one(whole):
