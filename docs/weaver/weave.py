@@ -9,7 +9,7 @@ import tangle
 from weaver import chapters, epub, experiments, numbers, pages, site
 from weaver.essay import Essay, WeaveError
 from weaver.prose import Reading
-from weaver.results import Cache, DemonstrationError, Outcome, check_data, environment, imported, sessions_of, set_keys
+from weaver.results import Cache, DemonstrationError, Outcome, environment, imported, sessions_of, set_keys
 
 OURS = ("mkdocs.yml", "essay", "pages", "site", "cache", ".cache")  # what the weaver writes in build/
 
@@ -58,10 +58,7 @@ class Weave:
             from weaver.kernel import execute  # it takes a second
 
             def run(session):
-                programs = imported(self.essay, session)
-                results = execute(self.path, programs, session, self.outcome.cache, report)
-                check_data(session, self.root)
-                return results
+                return execute(self.path, imported(self.essay, session), session, self.outcome.cache, report)
 
             self.outcome.run(run)
 
@@ -90,9 +87,7 @@ class Weave:
         """
         folder = self.build / "essay"
         wanted = chapters.on_github(self.essay, self.reading, self.results(), self.laboratory)
-        changes = chapters.changes(folder, wanted)
-        tangle.write(changes)
-        return [change.path.relative_to(folder).as_posix() for change in changes]
+        return chapters.write(folder, wanted)
 
     def write_book(self, file):
         """Write the essay as an EPUB; raise OSError where that fails."""
@@ -142,7 +137,7 @@ def weave(root, report, update=False, build=True, book=None):
     the path of a file, an EPUB is made and no site. Another weave waits with its pages until this one is done.
     """
     if book:
-        epub.replaced(book)  # before what takes long
+        epub.check_place(book)  # before what takes long
     woven = begin(root)
     woven.run(report)
     if update and (count := woven.update()):
