@@ -243,7 +243,8 @@ def test_experiments_have_anchors_that_show_a_preview():
     ({"unseen": [None, None], "printed": [3.5, None, None, None]},
      "The loss on unseen names is no number any more. It prints the losses 3.5000, nan, nan and nan at steps"),
     ({"steps": 30, "seeds": [42], "names": [9], "unseen": [2.9], "printed": [3.5, 3.4, 3.3, 3], "samples": []},
-     "It prints the losses 3.5000, 3.4000, 3.3000 and 3.0000 at steps 1, 2, 3 and 30, of which the first are the same."),
+     "It prints the losses 3.5000, 3.4000, 3.3000 and 3.0000 at steps 1, 2, 3 and 30, of which the first are the "
+     "same."),
 ])  # fmt: skip
 def test_the_record_is_told_in_words(changes, said):
     box = box_of("no-root", record_of(no_root=entry(**changes)))
