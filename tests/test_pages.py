@@ -454,9 +454,9 @@ def test_code_and_output_are_shown_as_they_are(odd, built):
     for path in ("", "everything/"):
         assert PRINTED in built[path].text
         assert "<i>x</i> & `y` ~~~ | ``` [z](q)" in built[path].text
-    shown = [place for place in essay.places.values() if place.page.path == ""]
+    shown = [place for place in essay.blocks.values() if place.page.path == ""]
     assert built[""].copied == ["\n".join(place.fence.code) for place in shown]
-    assert built["everything/"].copied == ["\n".join(place.fence.code) for place in essay.places.values()]
+    assert built["everything/"].copied == ["\n".join(place.fence.code) for place in essay.blocks.values()]
     for target in essay.programs:
         assert (odd / "build" / "site" / "files" / target).read_text(encoding="utf-8") == essay.programs[target].text
 

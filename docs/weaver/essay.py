@@ -1,4 +1,4 @@
-"""The essay, cross-referenced: its pages, the places of its chunks, and what each of its programs defines and uses."""
+"""The essay, cross-referenced: its pages, the blocks of its chunks, and what each of its programs defines and uses."""
 
 import ast
 import re
@@ -63,7 +63,7 @@ class Page(NamedTuple):
     number: int  # of the chapter; 0 if it has none
 
 
-class Place(NamedTuple):
+class Block(NamedTuple):
     """A root, a fence of a chunk or an experiment on the site: its page, its id there, its number among the fences of
     its name.
     """
@@ -213,7 +213,7 @@ class Forms:
         if fence.kind == "demonstration":
             return self.demonstration(fence)
         if fence.kind in ("root", "definition"):
-            return self.chunk(self.essay.places[fence.line])
+            return self.chunk(self.essay.blocks[fence.line])
         if fence.kind == "experiment":
             return self.experiment(fence)
         return self.illustration(fence)
@@ -240,7 +240,7 @@ class Essay:
         self.ids = Names(*(f"{fence.kind}-{fence.name}" for fence in self.fences if fence.kind in NAMED))
         self.headings = self.find_headings(self.ids)
         self.pages = self.find_pages(Names(*reserved))
-        self.places = self.find_places(self.ids)
+        self.blocks = self.find_blocks(self.ids)
 
     @cached_property
     def inside(self):
@@ -302,17 +302,17 @@ class Essay:
             found.append((part, last if has_numbers else 0))
         return found
 
-    def find_places(self, ids):
-        """Return {line of a fence: Place} for all roots and definitions, in their order."""
-        places, counts = {}, {}
+    def find_blocks(self, ids):
+        """Return {line of a fence: Block} for all roots and definitions, in their order."""
+        blocks, counts = {}, {}
         for fence in self.fences:
             if fence.kind in ("root", "definition"):
                 key = (fence.kind, fence.name)
                 number = counts[key] = counts.get(key, 0) + 1
                 name = fence.name if number == 1 else f"{fence.name} {number}"
                 prefix = "program-" if fence.kind == "root" else "chunk-"
-                places[fence.line] = Place(fence, self.page_of(fence.line), ids.new(name, prefix), number)
-        return places
+                blocks[fence.line] = Block(fence, self.page_of(fence.line), ids.new(name, prefix), number)
+        return blocks
 
     def page_of(self, line):
         """Return the page on which a line of the essay stands."""
@@ -330,44 +330,44 @@ class Essay:
         """Return the level of the last heading above a line; a solution that folds has none."""
         return [heading.level for heading in self.headings if heading.line <= line and not heading.folds][-1]
 
-    def first_place(self, name):
-        """Return the place of the first fence of a chunk."""
-        return self.places[self.chunks[name][0].line]
+    def first_block(self, name):
+        """Return the block of the first fence of a chunk."""
+        return self.blocks[self.chunks[name][0].line]
 
-    def siblings(self, place):
-        """Return the places of all fences of the same name, in their order."""
-        fences = [place.fence] if place.fence.kind == "root" else self.chunks[place.fence.name]
-        return [self.places[fence.line] for fence in fences]
+    def siblings(self, block):
+        """Return the blocks of all fences of the same name, in their order."""
+        fences = [block.fence] if block.fence.kind == "root" else self.chunks[block.fence.name]
+        return [self.blocks[fence.line] for fence in fences]
 
-    def place_at(self, line):
-        """Return the place that a line of code of the essay belongs to."""
-        return self.places[self.inside[line].line]
+    def block_at(self, line):
+        """Return the block that a line of code of the essay belongs to."""
+        return self.blocks[self.inside[line].line]
 
     @cached_property
     def anchors(self):
-        """{id: page} of all headings, places, demonstrations and experiments."""
+        """{id: page} of all headings, blocks, demonstrations and experiments."""
         anchors = {heading.id: self.page_of(heading.line) for heading in self.headings}
-        anchors |= {place.id: place.page for place in self.places.values()}
+        anchors |= {block.id: block.page for block in self.blocks.values()}
         named = [fence for fence in self.fences if fence.kind in NAMED]
         return anchors | {f"{fence.kind}-{fence.name}": self.page_of(fence.line) for fence in named}
 
     @cached_property
     def experiments(self):
-        """{name: Place} of all experiments, in their order."""
+        """{name: Block} of all experiments, in their order."""
         found = tangle.experiments_of(self.fences)
-        return {name: Place(fence, self.page_of(fence.line), f"experiment-{name}", 1) for name, fence in found.items()}
+        return {name: Block(fence, self.page_of(fence.line), f"experiment-{name}", 1) for name, fence in found.items()}
 
     @cached_property
     def users(self):
-        """{name of a chunk: places that refer to it}."""
+        """{name of a chunk: blocks that refer to it}."""
         users = {name: [] for name in self.chunks}
-        for place in self.places.values():
-            for name in dict.fromkeys(match["name"] for _, _, match in tangle.numbered([place.fence]) if match):
-                users[name].append(place)
+        for block in self.blocks.values():
+            for name in dict.fromkeys(match["name"] for _, _, match in tangle.numbered([block.fence]) if match):
+                users[name].append(block)
         return users
 
     def users_shown(self, fence):
-        """Return the places that are said to use the chunk of a fence: the main program and chunks, or any one at all.
+        """Return the blocks that are said to use the chunk of a fence: the main program and chunks, or any one at all.
 
         Other roots are known as the programs that it is in.
         """
@@ -389,14 +389,14 @@ class Essay:
         return homes
 
     def definition(self, name, programs=None):
-        """Return the place where the first of some programs that has a name defines it, or None."""
+        """Return the block where the first of some programs that has a name defines it, or None."""
         for program in self.programs.values() if programs is None else programs:
             if name in program.definitions:
-                return self.place_at(program.lines[program.definitions[name] - 1].origin)
+                return self.block_at(program.lines[program.definitions[name] - 1].origin)
         return None
 
     def meant(self, name, page):
-        """Return the place that a name in the prose of a page means, or None.
+        """Return the block that a name in the prose of a page means, or None.
 
         __init__ and its like are the main program's. On a page with code in other languages alone, names are of these.
         """
@@ -408,33 +408,33 @@ class Essay:
     def languages(self):
         """{path of a page: languages of the chunks on it}."""
         found = {}
-        for place in self.places.values():
-            found.setdefault(place.page.path, set()).add(place.fence.language)
+        for block in self.blocks.values():
+            found.setdefault(block.page.path, set()).add(block.fence.language)
         return found
 
     def names_in(self, fence):
-        """Return {(line of the essay, column): place of the definition} of the names that a fence uses, but its own."""
+        """Return {(line of the essay, column): block of the definition} of the names that a fence uses, but its own."""
         names = {}
         for program in self.programs_with(fence)[:1]:
             for number in range(fence.line + 1, fence.end):
                 for row in program.numbers.get(number, []):
                     for column, name in program.uses.get(row, {}).items():
-                        place = self.definition(name, [program])
-                        if place.fence is not fence:
-                            names[number, column - len(program.lines[row - 1].indent)] = place
+                        block = self.definition(name, [program])
+                        if block.fence is not fence:
+                            names[number, column - len(program.lines[row - 1].indent)] = block
         return names
 
     @cached_property
     def index(self):
-        """[(name, place of its definition, places that use it)] of all programs, by the alphabet."""
+        """[(name, block of its definition, blocks that use it)] of all programs, by the alphabet."""
         users = {}
         for program in self.programs.values():
             for name in program.definitions:
                 users.setdefault((name, self.definition(name, [program]).fence.line), set())
             for row, names in program.uses.items():
-                user = self.place_at(program.lines[row - 1].origin)
+                user = self.block_at(program.lines[row - 1].origin)
                 for name in names.values():
                     users[name, self.definition(name, [program]).fence.line].add(user.fence.line)
         order = sorted(users, key=lambda key: (key[0].strip("_").lower(), key))
-        return [(name, self.places[line], [self.places[user] for user in sorted(users[name, line])])
+        return [(name, self.blocks[line], [self.blocks[user] for user in sorted(users[name, line])])
                 for name, line in order]  # fmt: skip

@@ -20,7 +20,7 @@ RECORD, NAMES = "docs/experiments.json", "docs/names.txt"
 NOT_YET = "(has not been measured yet)"
 
 
-class Laboratory(NamedTuple):
+class Findings(NamedTuple):
     """What there is to say about experiments: their record, {line of a fence: HTML of its explanation}, and the names
     of those whose record is missing or stale.
     """
@@ -37,6 +37,12 @@ class Laboratory(NamedTuple):
         """Return what is recorded of the program that an experiment changes, or None."""
         return (self.record or {}).get("programs", {}).get(entry["program"])
 
+    def sentences(self, name):
+        """Return what the record says of an experiment, as sentences of HTML."""
+        entry = self.entry(name)
+        known = sentences(entry, self.base(entry)) if entry and self.base(entry) else []
+        return known or [NOT_YET] * (name in self.waiting)
+
 
 # What an experiment changes
 
@@ -45,7 +51,7 @@ class Laboratory(NamedTuple):
 def all_touched(essay):
     """Return {name of an experiment: (lines of the essay that it takes out, lines that it puts something after)}."""
     code = tangle.code_of(essay.tangled)
-    return {name: touched(place.fence, essay.tangled, code) for name, place in essay.experiments.items()}
+    return {name: touched(block.fence, essay.tangled, code) for name, block in essay.experiments.items()}
 
 
 def touched(experiment, programs, code):
@@ -55,8 +61,8 @@ def touched(experiment, programs, code):
     """
     gone, followed = [], []
     with contextlib.suppress(tangle.TangleError):
-        for place, origins in tangle.locate(experiment, programs, code):
-            signs = "".join(sign for sign, _, _ in place)
+        for hunk, origins in tangle.locate(experiment, programs, code):
+            signs = "".join(sign for sign, _, _ in hunk)
             kept = signs.replace("+", "")
             gone += [line for sign, line in zip(kept, origins, strict=True) if sign == "-"]
             for put_in in re.finditer(r"\++", signs):
@@ -66,20 +72,20 @@ def touched(experiment, programs, code):
     return sorted(gone), followed
 
 
-def places(essay, experiment):
-    """Return the places of the chunks and roots that an experiment changes, in their order."""
+def blocks(essay, experiment):
+    """Return the blocks of the chunks and roots that an experiment changes, in their order."""
     lines = itertools.chain(*all_touched(essay)[experiment.name])
-    return [essay.places[fence] for fence in sorted({essay.place_at(line).fence.line for line in lines})]
+    return [essay.blocks[fence] for fence in sorted({essay.block_at(line).fence.line for line in lines})]
 
 
 def target_of(essay, experiment):
     """Return the target of the first program that an experiment changes."""
-    first = [essay.programs_with(place.fence)[0] for place in places(essay, experiment)]
+    first = [essay.programs_with(block.fence)[0] for block in blocks(essay, experiment)]
     return min(first or [essay.main], key=[*essay.programs.values()].index).target
 
 
 def tried(essay):
-    """Return {line of the essay: places of the experiments that take it out or put something after it}."""
+    """Return {line of the essay: blocks of the experiments that take it out or put something after it}."""
     found = {}
     for name, lines in all_touched(essay).items():
         for line in itertools.chain(*lines):
@@ -90,19 +96,12 @@ def tried(essay):
 # What its record says, in words
 
 
-def told(laboratory, name):
-    """Return what the record tells of an experiment, as sentences of HTML."""
-    entry = laboratory.entry(name)
-    known = findings(entry, laboratory.base(entry)) if entry and laboratory.base(entry) else []
-    return known or [NOT_YET] * (name in laboratory.waiting)
-
-
 def command(essay, fence):
     """Return the command that runs a program after an experiment."""
     return f"python3 tangle.py --run {target_of(essay, fence)} --break {fence.name}"
 
 
-def findings(entry, base):
+def sentences(entry, base):
     """Return what a record says of an experiment, compared with its program, as sentences of HTML."""
     found = [stop(entry), loss(entry, base), printed(entry, base), written(entry, base)]
     return [sentence for sentence in found if sentence]
@@ -227,15 +226,15 @@ def caption(record):
     return f"{what} ({record['machine']}, Python {record['python']}, {record['date']}). The largest comes first."
 
 
-def rows(essay, laboratory):
-    """Return [(place of an experiment, places that it changes, what came of it)], the largest change of the loss first.
+def rows(essay, findings):
+    """Return [(block of an experiment, blocks that it changes, what came of it)], the largest change of the loss first.
 
     Then come those that stop, in the order of the essay, and those without a loss.
     """
     found = []
-    for place in essay.experiments.values():
-        entry = laboratory.entry(place.fence.name)
-        base = laboratory.base(entry) if entry else None
+    for block in essay.experiments.values():
+        entry = findings.entry(block.fence.name)
+        base = findings.base(entry) if entry else None
         if base and comparable(entry, base):
             mean, spread, count = records.change(entry, base)
             text = "the same" if is_nothing(mean, spread) else signed(mean) + (f" ± {spread:.4f}" if count > 1 else "")
@@ -244,7 +243,7 @@ def rows(essay, laboratory):
             key, text = (1, 0), f"stops {moment(entry['raised'])}: {entry['raised']['error'].removesuffix(': ')}"
         else:
             key, text = (2, 0), "–"
-        found.append((key, (place, places(essay, place.fence), text)))
+        found.append((key, (block, blocks(essay, block.fence), text)))
     return [row for _, row in sorted(found, key=lambda pair: pair[0])]
 
 

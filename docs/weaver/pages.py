@@ -35,10 +35,10 @@ class Sheet(NamedTuple):
     text: str
 
 
-def sheets(essay, reading, results, data, docs, laboratory):
+def sheets(essay, reading, results, data, docs, findings):
     """Return all pages of the site, in the order of the navigation; `data` are the files offered with the programs."""
     paths = {target: f"programs/{name}/" for target, name in program_names(essay).items()}
-    known = {"anchors": reading.anchors, "laboratory": laboratory, "runs": playground.is_possible()}
+    known = {"anchors": reading.anchors, "findings": findings, "runs": playground.is_possible()}
     renderer = Renderer(essay, results, paths, **known)
     minutes, found = duration.minutes(essay, reading), []
     times = duration.times(essay, minutes)
@@ -238,9 +238,9 @@ def hidden(text, parts="[]", template="main.html"):
 def beside_the_main_program(essay):
     """Return the paths of the pages with code of which the first program has none."""
     main, others = set(), set()
-    for place in essay.places.values():
-        if programs := essay.programs_with(place.fence):
-            (main if essay.main in programs else others).add(place.page.path)
+    for block in essay.blocks.values():
+        if programs := essay.programs_with(block.fence):
+            (main if essay.main in programs else others).add(block.page.path)
     return others - main
 
 

@@ -27,7 +27,7 @@ class Weave:
             raise WeaveError(self.reading.errors)
         record = experiments.record_in(root)
         self.stale = experiments.stale(self.essay, record, root)
-        self.laboratory = experiments.Laboratory(record, self.reading.explanations, self.stale)
+        self.findings = experiments.Findings(record, self.reading.explanations, self.stale)
         self.numbers = sorted(self.reading.numbers)
         sessions = sessions_of(self.essay, self.numbers)
         set_keys(self.essay, sessions, root, environment())
@@ -75,7 +75,7 @@ class Weave:
         Returns the Results that are shown. Raises WeaveError, and writes nothing, where a page would be wrong.
         """
         results, docs = self.results(old), self.root / "docs"
-        sheets, unfolded = pages.sheets(self.essay, self.reading, results, self.data, docs, self.laboratory)
+        sheets, unfolded = pages.sheets(self.essay, self.reading, results, self.data, docs, self.findings)
         pages.write(self.build / "pages", pages.files(self.essay, sheets, unfolded, docs, self.data))
         site.write_settings(self.build, sheets)
         return results
@@ -86,12 +86,12 @@ class Weave:
         Raises OSError, and writes nothing, where something is in the way.
         """
         folder = self.build / "essay"
-        wanted = chapters.on_github(self.essay, self.reading, self.results(), self.laboratory)
+        wanted = chapters.on_github(self.essay, self.reading, self.results(), self.findings)
         return chapters.write(folder, wanted)
 
     def write_book(self, file):
         """Write the essay as an EPUB; raise OSError where that fails."""
-        files = epub.files(self.essay, self.reading, self.results(), self.laboratory)
+        files = epub.files(self.essay, self.reading, self.results(), self.findings)
         epub.write(file, site.about(self.root), files)
 
     def update(self):
