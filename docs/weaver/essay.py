@@ -113,9 +113,9 @@ class Program:
 
     def runs(self, fence):
         """Return the runs [[first, last], …] of its lines that come from a fence."""
-        found = sorted(n for line in range(fence.line + 1, fence.end) for n in self.numbers.get(line, []))
+        rows = sorted(n for line in range(fence.line + 1, fence.end) for n in self.numbers.get(line, []))
         runs = []
-        for number in found:
+        for number in rows:
             if runs and number == runs[-1][1] + 1:
                 runs[-1][1] = number
             else:
@@ -125,11 +125,11 @@ class Program:
     @cached_property
     def definitions(self):
         """{name: line} of its classes, functions, methods and global names, where each is defined first."""
-        found = {}
+        definitions = {}
         for node in self.tree.body:
             for name, line in [*defined_by(node), *(pair for inner in methods(node) for pair in defined_by(inner))]:
-                found.setdefault(name, line)
-        return found
+                definitions.setdefault(name, line)
+        return definitions
 
     @cached_property
     def uses(self):
@@ -140,7 +140,7 @@ class Program:
         visitor = Uses(top, {*self.definitions}, modules)
         visitor.visit(self.tree)
         lines, uses = self.text.split("\n"), {}
-        for (row, column), name in visitor.found.items():
+        for (row, column), name in visitor.uses.items():
             uses.setdefault(row, {})[len(lines[row - 1].encode()[:column].decode())] = name
         return uses
 
@@ -173,10 +173,10 @@ def methods(node):
 
 
 class Uses(ast.NodeVisitor):
-    """Collects where global names are used, and attributes that may be methods: `found` is {(line, column): name}."""
+    """Collects where global names are used, and attributes that may be methods: `uses` is {(line, column): name}."""
 
     def __init__(self, names, attributes, modules):
-        self.names, self.attributes, self.modules, self.found, self.local = names, attributes, modules, {}, []
+        self.names, self.attributes, self.modules, self.uses, self.local = names, attributes, modules, {}, []
 
     def visit_scope(self, node):
         """Look into a function: what it binds is its own."""
@@ -195,13 +195,13 @@ class Uses(ast.NodeVisitor):
         """A name is global, if no function around it binds it."""
         mine = isinstance(node.ctx, ast.Load) and not any(node.id in names for names in self.local)
         if mine and node.id in self.names:
-            self.found[node.lineno, node.col_offset] = node.id
+            self.uses[node.lineno, node.col_offset] = node.id
 
     def visit_Attribute(self, node):
         """An attribute is one of ours, unless it belongs to a module: math.exp is not our exp."""
         foreign = isinstance(node.value, ast.Name) and node.value.id in self.modules
         if node.attr in self.attributes and not foreign:
-            self.found[node.end_lineno, node.end_col_offset - len(node.attr.encode())] = node.attr
+            self.uses[node.end_lineno, node.end_col_offset - len(node.attr.encode())] = node.attr
         self.generic_visit(node)
 
 
@@ -294,13 +294,13 @@ class Essay:
         if odd := [line for line, text in below.items() if text.startswith("<!-- part") and line not in begun]:
             message = "a part begins with <!-- part: NAME --> or <!-- part without numbers: NAME -->"
             raise WeaveError([(line, message) for line in odd])
-        found, part, has_numbers, last = [], "", False, 0
+        parts, part, has_numbers, last = [], "", False, 0
         for start in starts:
             if match := begun.get(start + 1):
                 part, has_numbers = match["name"], not match["plain"]
             last += has_numbers
-            found.append((part, last if has_numbers else 0))
-        return found
+            parts.append((part, last if has_numbers else 0))
+        return parts
 
     def find_blocks(self, ids):
         """Return {line of a fence: Block} for all roots and definitions, in their order."""
@@ -354,8 +354,8 @@ class Essay:
     @cached_property
     def experiments(self):
         """{name: Block} of all experiments, in their order."""
-        found = tangle.experiments_of(self.fences)
-        return {name: Block(fence, self.page_of(fence.line), f"experiment-{name}", 1) for name, fence in found.items()}
+        fences = tangle.experiments_of(self.fences)
+        return {name: Block(fence, self.page_of(fence.line), f"experiment-{name}", 1) for name, fence in fences.items()}
 
     @cached_property
     def users(self):
@@ -407,10 +407,10 @@ class Essay:
     @cached_property
     def languages(self):
         """{path of a page: languages of the chunks on it}."""
-        found = {}
+        languages = {}
         for block in self.blocks.values():
-            found.setdefault(block.page.path, set()).add(block.fence.language)
-        return found
+            languages.setdefault(block.page.path, set()).add(block.fence.language)
+        return languages
 
     def names_in(self, fence):
         """Return {(line of the essay, column): block of the definition} of the names that a fence uses, but its own."""

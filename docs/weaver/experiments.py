@@ -86,11 +86,11 @@ def target_of(essay, experiment):
 
 def tried(essay):
     """Return {line of the essay: blocks of the experiments that take it out or put something after it}."""
-    found = {}
+    at_lines = {}
     for name, lines in all_touched(essay).items():
         for line in itertools.chain(*lines):
-            found.setdefault(line, []).append(essay.experiments[name])
-    return found
+            at_lines.setdefault(line, []).append(essay.experiments[name])
+    return at_lines
 
 
 # What its record says, in words
@@ -103,8 +103,8 @@ def command(essay, fence):
 
 def sentences(entry, base):
     """Return what a record says of an experiment, compared with its program, as sentences of HTML."""
-    found = [stop(entry), loss(entry, base), printed(entry, base), written(entry, base)]
-    return [sentence for sentence in found if sentence]
+    texts = [stop(entry), loss(entry, base), printed(entry, base), written(entry, base)]
+    return [sentence for sentence in texts if sentence]
 
 
 def stop(entry):
@@ -231,7 +231,7 @@ def rows(essay, findings):
 
     Then come those that stop, in the order of the essay, and those without a loss.
     """
-    found = []
+    entries = []
     for block in essay.experiments.values():
         entry = findings.entry(block.fence.name)
         base = findings.base(entry) if entry else None
@@ -243,8 +243,8 @@ def rows(essay, findings):
             key, text = (1, 0), f"stops {moment(entry['raised'])}: {entry['raised']['error'].removesuffix(': ')}"
         else:
             key, text = (2, 0), "–"
-        found.append((key, (block, blocks(essay, block.fence), text)))
-    return [row for _, row in sorted(found, key=lambda pair: pair[0])]
+        entries.append((key, (block, blocks(essay, block.fence), text)))
+    return [row for _, row in sorted(entries, key=lambda pair: pair[0])]
 
 
 # Whether the record is still right

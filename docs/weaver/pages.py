@@ -40,7 +40,7 @@ def sheets(essay, reading, results, data, docs, findings):
     paths = {target: f"programs/{name}/" for target, name in program_names(essay).items()}
     known = {"anchors": reading.anchors, "findings": findings, "runs": playground.is_possible()}
     renderer = Renderer(essay, results, paths, **known)
-    minutes, found = duration.minutes(essay, reading), []
+    minutes, sheets = duration.minutes(essay, reading), []
     times = duration.times(essay, minutes)
     below = reading.glossaries | beside_the_main_program(essay)
     needed = [name for name in data if name not in RECORDS]
@@ -49,16 +49,16 @@ def sheets(essay, reading, results, data, docs, findings):
     for page in essay.pages:
         ways = "" if page.path else ways_in(renderer, needed, ahead)
         sheet = essay_sheet(page, bodies[page.path], times[page.path] + ways)
-        found.append(sheet._replace(text=lowered(sheet.text)) if page.path in below else sheet)
-    found += [run_and_edit(renderer, playground.files(essay, data, docs)[0])] if known["runs"] else []
+        sheets.append(sheet._replace(text=lowered(sheet.text)) if page.path in below else sheet)
+    sheets += [run_and_edit(renderer, playground.files(essay, data, docs)[0])] if known["runs"] else []
     for program in essay.programs.values():
         listing = renderer.program(program, [offered(program.target), *map(file_of, needed)])
-        found.append(program_sheet(paths[program.target], program, listing))
-    found += [written(docs / file, path) for path, file in WRITTEN.items()]
-    found += [all_experiments(renderer)] if essay.experiments else []
-    found.append(indexes(renderer))
-    found.append(everything(bodies, ahead))
-    return found, renderer.unfolded()
+        sheets.append(program_sheet(paths[program.target], program, listing))
+    sheets += [written(docs / file, path) for path, file in WRITTEN.items()]
+    sheets += [all_experiments(renderer)] if essay.experiments else []
+    sheets.append(indexes(renderer))
+    sheets.append(everything(bodies, ahead))
+    return sheets, renderer.unfolded()
 
 
 def essay_sheet(page, parts, time):
@@ -292,9 +292,9 @@ def mismatched_widgets(essay, results):
     return errors
 
 
-def files(essay, found, unfolded, docs, data):
+def files(essay, sheets, unfolded, docs, data):
     """Return {path: bytes} of all that belongs into build/pages."""
-    wanted = {f"{sheet.path}index.md": sheet.text.encode() for sheet in found}
+    wanted = {f"{sheet.path}index.md": sheet.text.encode() for sheet in sheets}
     wanted |= {offered(target): program.text.encode() for target, program in essay.programs.items()}
     wanted |= {file_of(name): (docs.parent / name).read_bytes() for name in data}
     for asset in sorted((docs / "assets").iterdir()):

@@ -214,7 +214,7 @@ class Reading:
 
 def quotations(essay):
     """Return {line of the fence of an experiment: numbers of the lines of the quotation directly after it}."""
-    found = {}
+    quoted = {}
     for experiment in essay.experiments.values():
         lines, blank = [], True
         for number in range(experiment.fence.end + 1, len(essay.lines) + 1):
@@ -224,8 +224,8 @@ def quotations(essay):
             blank = not text.strip()
             lines += [] if blank else range(lines[-1] + 1 if lines else number, number + 1)
         if lines:
-            found[experiment.fence.line] = lines
-    return found
+            quoted[experiment.fence.line] = lines
+    return quoted
 
 
 def is_foreign(target):

@@ -172,7 +172,7 @@ class Renderer:
             "chunk",
             block=block,
             level=self.level_below(fence.line),
-            found=self.essay.main in self.essay.programs_with(fence) and not self.essay.is_folded(fence.line),
+            is_searched=self.essay.main in self.essay.programs_with(fence) and not self.essay.is_folded(fence.line),
             arrows=arrows,
             users=[(user, self.is_first(user)) for user in self.essay.users_shown(fence)],
             uses=uses,
@@ -268,11 +268,11 @@ class Renderer:
 
     def unfolded(self):
         """Return {name of a chunk: HTML of its code}, for the buttons that show it in place of a reference."""
-        found = {}
+        unfolded = {}
         for name, fences in self.essay.chunks.items():
             self.begin_page()
-            found[name] = self.code(*fences)
-        return found
+            unfolded[name] = self.code(*fences)
+        return unfolded
 
 
 def indent_of(text):
@@ -317,14 +317,14 @@ def figure(svg, prefix, alt, anchors):
 
 def links_in(root):
     """Return [(element, address)] of the links in a figure, as matplotlib makes them after set_url."""
-    found = [(element, element.get("href") or element.get(f"{{{XLINK}}}href")) for element in root.iter(f"{{{SVG}}}a")]
-    return [(element, target) for element, target in found if target]
+    links = [(element, element.get("href") or element.get(f"{{{XLINK}}}href")) for element in root.iter(f"{{{SVG}}}a")]
+    return [(element, target) for element, target in links if target]
 
 
 def loose_links(svg, anchors):
     """Return the addresses in a figure that lead nowhere: a link is https://… or an anchor of the site."""
-    found = [target for _, target in links_in(ElementTree.fromstring(svg))]  # noqa: S314
-    return [target for target in found if not (is_foreign(target) or (target[:1] == "#" and target[1:] in anchors))]
+    targets = [target for _, target in links_in(ElementTree.fromstring(svg))]  # noqa: S314
+    return [target for target in targets if not (is_foreign(target) or (target[:1] == "#" and target[1:] in anchors))]
 
 
 def is_svg(text):
