@@ -18,9 +18,9 @@ from markupsafe import Markup
 
 import tangle
 from weaver import experiments
-from weaver.essay import Forms, Heading, Names
+from weaver.essay import Heading, Names
 from weaver.prose import MENTION, NAME, NUMBER, QUOTED
-from weaver.render import NOT_YET, SVG, links_in
+from weaver.render import NOT_YET, SVG, Forms, links_in
 
 FIRST, FIGURES = "README", "figures"  # the file that GitHub shows for its folder; the folder in that
 GAP = "\n\n"  # a blank line, between blocks

@@ -205,20 +205,6 @@ class Uses(ast.NodeVisitor):
         self.generic_visit(node)
 
 
-class Forms:
-    """What shows the fences of an `essay`: it has a method for each kind."""
-
-    def fence(self, fence):
-        """Return what a fence of any kind is shown as."""
-        if fence.kind == "demonstration":
-            return self.demonstration(fence)
-        if fence.kind in ("root", "definition"):
-            return self.chunk(self.essay.blocks[fence.line])
-        if fence.kind == "experiment":
-            return self.experiment(fence)
-        return self.illustration(fence)
-
-
 class Essay:
     """The essay, parsed, tangled and cross-referenced. Raises TangleError for what is wrong in it.
 

@@ -77,7 +77,21 @@ def peek(block, html, stop=True):
     return f'<a href="{address(block)}"{tab} data-peek>{html}</a>'
 
 
-class Renderer:
+class Forms:
+    """What shows the fences of an `essay`: it has a method for each kind."""
+
+    def fence(self, fence):
+        """Return what a fence of any kind is shown as."""
+        if fence.kind == "demonstration":
+            return self.demonstration(fence)
+        if fence.kind in ("root", "definition"):
+            return self.chunk(self.essay.blocks[fence.line])
+        if fence.kind == "experiment":
+            return self.experiment(fence)
+        return self.illustration(fence)
+
+
+class Renderer(Forms):
     """Turns fences of an essay into HTML.
 
     `results` is {name of a demonstration: Result}, `paths` {target: path of the page of that program}. `anchors` is
@@ -106,14 +120,8 @@ class Renderer:
         """Return a template, filled in, as HTML that is safe in others."""
         return Markup(JINJA.get_template(f"{name}.html").render(**self.known, **values))  # noqa: S704
 
-    def fence(self, fence):
-        """Return the HTML of a fence of any kind."""
-        if fence.kind == "demonstration":
-            return self.demonstration(fence)
-        if fence.kind in ("root", "definition"):
-            return self.chunk(self.essay.blocks[fence.line])
-        if fence.kind == "experiment":
-            return self.experiment(fence)
+    def illustration(self, fence):
+        """Return the HTML of a fence that is nothing but shown."""
         return self.template("illustration", code=self.code(fence))
 
     @cached_property
