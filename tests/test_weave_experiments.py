@@ -137,7 +137,7 @@ def box_of(name, record=None):
     essay = Essay(TEXT)
     reading = Reading(essay)
     assert reading.errors == []
-    findings = Findings(record, reading.explanations, ["no-root"])
+    findings = Findings(record or record_of(), reading.explanations, ["no-root"])
     renderer = Renderer(essay, {}, {}, findings=findings)
     return str(renderer.fence(essay.experiments[name].fence))
 
@@ -169,7 +169,7 @@ def test_an_experiment_that_does_not_fit_is_a_complaint_and_the_page_shows_it():
     assert text != TEXT
     essay = Essay(text)
     assert experiments.all_touched(essay)["no-root"] == ([], [])
-    renderer = Renderer(essay, {}, {}, findings=Findings(None, Reading(essay).explanations, []))
+    renderer = Renderer(essay, {}, {}, findings=Findings(explanations=Reading(essay).explanations))
     assert "size = math.sqrt(3)" in text_of(renderer.fence(essay.experiments["no-root"].fence))
     line = essay.lines.index("-    size = math.sqrt(3)") + 1
     said = "experiment no-root: the line that it takes out has changed; was: size = math.sqrt(3); write it as it"
@@ -280,7 +280,7 @@ def test_the_table_begins_with_the_largest_change():
     record = record_of(no_root=entry(unseen=[2.5, 2.7]), nothing=entry(unseen=[3.1, 3.0]))
 
     def table(record):
-        found = str(Renderer(essay, {}, {}, findings=Findings(record, {})).experiment_table())
+        found = str(Renderer(essay, {}, {}, findings=Findings(record or record_of(), {})).experiment_table())
         rows = [re.findall("<td>(.*?)</td>", row, re.S) for row in re.findall("<tr>(.*?)</tr>", found, re.S)]
         return found, [[text_of(cell).strip() for cell in row] for row in rows if row]
 

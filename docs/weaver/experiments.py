@@ -17,6 +17,7 @@ from markupsafe import Markup
 import tangle
 
 RECORD, NAMES = "docs/experiments.json", "docs/names.txt"
+EMPTY = {"programs": {}, "experiments": {}}
 NOT_YET = "(has not been measured yet)"
 
 
@@ -25,17 +26,17 @@ class Findings(NamedTuple):
     of those whose record is missing or stale.
     """
 
-    record: dict = None
+    record: dict = EMPTY
     explanations: dict = {}  # noqa: RUF012 (nobody writes into it)
     waiting: tuple = ()
 
     def entry(self, name):
         """Return what is recorded of an experiment, or None."""
-        return (self.record or {}).get("experiments", {}).get(name)
+        return self.record["experiments"].get(name)
 
     def base(self, entry):
         """Return what is recorded of the program that an experiment changes, or None."""
-        return (self.record or {}).get("programs", {}).get(entry["program"])
+        return self.record["programs"].get(entry["program"])
 
     def sentences(self, name):
         """Return what the record says of an experiment, as sentences of HTML."""
@@ -218,7 +219,7 @@ def listed(words):
 
 def caption(record):
     """Return how the experiments were measured, and the order of their table."""
-    if not record or not record["programs"]:
+    if not record["programs"]:
         return "They have not been measured yet."
     base = next(iter(record["programs"].values()))
     seeds = f"{len(base['seeds'])} seeds" if len(base["seeds"]) > 1 else "one seed"
@@ -250,17 +251,10 @@ def rows(essay, findings):
 # Whether the record is still right
 
 
-def record_in(root):
-    """Return the record of a project, or None if it has none; raise RecordError if it is damaged."""
-    file = root / RECORD
-    return records.read(file) if file.is_file() else None
-
-
 def stale(essay, record, root):
     """Return the names of the experiments and programs whose record is missing or stale."""
-    if record is None and not essay.experiments:
+    if not (essay.experiments or record["programs"]):  # an essay that wants nothing measured
         return []
-    record = record or {"programs": {}, "experiments": {}}
     return records.stale(essay.fences, essay.tangled, record, root / NAMES)
 
 

@@ -333,11 +333,3 @@ def loose_links(svg, anchors):
     """Return the addresses in a figure that lead nowhere: a link is https://… or an anchor of the site."""
     targets = [target for _, target in links_in(ElementTree.fromstring(svg))]  # noqa: S314
     return [target for target in targets if not (is_foreign(target) or (target[:1] == "#" and target[1:] in anchors))]
-
-
-def is_svg(text):
-    """Return whether a text can be shown as a figure."""
-    try:
-        return ElementTree.fromstring(text).tag == f"{{{SVG}}}svg"  # noqa: S314 (of the essay's own demonstrations)
-    except (ElementTree.ParseError, ValueError):
-        return False

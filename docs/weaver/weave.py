@@ -5,6 +5,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from laboratory import record as records
+
 import tangle
 from weaver import chapters, epub, experiments, numbers, pages, site
 from weaver.essay import Essay, WeaveError
@@ -25,7 +27,7 @@ class Weave:
         self.reading = Reading(self.essay)
         if self.reading.errors:
             raise WeaveError(self.reading.errors)
-        record = experiments.record_in(root)
+        record = records.read(root / experiments.RECORD)
         self.stale = experiments.stale(self.essay, record, root)
         self.findings = experiments.Findings(record, self.reading.explanations, self.stale)
         self.numbers = sorted(self.reading.numbers)
