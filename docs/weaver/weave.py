@@ -128,7 +128,7 @@ def begin(root):
     with tangle.locked(root):
         woven = Weave(root)
         if tangle.write_build(Path(shown(woven.path)), woven.essay.tangled):
-            raise OSError("a program in build/ was edited by hand, as the terminal shows: use --stitch or --force first")
+            raise OSError("a program in build/ was edited by hand: see the terminal, and --stitch or --force it")
     return woven
 
 
