@@ -106,9 +106,9 @@ def test_a_part_that_begins_elsewhere_is_an_error_with_its_line():
     assert Essay(SMALL + PARTS.format("`<!-- part: x -->`")).pages[-1].number == 0
     with pytest.raises(WeaveError) as error:
         Essay(SMALL + PARTS.format("<!-- part: x -->"))
-    message = "a part of the essay begins on the line below the title of its first page"
-    assert error.value.errors == [(SMALL.count("\n") + 7, message)]
-    with pytest.raises(WeaveError, match="a part begins with <!-- part: NAME -->"):
+    ((line, message),) = error.value.errors
+    assert (line, message.partition(" or ")[0]) == (SMALL.count("\n") + 7, "a part begins with <!-- part: NAME -->")
+    with pytest.raises(WeaveError, match="on the line below the title of its first page"):
         Essay("# One\n<!-- part x -->\n\n" + SMALL)
 
 

@@ -271,15 +271,12 @@ class Essay:
 
     def find_parts(self, starts):
         """Return [(part, number of the chapter or 0)] of the pages that begin on these lines."""
-        begun = {n: match for n, line in enumerate(self.lines, 1)
-                 if n not in self.inside and (match := PART.fullmatch(line))}  # fmt: skip
-        if stray := begun.keys() - {start + 1 for start in starts}:
-            message = "a part of the essay begins on the line below the title of its first page"
-            raise WeaveError([(line, message) for line in sorted(stray)])
-        below = {start + 1: self.lines[start] for start in starts if start < len(self.lines)}
-        if odd := [line for line, text in below.items() if text.startswith("<!-- part") and line not in begun]:
-            message = "a part begins with <!-- part: NAME --> or <!-- part without numbers: NAME -->"
-            raise WeaveError([(line, message) for line in odd])
+        begun = {n: PART.fullmatch(line) for n, line in enumerate(self.lines, 1)
+                 if n not in self.inside and re.match(r"<!-- part\b", line)}  # fmt: skip
+        if stray := [line for line, match in begun.items() if not match or line - 1 not in starts]:
+            forms = "<!-- part: NAME --> or <!-- part without numbers: NAME -->"
+            message = f"a part begins with {forms}, on the line below the title of its first page"
+            raise WeaveError([(line, message) for line in stray])
         parts, part, has_numbers, last = [], "", False, 0
         for start in starts:
             if match := begun.get(start + 1):
