@@ -179,4 +179,4 @@ def follow(paths):
         before = now if before is None else before
         yield {file for file in before.keys() | now.keys() if before.get(file) != now.get(file)}
         before = now
-        time.sleep(0.2)
+        time.sleep(0.1)
