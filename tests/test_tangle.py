@@ -317,6 +317,19 @@ def test_permissions_are_kept(folder):
     assert (folder.build / "a.py").stat().st_mode & 0o777 == 0o755
 
 
+def test_a_program_that_cannot_be_written_stays_whole(folder, monkeypatch):
+    folder.write(HELLO).call()
+    before = snapshot(folder.build)
+
+    def full(*_):
+        raise OSError(28, "No space left on device", "build/a.py")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", full)
+        assert folder.write(BYE).call() == (1, "", "tangle.py: build/a.py: No space left on device\n")
+    assert snapshot(folder.build) == before
+
+
 def test_checksums_are_in_the_format_of_sha256sum(folder):
     folder.write(HELLO).call()
     if not shutil.which("sha256sum"):
