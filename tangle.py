@@ -76,12 +76,12 @@ NAME = r"[a-z][a-z0-9-]*"
 TARGET = r"(?!SHA256SUMS)(?:[\w+-][\w.+-]*/)*[\w+-][\w.+-]*"  # a path below build/, without anything hidden
 HEAD = r"``` (?P<language>[\w+-]+)"
 ATTRIBUTES = r"(?P<options>(?: (?!file=)[a-z]+=[^\s{}\"']+)*)"
-OPTION = r'\w+="[^"]*"'
+OPTIONS = r'(?P<options>\w+="[^"\n]*"(?:, *\w+="[^"\n]*")*)'
 FORMS = [  # of the line that opens a fence, in the last form with the line below it
     ("root", re.compile(rf"{HEAD} \{{file=(?P<name>{TARGET}){ATTRIBUTES}\}}\s*")),
     ("experiment", re.compile(rf"``` (?P<language>diff) \{{#(?P<name>{NAME}){ATTRIBUTES}\}}\s*")),
     ("definition", re.compile(rf"{HEAD} \{{#(?P<name>{NAME})\}}\s*")),
-    ("demonstration", re.compile(rf"```(?P<language>python) (?P<options>{OPTION}(?:,\s*{OPTION})*)\s*")),
+    ("demonstration", re.compile(rf'```(?P<language>python) (?=.*name="(?P<name>{NAME})"){OPTIONS}\s*')),
     ("definition", re.compile(rf"{HEAD}\s*\n<<(?P<name>{NAME})>>=\s*")),
 ]
 REFERENCE = re.compile(rf"(?P<indent>\s*)<<(?P<name>{NAME})>>\s*")
@@ -202,10 +202,8 @@ def open_fence(line, below, number, errors):
             options = {option: value.strip('"') for option, value in pairs}
             if len(options) < len(pairs):
                 errors.append((number, "malformed: an option or attribute is given twice"))
-            name = groups.get("name") or options.get("name", "")
-            if kind != "demonstration" or re.fullmatch(NAME, name):
-                is_below = "\n<<" in match[0]
-                return Fence(kind, name, groups["language"], options, number, number + is_below, [])
+            named = number + 1 if "\n<<" in match[0] else number
+            return Fence(kind, groups["name"], groups["language"], options, number, named, [])
     if re.match(r"```\s*[{.]*python", line, re.IGNORECASE) or BRACES.search(line):
         forms = "``` and its language, with that space, and then <<name>>= or {file=path}"
         others = 'a demonstration ```python name="…", an illustration ```text or ```pycon'
@@ -230,39 +228,26 @@ def tangle(text):
 
 def programs_of(fences, errors=()):
     """Return the programs of what parse() has returned, {target: [Line, …]}; raise TangleError, as tangle() does."""
-    roots, chunks, errors = roots_of(fences), chunks_of(fences), [*errors]
+    roots, chunks, errors = named(fences, "root"), named(fences, "definition"), [*errors]
     if not roots and not errors:
         errors = [(1, "no program: it begins with a fence like ``` python {file=name.py}")]
-    for fence in fences:
-        if fence.kind == "root" and fence is not roots[fence.name]:
-            line = roots[fence.name].line
-            errors.append((fence.line, f"{fence.name} begins on line {line}: no two programs are one file"))
-    errors += check_references(roots, chunks)
-    programs = {} if errors else {target: [*expand([root], chunks)] for target, root in roots.items()}
+    errors += check_targets(roots) + check_references(roots, chunks)
+    programs = {} if errors else {target: [*expand(root, chunks)] for target, root in roots.items()}
     for target, program in programs.items():
         if target.endswith(".py"):
-            errors += check_syntax(program, roots[target])
+            errors += check_syntax(program, *roots[target])
     if errors:
         raise TangleError(errors)
     return programs
 
 
-def roots_of(fences):
-    """Return {target: fence} for the roots of an essay, in their order; of two with one target the first."""
-    roots = {}
+def named(fences, kind):
+    """Return {name: [fence, …]} for the fences of a kind, in their order: "root", "definition" or "experiment"."""
+    groups = {}
     for fence in fences:
-        if fence.kind == "root":
-            roots.setdefault(fence.name, fence)
-    return roots
-
-
-def chunks_of(fences):
-    """Return {name: [fence, …]} for the chunks of an essay."""
-    chunks = {}
-    for fence in fences:
-        if fence.kind == "definition":
-            chunks.setdefault(fence.name, []).append(fence)
-    return chunks
+        if fence.kind == kind:
+            groups.setdefault(fence.name, []).append(fence)
+    return groups
 
 
 def expand(fences, chunks, indent=""):
@@ -277,8 +262,18 @@ def expand(fences, chunks, indent=""):
             yield Line(text, number, indent)
 
 
+def check_targets(roots):
+    """Return what is wrong with targets: two roots have one, or one is a folder of another."""
+    errors = []
+    for target, (root, *others) in roots.items():
+        errors += [(other.line, f"{target} begins on line {root.line} already: rename one") for other in others]
+        for folder in {str(path) for path in Path(target).parents} & roots.keys():
+            errors.append((root.line, f"{folder} on line {roots[folder][0].line} is a program, and can be no folder"))
+    return errors
+
+
 def check_references(roots, chunks):
-    """Return all that is wrong with references: undefined, cyclic, and chunks in no program."""
+    """Return what is wrong with references: undefined, cyclic, and chunks that no program uses."""
     errors, seen = [], set()
 
     def visit(fences, path):
@@ -295,7 +290,7 @@ def check_references(roots, chunks):
                 visit(chunks[name], [*path, name])
 
     for root in roots.values():
-        visit([root], [])
+        visit(root, [])
     for name in chunks.keys() - seen:
         errors.append((chunks[name][0].line, f"unused: no program has a reference to <<{name}>>"))
         visit(chunks[name], [name])  # it may be wrong in other ways as well
@@ -306,7 +301,7 @@ def check_syntax(program, root):
     """Return an error, with the offending line of the essay and a caret, if a program is not Python."""
 
     def line_at(number):
-        return program[min(number or 1, len(program)) - 1]  # Python may point behind the last line
+        return program[min(number or 1, len(program)) - 1]  # Python may point past the last line
 
     text = render(program)
     try:
@@ -323,6 +318,8 @@ def check_syntax(program, root):
         caret = re.sub(r"\S", " ", line.code[:column]) + "^"
         message = re.sub(r"\bline (\d+)", lambda match: f"line {line_at(int(match[1])).origin}", error.msg)
         return [(line.origin, f"{message}\n    {line.code}\n    {caret}")]
+    except (RecursionError, MemoryError):
+        return [(root.line, f"{root.name} is nested too deeply for Python")]
     return []
 
 
@@ -332,15 +329,6 @@ def render(program):
 
 
 # The files
-
-
-def write(build, programs):
-    """Write the programs that are not in a folder as they are to be, and print which."""
-    for target, program in programs.items():
-        path, data = build / target, render(program).encode()
-        if unix(read(path)) != data:
-            put(path, data)
-            print(f"{path}: {len(program)} lines")
 
 
 def put(path, data):
@@ -358,7 +346,7 @@ def put(path, data):
 
 def read(path):
     """Return the bytes of a file, or None if there is no file."""
-    return path.read_bytes() if path.exists() else None
+    return path.read_bytes() if path.is_file() else None
 
 
 def unix(data):
@@ -366,13 +354,11 @@ def unix(data):
     return None if data is None else data.replace(b"\r\n", b"\n")
 
 
+# Here the tangler ends. Copied up to this line, and with a loop over tangle(decode(Path("essay.md").read_bytes())) that
+# calls put(), it is a whole one, which overwrites what was edited by hand.
+
 # ---------------------------------------------------------------------------------------------------------------------
-# 2. Here the tangler ends. Experiments: programs in which some lines are others
-
-
-def experiments_of(fences):
-    """Return {name: fence} for the experiments of an essay, in their order."""
-    return {fence.name: fence for fence in fences if fence.kind == "experiment"}
+# 2. Experiments: programs in which some lines are others
 
 
 def hunks_of(experiment):
@@ -414,7 +400,10 @@ def locate(experiment, programs):
                 problem = f"the line that it {what} has changed; was: {text.strip()}; write it as it is now"
         if problem:
             raise TangleError([(line, f"experiment {experiment.name}: {problem}, or take the experiment out")])
-        located.append((hunk, *origins))
+        located.append((hunk, origins.pop()))
+    lines = [line for _, origins in located for line in origins]
+    if len(set(lines)) < len(lines):
+        raise TangleError([(experiment.line, f"experiment {experiment.name}: two of its hunks meet: make them one")])
     return located
 
 
@@ -440,7 +429,7 @@ def replaced(lines, hunk, origins):
     """Yield the lines of a program; those from some lines of the essay are as a hunk has them."""
     i = 0
     while i < len(lines):
-        if lines[i].origin != origins[0] or tuple(line.origin for line in lines[i : i + len(origins)]) != origins:
+        if tuple(line.origin for line in lines[i : i + len(origins)]) != origins:
             yield lines[i]
             i += 1
             continue
@@ -459,19 +448,18 @@ def check_experiments(fences, programs, compiles=False):
 
     With `compiles` also for those that change nothing, or make a program that is not Python: that takes longer.
     """
-    errors, taken = [], {fence.name: fence.line for fence in fences if fence.kind == "definition"}
-    for fence in [fence for fence in fences if fence.kind == "experiment"]:
-        line = taken.setdefault(fence.name, fence.line)
-        if line != fence.line:
-            errors.append((fence.line, f"experiment {fence.name}: line {line} has a chunk or experiment of that name"))
-        try:
-            locate(fence, programs)
-            changed = changed_by(fence, programs) if compiles else {}
-            python = [lines for target, lines in changed.items() if target.endswith(".py")]
-            wrong = check_syntax(python[0], fence) if python else []  # what is wrong in one is wrong in all
-            errors += [(line, f"experiment {fence.name}: {message}") for line, message in wrong]
-        except TangleError as error:
-            errors += error.errors
+    errors, chunks = [], named(fences, "definition")
+    for name, group in named(fences, "experiment").items():
+        first = [*chunks.get(name, []), *group][0]
+        errors += [(fence.line, f"experiment {name}: line {first.line} has a chunk or experiment of that name")
+                   for fence in group if fence is not first]  # fmt: skip
+        for fence in group:
+            try:
+                changed = changed_by(fence, programs) if compiles else locate(fence, programs) and {}
+                for lines in [lines for target, lines in changed.items() if target.endswith(".py")][:1]:
+                    errors += [(line, f"experiment {name}: {message}") for line, message in check_syntax(lines, fence)]
+            except TangleError as error:
+                errors += error.errors
     return sorted(set(errors))
 
 
@@ -520,13 +508,13 @@ def to_run(essay, fences, programs, words):
         raise ValueError(f"{reason}--run takes a program of {essay}: {', '.join(python)}")
     if arguments[:1] != ["--break"]:
         return programs[target], target, arguments
-    name, experiments = "".join(arguments[1:2]), experiments_of(fences)
+    name, experiments = "".join(arguments[1:2]), named(fences, "experiment")
     if name not in experiments:
         raise ValueError(f"--break takes an experiment of {essay}: {', '.join(experiments) or 'it has none'}")
-    errors = check_experiments([experiments[name]], programs, compiles=True)
+    errors = check_experiments(experiments[name], programs, compiles=True)
     if errors:
         raise TangleError(errors)
-    changed = changed_by(experiments[name], programs)
+    changed = changed_by(experiments[name][0], programs)
     if target not in changed:
         raise ValueError(f"{name} changes nothing in {target}, but {', '.join(changed)}")
     return changed[target], target, arguments[2:]
@@ -598,16 +586,15 @@ def write_build(essay, programs, force=False):
     if changes and not edited:
         sums = essay.parent / "build" / SUMS
         put(sums, (read(sums) or b"") + b"\n" + sums_of(programs))  # until all is written, both are known
-        for path in [change.path for change in changes if change.new is None]:  # first: it may make room for a folder
-            path.unlink()
-            print(f"{path}: removed")
-        write(sums.parent, programs)
+        for change in [change for change in changes if change.path != sums]:
+            save(change.path, change.old, change.new)
+            print(f"{change.path}:", "removed" if change.new is None else f"{len(programs[change.target])} lines")
         put(sums, sums_of(programs))
     return 1 if edited else 0
 
 
 def changes_in(essay, programs):
-    """Return the Changes that build/ needs to have these programs: what goes, what comes, the checksums as the last."""
+    """Return the Changes that build/ needs to have these programs: removals, then programs, then the checksums."""
     build = essay.parent / "build"
     known = sums_in(build / SUMS)
     files = {target: render(programs[target]).encode() for target in sorted(programs)}
@@ -616,12 +603,14 @@ def changes_in(essay, programs):
     for target in [*lost, *files]:
         old, new, state = read(build / target), files.get(target), STALE
         if old is not None and (target, digest(old)) not in known:
-            before = {value for name, value in known if name == target}
-            state = EDITED if new and before == {digest(new)} else DIVERGED  # after an interruption nobody can be sure
+            before = {value for name, value in known if name == target}  # after an interruption there are two
+            state = EDITED if new and before == {digest(new)} else DIVERGED
         if unix(old) != new:
             changes.append(Change(build / target, target, old, new, state))
     old, new = read(build / SUMS), sums_of(programs)
-    return changes + [Change(build / SUMS, SUMS, old, new, STALE)] * (unix(old) != new)
+    if unix(old) != new:
+        changes.append(Change(build / SUMS, SUMS, old, new, STALE))
+    return changes
 
 
 def sums_of(programs):
@@ -665,10 +654,19 @@ def locked(folder):
 
 
 def save(path, old, new):
-    """Write a file that had the bytes `old` when it was read; raise OSError if it was saved in the meantime."""
+    """Write a file that had the bytes `old` when it was read; raise OSError if it was saved in the meantime.
+
+    None in place of bytes stands for no file. Folders that are empty without it go as well.
+    """
     if read(path) != old:
         raise OSError(f"{path} was saved in the meantime: try again")
-    put(path, new)
+    if new is None:
+        path.unlink()
+        with contextlib.suppress(OSError):  # it is not empty
+            for folder in path.parents:
+                folder.rmdir()
+    else:
+        put(path, new)
 
 
 # Edits in build/ are carried back
@@ -712,10 +710,9 @@ def stitch(data, programs, edited):
         raise TangleError([(first, problem)]) from None
     wrong = [target for target in edited if edited[target] != made.get(target)]
     if wrong:
-        problem = "a chunk edited in one place of several, a line indented less, or an odd line end?"
+        problem = "a chunk edited in one place of several, a line indented less, or none or an odd line end?"
         raise TangleError([(first, f"{', '.join(wrong)} would come out otherwise than edited: {problem}")])
-    experiments = experiments_of(parse(decode(stitched))[0])
-    return stitched, "".join(f", and experiment {name}, line {experiments[name].line}, with it" for name in names)
+    return stitched, "".join(f", and experiment {name} with it" for name in names)
 
 
 def requote(fences, programs, changes):
@@ -724,7 +721,7 @@ def requote(fences, programs, changes):
     That is clear if one line takes the place of one; an experiment that quotes other edits will not fit any more.
     """
     quotations, names = {}, {}
-    for fence in experiments_of(fences).values():
+    for fence in [fence for fence in fences if fence.kind == "experiment"]:
         with contextlib.suppress(TangleError):  # it did not fit before
             for hunk, origins in locate(fence, programs):
                 lines = iter(origins)
@@ -853,7 +850,7 @@ def main():
     except TangleError as error:
         report(essay, error.errors)
         return 1
-    except (OSError, RuntimeError, ValueError) as error:  # of links in a circle, and of names that no system takes
+    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: links in a circle; ValueError: an odd name
         reason = f"{error.filename}: {error.strerror}" if getattr(error, "filename", None) else error
         print(f"tangle.py: {reason}", file=sys.stderr)
         return 1

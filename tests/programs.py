@@ -21,7 +21,7 @@ TEXT = tangle.decode(ESSAY.read_bytes())
 FENCES = tangle.parse(TEXT)[0]
 PROGRAMS = tangle.tangle(TEXT)
 if EXPERIMENT := os.environ.get("MICROGPT_BREAK"):  # for tests/tools/mutation.py: these programs are broken on purpose
-    PROGRAMS |= tangle.changed_by(tangle.experiments_of(FENCES)[EXPERIMENT], PROGRAMS)
+    PROGRAMS |= tangle.changed_by(tangle.named(FENCES, "experiment")[EXPERIMENT][0], PROGRAMS)
     BUILD = Path(tempfile.mkdtemp(prefix="microgpt-"))
     atexit.register(shutil.rmtree, BUILD)
     MICROGPT = BUILD / "microgpt.py"
@@ -30,7 +30,7 @@ if EXPERIMENT := os.environ.get("MICROGPT_BREAK"):  # for tests/tools/mutation.p
 # The contract of a program stands in the fence of its root: prints=OTHER (the same lines, with the same flags),
 # losses=OTHER and tolerance=NUMBER (the same losses, that near), needs=NAME,NAME (modules or commands), and for C
 # cflags=-O3,-march=native (what the compiler is told).
-CONTRACTS = {target: root.options for target, root in tangle.roots_of(FENCES).items()}
+CONTRACTS = {target: root.options for target, (root,) in tangle.named(FENCES, "root").items()}
 PYTHON = [target for target in PROGRAMS if target.endswith(".py")]
 
 

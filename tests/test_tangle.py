@@ -161,7 +161,7 @@ def test_options_and_attributes_are_taken_literally(head, kind, options):
 @pytest.mark.parametrize(
     "head",
     [
-        '```python name="x", alt="a\\"b"', "```python name=x", '```python name="x",', '```python name="x" alt="y"',
+        '```python name="x", alt="a\\"b"', '```python name="x", alt="A\ncurve"', "```python name=x", '```python name="x",', '```python name="x" alt="y"',
         '```python name="x" , alt="y"', '```python alt="y"', '```python name="X"', '```python name="x", name="y"',
         '``` python name="x"', "``` python {file=a.py needs}", "``` python {file=a.py needs=}", "``` python {#X}",
         "``` python {file=a.py  needs=x}", "``` python {file=a.py needs='x'}", "``` python {needs=x file=a.py}",
@@ -197,6 +197,8 @@ PART = "``` c {file=a.c}\n<<k>>\n```\n``` c\n<<k>>=\nint a;\n```\n"
     "not alone on its line": (A + "<<x>>  # this\n```\n``` python {#x}\n```\n", [(2, "malformed"), (4, "unused")]),
     "in a string": (A + "s = '<<x>>'\n```\n``` python {#x}\n```\n", [(2, "malformed"), (4, "unused")]),
     "two names": (A + "<<x>>\n```\n``` python\n<<x>>=\n<<x>>=\n```\n", [(6, "malformed")]),
+    "a folder of another": ("``` c {file=x/y/z}\n```\n" + "``` c {file=x}\n```\n", [(1, "x on line 3 is a program")]),
+    "nested too deeply": (A + "x = " + "-" * 9000 + "1\n```\n", [(1, "a.py is nested too deeply")]),
     "named twice": (A + "```\n" + A + "```\n", [(3, "a.py begins on line 1")]),
     **{f"target {path!r}": (f"``` python {{file={path}}}\n```\n", [(1, "malformed")]) for path in (
         "/etc/a.py", "x/../../a.py", "C:a.py", "./a.py", "x//a.py", "SHA256SUMS", "x/.tangle-1", "a\x1b.py")},
@@ -415,14 +417,26 @@ def test_another_essay_takes_over_what_nobody_has_edited(folder):
     assert {path.as_posix() for path in snapshot(folder.build)} == {"other.py", "SHA256SUMS"}
 
 
-def test_a_file_may_become_a_folder_but_a_folder_no_file(folder):
-    folder.write("``` c {file=a}\nx\n```\n``` c {file=b/c}\nx\n```\n").call()
-    assert folder.write("``` c {file=a/d}\nx\n```\n``` c {file=b/c}\nx\n```\n").call()[0] == 0
-    assert {path.as_posix() for path in snapshot(folder.build)} == {"a/d", "b/c", "SHA256SUMS"}
-    before = snapshot(folder.build)
-    status, _, said = folder.write("``` c {file=a/d}\ny\n```\n``` c {file=b}\nx\n```\n").call()
-    assert (status, said.count("\n")) == (1, 1)
-    assert snapshot(folder.build) == before
+def test_a_file_may_become_a_folder_and_a_folder_a_file(folder):
+    one, two = "``` c {file=a}\nx\n```\n", "``` c {file=a/b/c}\nx\n```\n"
+    for essay, path in ((one, "a"), (two, "a/b/c"), (one, "a")):
+        assert folder.write(essay).call()[::2] == (0, "")
+        assert {path.as_posix() for path in snapshot(folder.build)} == {path, "SHA256SUMS"}
+
+
+def test_an_edit_that_is_saved_while_the_programs_are_written_is_kept(folder, monkeypatch):
+    folder.write(HELLO).call()
+    changes_in = tangler.changes_in
+
+    def edited_meanwhile(*arguments):
+        changes = changes_in(*arguments)
+        (folder.build / "a.py").write_text("mine\n")
+        return changes
+
+    monkeypatch.setattr(tangler, "changes_in", edited_meanwhile)
+    said = f"tangle.py: {Path('build/a.py')} was saved in the meantime: try again\n"
+    assert folder.write(BYE).call() == (1, "", said)
+    assert (folder.build / "a.py").read_text() == "mine\n"
 
 
 @pytest.mark.parametrize("damage", [b"\xff\xfe\0binary", b"0" * 64 + b"  ../precious", b"0" * 64 + b"  /etc/passwd",
