@@ -42,7 +42,8 @@ The lines of an experiment come together at exactly one place of the first progr
 line @@ begins another hunk. An experiment that does not fit is reported, and the programs are written all the same.
 
 --stitch changes the essay only if exactly the edited programs come out of it. Other programs that share their chunks
-follow, and so do experiments that quote a line for which you have put another. What has no certain place is refused.
+follow, and so do experiments that quote a line for which you have put another. Lines replaced by as many others are
+paired in their order; what has no certain place is refused.
 """
 
 import argparse
@@ -144,7 +145,7 @@ def decode(data):
 def parse(text):
     """Return (fences, errors) of an essay: its fences in their order, and (line, message) for all that is malformed."""
     lines, fences, errors = text.split("\n"), [], []
-    fence = closing = anything_goes = None  # the fence that is open, what closes it, and whether nothing counts in it
+    fence = closing = is_example = None  # the fence that is open, what closes it, and whether it is an example
     comment = 0  # the line on which the HTML comment begins that is open
     for number, line in enumerate(lines, 1):
         if "\0" in line:
@@ -170,7 +171,7 @@ def parse(text):
             if fence.kind in ("root", "definition"):
                 if DOUBTFUL.search(line) and not REFERENCE.fullmatch(line):
                     errors.append((number, f"malformed: {ALONE}"))
-            elif not anything_goes and LOST_NAME.fullmatch(line):
+            elif not is_example and LOST_NAME.fullmatch(line):
                 errors.append((number, LOST))
         elif opens:
             if fence:
@@ -178,12 +179,12 @@ def parse(text):
             fence = open_fence(line, "".join(lines[number : number + 1]), number, errors)
             if comment and fence.kind != "illustration":
                 errors.append((number, f"hidden: nobody sees this {fence.kind} in the comment of line {comment}"))
-            closing, anything_goes = re.compile(r"```\s*"), False
+            closing, is_example = re.compile(r"```\s*"), False
             fences.append(fence)
         elif mark and re.fullmatch(" {0,3}", mark["before"]):
             fence = Fence("verbatim", "", mark["rest"].strip(), {}, number, number, [])
             closing = re.compile(rf" {{0,3}}{mark['mark']}{mark['mark'][0]}*\s*")
-            anything_goes = len(mark["mark"]) > 3
+            is_example = len(mark["mark"]) > 3
             fences.append(fence)
         elif LOST_NAME.fullmatch(line):
             errors.append((number, LOST))
@@ -542,7 +543,7 @@ class Change(NamedTuple):
 def write_programs(essay, force=False):
     """Tangle an essay, and report experiments that do not fit; return the exit status: 1 if something was edited."""
     with locked(essay.parent):
-        _, fences, programs = tangled(essay)
+        _, fences, programs = read_essay(essay)
         status = write_build(essay, programs, force)
     if status == 0:
         report(essay, check_experiments(fences, programs))
@@ -552,7 +553,7 @@ def write_programs(essay, force=False):
 def check_programs(essay):
     """Show where build/ is not what an essay says, and report experiments that are wrong; return the exit status."""
     with locked(essay.parent):
-        _, fences, programs = tangled(essay)
+        _, fences, programs = read_essay(essay)
         changes = changes_in(essay, programs)
     for change in changes:
         show(change)
@@ -561,7 +562,7 @@ def check_programs(essay):
     return 1 if changes or errors else 0
 
 
-def tangled(essay):
+def read_essay(essay):
     """Return (bytes, fences, programs) of an essay, a path."""
     data = essay.read_bytes()
     fences, errors = parse(decode(data))
@@ -675,7 +676,7 @@ def save(path, old, new):
 def stitch_programs(essay):
     """Carry what was edited by hand in build/ over to an essay, then tangle; return the exit status."""
     with locked(essay.parent):
-        data, _, programs = tangled(essay)
+        data, _, programs = read_essay(essay)
         edited = [change for change in changes_in(essay, programs) if change.state != STALE]
         for change in edited:
             show(change)
@@ -685,14 +686,13 @@ def stitch_programs(essay):
             raise OSError(f"{essay} is read-only: nothing is carried over")
         if edited:
             texts = {change.target: unix(change.old).decode() for change in edited}
-            stitched, too = stitch(data, programs, texts)
-            save(essay.resolve(), data, stitched)
-            print(f"{essay}: takes over the edits of {', '.join(texts)}{too}")
+            save(essay.resolve(), data, stitch(data, programs, texts))
+            print(f"{essay}: takes over the edits of {', '.join(texts)}")
     return write_programs(essay)
 
 
 def stitch(data, programs, edited):
-    """Return (the essay, as bytes, that makes the edited programs, {target: text}; what to say of its experiments)."""
+    """Return the essay, as bytes, that makes the edited programs, {target: text}."""
     errors, changes = [], {}
     for target, new in edited.items():
         for start, end, lines in edits(programs[target], new.split("\n")[:-1], errors):
@@ -700,8 +700,7 @@ def stitch(data, programs, edited):
     if errors:
         raise TangleError(errors)
     first = min([start for start, _ in changes], default=1)
-    quotations, names = requote(parse(decode(data))[0], programs, changes)
-    stitched = replace_lines(data, changes | quotations)
+    stitched = replace_lines(data, changes | quotations(parse(decode(data))[0], programs, changes))
     try:
         made = {target: render(program) for target, program in tangle(decode(stitched)).items()}
     except TangleError as error:
@@ -712,15 +711,15 @@ def stitch(data, programs, edited):
     if wrong:
         problem = "a chunk edited in one place of several, a line indented less, or none or an odd line end?"
         raise TangleError([(first, f"{', '.join(wrong)} would come out otherwise than edited: {problem}")])
-    return stitched, "".join(f", and experiment {name} with it" for name in names)
+    return stitched
 
 
-def requote(fences, programs, changes):
-    """Return ({(line, line after it): [its new text]} of experiments that quote lines that change, their names).
+def quotations(fences, programs, changes):
+    """Return {(line, line after it): [its new text]} of experiments that quote lines that change.
 
     That is clear if one line takes the place of one; an experiment that quotes other edits will not fit any more.
     """
-    quotations, names = {}, {}
+    quoted = {}
     for fence in [fence for fence in fences if fence.kind == "experiment"]:
         with contextlib.suppress(TangleError):  # it did not fit before
             for hunk, origins in locate(fence, programs):
@@ -729,8 +728,8 @@ def requote(fences, programs, changes):
                     line = next(lines) if sign != "+" else 0
                     new = changes.get((line, line + 1), [])
                     if len(new) == 1:
-                        quotations[number, number + 1], names[fence.name] = [sign + new[0]], None
-    return quotations, list(names)
+                        quoted[number, number + 1] = [sign + new[0]]
+    return quoted
 
 
 def replace_lines(data, changes):
@@ -837,7 +836,7 @@ def main():
             return stitch_programs(essay)
         if not options.run and not options.where:
             return write_programs(essay, options.force)
-        _, fences, programs = tangled(essay)
+        _, fences, programs = read_essay(essay)
         if options.where:
             places = "\n".join(options.where)
             text = open(0, errors="replace").read() if places == "-" else places  # noqa: SIM115

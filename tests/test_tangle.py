@@ -161,7 +161,8 @@ def test_options_and_attributes_are_taken_literally(head, kind, options):
 @pytest.mark.parametrize(
     "head",
     [
-        '```python name="x", alt="a\\"b"', '```python name="x", alt="A\ncurve"', "```python name=x", '```python name="x",', '```python name="x" alt="y"',
+        '```python name="x", alt="a\\"b"', "```python name=x", '```python name="x",', '```python name="x" alt="y"',
+        '```python name="x", alt="A\nc"',
         '```python name="x" , alt="y"', '```python alt="y"', '```python name="X"', '```python name="x", name="y"',
         '``` python name="x"', "``` python {file=a.py needs}", "``` python {file=a.py needs=}", "``` python {#X}",
         "``` python {file=a.py  needs=x}", "``` python {file=a.py needs='x'}", "``` python {needs=x file=a.py}",
