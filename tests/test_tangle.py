@@ -451,6 +451,18 @@ def test_damaged_checksums_do_no_harm(folder, damage):
     assert snapshot(folder.path) == before
 
 
+def test_a_tangle_waits_for_another_one_in_the_same_folder(folder):
+    """Otherwise it might see half of what the other does, and take it for an edit by hand."""
+    pytest.importorskip("fcntl", reason="this system has no such locks")
+    folder.write(HELLO)
+    with tangler.locked(folder.path):
+        process = subprocess.Popen([sys.executable, ROOT / "tangle.py", "essay.md"], stdout=subprocess.PIPE)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(1)
+        assert not folder.build.exists()
+    assert process.communicate(timeout=60) and process.returncode == 0
+
+
 def version(name, *targets):
     """Return an essay with some programs, each in two chunks, of which they share the last."""
     roots = "".join(f"``` c {{file={target}}}\n{name} of {target}\n<<end>>\n```\n" for target in targets)
