@@ -1,31 +1,27 @@
 """The essay in Markdown, in build/essay for GitHub and as an EPUB: what stands there, and where its links lead."""
 
 import io
-import os
 import re
 import zipfile
 from html import unescape
 from html.parser import HTMLParser
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from urllib.parse import unquote
 from xml.etree import ElementTree
 
 import pytest
-from essays import SMALL, project
+from essays import SMALL, demonstration, project
 from programs import ROOT, missing
 from weaver import chapters, epub
-from weaver.essay import Essay
+from weaver.essay import Essay, Heading
 from weaver.experiments import Laboratory
-from weaver.prose import EMPTY, EXTENSIONS, Reading
+from weaver.prose import EMPTY, SLOT, Reading
 from weaver.results import Result
 from weaver.weave import Weave
-from weaver.writer import Writer
 
-import tangle
+pytest.importorskip("markdown", reason="the weaver needs Python-Markdown")
 
-markdown = pytest.importorskip("markdown", reason="the weaver needs Python-Markdown")
-
-NOTES = "Here.[^a] There.[^b]\n\n[^a]: *One*.\n[^b]: Two."
+NOTES = "Here.[^a] There.[^b]\n\n[^a]: *One*.\n[^b]: Two\n    lines."
 SVG = (
     '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" width="9pt">'
     '<metadata>when</metadata><a xlink:href="#chunk-other"><text x="{}" y="2.5">{}</text></a></svg>'
@@ -44,53 +40,71 @@ def files_of(text, printed="8\n", figures=()):
     reading = Reading(essay)
     assert reading.errors == []
     laboratory = Laboratory(explanations=reading.explanations, waiting=("three-times",))
-    found = chapters.on_github(essay, reading, {"twice": Result(printed, [*figures])}, laboratory)
-    return {path: data.decode() for path, data in found.items()}
+    files = chapters.on_github(essay, reading, {"twice": Result(printed, [*figures])}, laboratory)
+    return {path: data.decode() for path, data in files.items()}
+
+
+def as_github(text):
+    """Return the HTML that GitHub makes of some Markdown."""
+    reader = pytest.importorskip("markdown_it", reason="markdown-it-py is not installed").MarkdownIt()
+    reader.options["html"] = True
+    return reader.enable(["table", "strikethrough"]).render(text)
 
 
 # Prose
 
-
-PROSE = [
-    "A *word* of **weight**, `code`, ``a ` in it`` and `` ` ``.",
-    r"Not \*a word\*, \_neither\_, not \`code\`, 2\*3 \[x\](y).",
-    "a_b _c_ 5 < 6 > 4 & &amp;amp; ~~no~~ <b>strong</b>",
-    "Once.\n\n1985\\. It was.\n\n\\- no list\n\n\\# no title\n\n\\> no quotation",
-    "- one\n- *two*\n    - three\n\nand\n\n3. c\n4. d",
-    "- one\n\n    more\n\n- two",
-    "> quoted\n>\n> - twice\n\nNot.",
-    "| a | *b* |\n| --- | --- |\n| `c` | [d](https://e.org/?f=g&h) |\n| `x \\| y` | 1 \\| 2 |",
-    "Two\nlines.",
-    "line  \nbreak",
-    "<https://e.org/a_b_c>",
-    '<div class="box">\n<p>*not* <em>so</em></p>\n</div>',
-    "    if a:\n\n\n        b *= c  # <d>",
+COUNTS = (
+    "A `double`, `double()`, ``x ` y``, ⟨a\npart⟩, [`double` of 8<!-- = double(4) -->](#two), <b>8</b><!-- aside -->."
+)
+VERBATIM = [
+    r"Not \*a word\*, not \`double\`, 2\*3 \[x\](#two).",
+    "`[x](#two)`, `⟨a part⟩`, ``8<!-- = 1 -->``, `<!-- = 1 -->`",
+    '<div class="box">\n`double` ⟨a part⟩ <a href="https://e.org">8</a><!-- aside -->\n</div>',
+    "[x](https://e.org/?f=g&h), <https://e.org/a_b_c>, a [x] of [x](https://e.org/a_(b))",
+    "| `x \\| y` | 1 \\| 2 |\n| --- | --- |\n| `c` | *d* |",
+    "> quoted\n>\n> - twice\n\n- one\n    - two\n\n3. three",
 ]
 
 
-@pytest.mark.parametrize("prose", PROSE)
-def test_prose_is_the_same_as_github_reads_it(prose):
-    github = pytest.importorskip("markdown_it", reason="markdown-it-py is not installed").MarkdownIt()
-    html = markdown.markdown(prose, extensions=[*EXTENSIONS])
-    again = github.enable(["table", "strikethrough"]).render(Writer(str, str).markdown(html))
-    assert plain(again) == plain(html)
+def test_names_links_and_numbers_are_shown_as_on_the_site():
+    two = files_of(f"{SMALL}\n8<!-- = y -->. {COUNTS}\n")["two.md"]
+    double, part = "two.md#chunk-a-part", "[⟨a part⟩](two.md#chunk-a-part)"
+    shown = f"A [`double`]({double}), [`double()`]({double}), ``x ` y``, {part}, [`double` of 8](two.md#two), <b>8</b>."
+    assert f"\n\n8\\. {shown}\n\n---\n\n" in two
 
 
-def plain(html):
-    """Return HTML without what may be written in two ways: line ends, blanks around blocks, and the ends of tags."""
-    html = re.sub(r"(?s)<pre>.*?</pre>", lambda match: match[0].replace("\n", "&#10;"), html).replace("\n", " ")
-    html = re.sub(r" *(</?(?:p|ul|ol|li|blockquote|t\w+|div)\b[^>]*>) *", r"\1", html)
-    return unescape(html).replace(" />", ">").strip()
+@pytest.mark.parametrize("prose", VERBATIM)
+def test_all_other_prose_is_that_of_the_source(prose):
+    assert f"\n\n{prose}\n\n---\n\n" in files_of(f"{SMALL}\n{prose}\n")["two.md"]
 
 
-def test_html_without_ids_needs_none():
-    html = "<dl><dt>a</dt><dd>b</dd></dl><details><summary><em>c</em></summary><p>d</p></details>"
-    shown = "**a**: b\n\n<details><summary><em>c</em></summary>\n\nd\n\n</details>"
-    assert Writer(str, str).markdown(html) == shown
+class Bare(chapters.Book):
+    """The prose alone, with links to ids."""
+
+    def fence(self, fence):
+        return ""
+
+    anchor = fence
+
+    def heading(self, heading):
+        return self.inline(heading.text)
 
 
-def test_what_would_be_mathematics_or_a_table_on_github_is_not():
-    assert Writer(str, str).markdown("<p>It costs $5 or $6 | 7.</p>") == r"It costs \$5 or \$6 \| 7."
+def words_and_links(html):
+    """Return the words of some HTML, and where it leads to, both sorted: a note is in another place."""
+    html = SLOT.sub("", re.sub("<label.*?</label>", "", html))
+    links = re.findall('href="[^"#]*?(#[^"]*|https?:[^"]*)"', html)
+    return sorted(re.findall(r"\w+", unescape(re.sub("<[^>]*>", " ", html)))), sorted(map(unquote, links))
+
+
+def test_the_prose_of_the_essay_says_the_same_as_on_the_site_and_leads_to_the_same():
+    essay = Essay((ROOT / "microgpt.md").read_text(encoding="utf-8"))
+    reading = Reading(essay)
+    for page in essay.pages:
+        text = "\n\n".join(Bare(essay, reading, {}, Laboratory()).blocks(page))
+        parts = reading.pages[page.path]
+        site = "\n".join(part.text if isinstance(part, Heading) else part.html for part in parts)
+        assert words_and_links(as_github(re.sub(r"\[\^[\w-]+\]:?", "", text))) == words_and_links(site)
 
 
 # Fences
@@ -113,18 +127,20 @@ def test_a_demonstration_shows_what_it_prints_and_numbers_are_text():
 
 
 def test_figures_are_files_and_their_code_is_folded_away():
-    found = files_of(DRAWN, "", [SVG.format(1, "a"), SVG.format(2, "b")])
+    files = files_of(DRAWN, "", [SVG.format(1, "a"), SVG.format(2, "b")])
     images = "![a \\*line\\*](figures/twice.svg)\n\n![a \\*line\\*](figures/twice-2.svg)\n\n*It \\[rises\\].*\n\n"
-    assert f'</a>{images}<details><summary>The code of this figure</summary>\n\n```python\ny =' in found["two.md"]
-    assert {path for path in found if "figures" in path} == {"figures/twice.svg", "figures/twice-2.svg"}
+    assert f"</a>{images}<details><summary>The code of this figure</summary>\n\n```python\ny =" in files["two.md"]
+    assert {path for path in files if "figures" in path} == {"figures/twice.svg", "figures/twice-2.svg"}
 
 
 def test_an_experiment_is_told_as_on_the_site():
     two = files_of(ALL)["two.md"]
-    told = two[two.index("**Experiment: three times**, changes [⟨a part⟩](two.md#chunk-a-part)\n\n```diff\n-") :]
-    assert "<details><summary>What happens?</summary>\n\n(has not been measured yet)\n\n> " not in told
-    assert "(has not been measured yet)\n\nThen it is *thrice*.\n\nTo run it: `python3 tangle.py --run small.py" in told
-    assert told.count("thrice") == 1
+    shown = two[two.index("**Experiment: three times**, changes [⟨a part⟩](two.md#chunk-a-part)\n\n```diff\n-") :]
+    assert "<details><summary>What happens?</summary>\n\n(has not been measured yet)\n\n> " not in shown
+    assert (
+        "(has not been measured yet)\n\nThen it is *thrice*.\n\nTo run it: `python3 tangle.py --run small.py" in shown
+    )
+    assert shown.count("thrice") == 1
 
 
 def test_a_figure_stands_on_white_and_nothing_in_it_is_a_link():
@@ -139,10 +155,9 @@ def test_a_figure_stands_on_white_and_nothing_in_it_is_a_link():
 def test_a_figure_is_committed_anew_where_one_can_see_the_difference(tmp_path, new, same):
     folder, old = tmp_path / "essay", chapters.figure(SVG.format(1, "a"))
     (folder / "figures").mkdir(parents=True)
-    tangle.write(chapters.changes(folder, {"figures/x.svg": old}))
-    assert chapters.look_the_same(old, chapters.figure(SVG.format(*new))) is same
-    found = chapters.changes(folder, {"figures/x.svg": chapters.figure(SVG.format(*new))})
-    assert [change.path.name for change in found] == ([] if same else ["x.svg", "SHA256SUMS"])
+    chapters.write(folder, {"figures/x.svg": old})
+    changed = chapters.write(folder, {"figures/x.svg": chapters.figure(SVG.format(*new))})
+    assert changed == ([] if same else ["figures/x.svg"])
 
 
 # Places
@@ -154,17 +169,14 @@ class OnGitHub(HTMLParser):
     def __init__(self, text):
         super().__init__()
         self.ids, self.links, self.images, self.parts, self.slugs, self.open = set(), [], [], [], [], []
-        reader = pytest.importorskip("markdown_it", reason="markdown-it-py is not installed").MarkdownIt()
-        reader.options["html"] = True
-        text = re.sub(r"\[\^([\w-]+)\]", r"note \1", text)  # CommonMark has no footnotes
-        self.feed(reader.enable(["table", "strikethrough"]).render(text))
+        self.feed(as_github(re.sub(r"\[\^([\w-]+)\]", r"note \1", text)))  # CommonMark has no footnotes
         self.ids |= {*self.slugs, *(f"{slug}-{n}" for slug in self.slugs for n in range(1, self.slugs.count(slug)))}
 
     def handle_starttag(self, tag, attributes):
-        found = dict(attributes)
-        self.ids |= {found["id"]} if tag == "a" and "id" in found else set()
-        self.links += [found["href"]] if "href" in found else []
-        self.images += [found["src"]] if tag == "img" else []
+        values = dict(attributes)
+        self.ids |= {values["id"]} if tag == "a" and "id" in values else set()
+        self.links += [values["href"]] if "href" in values else []
+        self.images += [values["src"]] if tag == "img" else []
         self.open += [] if tag in EMPTY else [tag]
         if re.fullmatch("h[1-6]|p|li|td|th|summary|pre", tag):
             self.parts.append([tag, "", self.open.count("details") > 0])
@@ -191,29 +203,43 @@ def broken_links(texts):
 
 
 def test_links_between_chapters_lead_to_places_on_github():
-    found = files_of(ALL)
-    assert broken_links(found) == []
-    three = found["two-2.md"]
+    files = files_of(ALL)
+    assert broken_links(files) == []
+    three = files["two-2.md"]
     for link in ("README.md#one", "two.md#two", "two.md#solution-none", "two.md#experiment-three-times"):
         assert f"]({link})" in three
-    assert "[above](two.md#deeper)" in found["two.md"]
-    assert '<a id="term-word"></a>**word**: what is *said*' in three
+    assert "[above](two.md#deeper)" in files["two.md"]
+    assert '<a id="term-word"></a>**word**: what is _said_' in three
 
 
 def test_notes_are_footnotes():
     text = files_of(SMALL + NOTES)["two.md"]
-    assert "Here.[^two-1] There.[^two-2]\n\n[^two-1]: *One*.\n\n[^two-2]: Two.\n\n---\n\n" in text
+    assert f"{NOTES}\n\n---\n\n" in text
+    assert files_of(SMALL + NOTES.replace("    ", ""))["two.md"] == text
+    errors = Reading(Essay(f"{SMALL}{NOTES}\n\n# Three\n\nMore.[^a]\n\n[^a]: One.\n")).errors  # GitHub would show one
+    assert errors == [(45, "[^a] is there twice: give the second one another name")]
 
 
 def test_chapters_follow_each_other():
-    found = files_of(ALL)
-    assert "<details><summary>Contents</summary>\n\n- [One](README.md)\n- [Two](two.md)\n" in found["README.md"]
-    ways = [text.rpartition("---\n\n")[2].strip() for path, text in found.items()]
+    files = files_of(ALL.replace("# Two\n", "# Two\n<!-- part: Parts -->\n", 1))
+    listed = "- [One](README.md)\n\n**Parts**\n\n1. [Two](two.md)\n2. [Two](two-2.md)\n\n</details>\n\n"
+    assert f"<details><summary>Contents</summary>\n\n{listed}" in files["README.md"]
+    ways = [text.rpartition("---\n\n")[2].strip() for path, text in files.items()]
     assert ways == [
         "Next: [Two](two.md)",
         "[Contents](README.md) · Previous: [One](README.md) · Next: [Two](two-2.md)",
         "[Contents](README.md) · Previous: [Two](two.md)",
     ]
+
+
+def test_a_new_chapter_changes_its_neighbours_and_the_contents_alone():
+    chapter = "# {0}\n\n## Break it\n\nAs in [{0}](#{0}).[^{0}]\n\n[^{0}]: So.\n\n{1}\n"
+    names = ["one", "two", "three", "five", "six", "seven"]
+    text = SMALL + "".join(chapter.format(name, demonstration(name, "1")) for name in names)
+    text = text.replace("# one\n", "# one\n<!-- part: Parts -->\n")
+    before, after = files_of(text), files_of(text.replace("# five\n", chapter.format("four", "") + "# five\n"))
+    changed = {path for path, text in after.items() if text != before.get(path)}
+    assert changed == {"four.md", "three.md", "five.md", "README.md"}
 
 
 def test_what_is_committed_leads_nowhere_wrong():
@@ -237,14 +263,14 @@ def whole():
     essay = Essay((ROOT / "microgpt.md").read_text(encoding="utf-8"))
     reading = Reading(essay)
     laboratory = Laboratory(explanations=reading.explanations)
-    found = chapters.on_github(essay, reading, {}, laboratory) | epub.files(essay, reading, {}, laboratory)
-    return {path: data.decode() for path, data in found.items()}
+    files = chapters.on_github(essay, reading, {}, laboratory) | epub.files(essay, reading, {}, laboratory)
+    return {path: data.decode() for path, data in files.items()}
 
 
 def test_nothing_speaks_of_what_only_a_site_has(whole):
-    said = [(path, part[1]) for path, text in whole.items() for part in OnGitHub(text).parts]
-    assert len(said) > 2000
-    assert [found for found in said if re.search(ON_A_SITE, found[1])] == []
+    texts = [(path, part[1]) for path, text in whole.items() for part in OnGitHub(text).parts]
+    assert len(texts) > 2000
+    assert [(path, text) for path, text in texts if re.search(ON_A_SITE, text)] == []
 
 
 def test_what_an_exercise_asks_is_not_in_the_fold_of_another_one(whole):
@@ -269,11 +295,11 @@ def written(root, text):
 
 def test_what_changes_is_written_and_what_is_no_more_is_removed(tmp_path):
     folder = project(tmp_path) / "build" / "essay"
-    assert written(tmp_path, SMALL) == ["README.md", "SHA256SUMS", "two.md"]
+    assert written(tmp_path, SMALL) == ["README.md", "two.md"]
     for mine in ("notes.md", "mine.txt"):
         (folder / mine).touch()
     assert written(tmp_path, SMALL) == []
-    assert written(tmp_path, SMALL.replace("# Two", "# Three")) == ["README.md", "SHA256SUMS", "three.md", "two.md"]
+    assert written(tmp_path, SMALL.replace("# Two", "# Three")) == ["README.md", "three.md", "two.md"]
     assert {path.name for path in folder.iterdir()} == {"README.md", "SHA256SUMS", "three.md", "notes.md", "mine.txt"}
     (folder / "three.md").unlink()
     (folder / "three.md").symlink_to(tmp_path / "microgpt.md")
@@ -329,8 +355,8 @@ def test_a_book_is_whole_and_always_the_same(tmp_path, monkeypatch):
         assert not anchor or (path, anchor) in places, (name, link)
     assert all(page.get("{http://www.w3.org/XML/1998/namespace}lang") == "en" for page in pages.values())
     text = "".join("".join(page.itertext()) for page in pages.values())
-    for part in ("One & all", "*so*", "⟨a part⟩", "def double(x):", "<<other>>", "What happens?", "thrice", "One."):
-        assert part in text
+    parts = ("One & all", "*so*", "⟨a part⟩", "def double(x):", "<<other>>", "What happens?", "thrice", "Two lines.")
+    assert [part for part in parts if part not in text] == []
 
 
 def test_without_pandoc_there_is_a_line_that_says_so(tmp_path, monkeypatch):
@@ -339,21 +365,19 @@ def test_without_pandoc_there_is_a_line_that_says_so(tmp_path, monkeypatch):
         epub.write(tmp_path / "a.epub", {}, {})
 
 
-def test_a_book_replaces_nothing_but_a_regular_book(tmp_path):
-    essay, older, link = tmp_path / "microgpt.md", tmp_path / "old.epub", tmp_path / "link.epub"
+def test_a_book_replaces_nothing_but_a_book(tmp_path):
+    essay, older = tmp_path / "microgpt.md", tmp_path / "old.epub"
     essay.write_text("# One, of type application/epub+zip", encoding="utf-8")
     older.write_bytes(b"PK\3\4" + bytes(26) + b"mimetypeapplication/epub+zip and so on")
-    link.symlink_to(older)
-    (tmp_path / "dangling").symlink_to(tmp_path / "nothing")
-    os.mkfifo(tmp_path / "fifo")
-    assert epub.replaced(tmp_path / "new.epub") is None and epub.replaced(older) == older.read_bytes()
-    for file in (essay, link, tmp_path, tmp_path / "dangling", tmp_path / "fifo", Path("/dev/null")):
+    for file in (tmp_path / "new.epub", older):
+        epub.check_place(file)
+    for file in (essay, tmp_path):
         with pytest.raises(OSError, match="is there, and is not an EPUB: name another file"):
             epub.write(file, {}, {})
     assert essay.read_text(encoding="utf-8") == "# One, of type application/epub+zip"
 
 
-@pytest.mark.parametrize("odd", ["abc", "-1", "1764000000000", "1e9", "4354819200"])
+@pytest.mark.parametrize("odd", ["abc", "4354819200"])
 def test_a_time_that_no_book_can_have_is_told(tmp_path, monkeypatch, odd):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", odd)
     with pytest.raises(OSError, match=r"^SOURCE_DATE_EPOCH is '"):

@@ -10,7 +10,7 @@ kernel     demonstrations are run, by Pweave; prelude is what they find there
 render     HTML for chunks, demonstrations, listings and indexes, by the templates in docs/templates
 pages      all pages of the site, and build/pages
 site       the site's settings, and build/site, by mkdocs
-chapters   the essay in Markdown that GitHub shows, build/essay; writer turns the HTML of its prose into Markdown
+chapters   the essay in Markdown that GitHub shows, build/essay: its own lines, and what its fences print and draw
 epub       the essay as an EPUB, made of these chapters by pandoc
 weave      all of this in its order
 serve      the same while the essay is being written; follow notices what is saved

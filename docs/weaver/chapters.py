@@ -1,12 +1,15 @@
 """The essay as Markdown that nobody has to weave any more: a text for each page, and its figures as files beside it.
 
-It has two forms. One is committed in build/essay, where GitHub shows it. The other is a book, of which pandoc makes an
-EPUB. They differ only in how they name the places that links lead to.
+The source is GitHub's Markdown already, so its own lines are shown. Only what GitHub does not know is replaced: links
+to other pages, names of chunks, terms, solutions, and fences, which are shown with what they print and draw.
+
+There are two forms. One is committed in build/essay, where GitHub shows it. The other is a book, of which pandoc makes
+an EPUB. They differ only in how they name the places that links lead to.
 """
 
 import ast
 import re
-from html import escape
+from html import escape, unescape
 from itertools import groupby
 from urllib.parse import quote
 from xml.etree import ElementTree
@@ -15,29 +18,50 @@ from markupsafe import Markup
 
 import tangle
 from weaver import experiments
-from weaver.essay import Forms, Heading
-from weaver.prose import SLOT
+from weaver.essay import Forms, Heading, Names
+from weaver.prose import MENTION, NAME, NUMBER, QUOTED
 from weaver.render import NOT_YET, SVG, links_in
-from weaver.writer import GAP, Writer, escaped
 
 FIRST, FIGURES = "README", "figures"  # the file that GitHub shows for its folder; the folder in that
+GAP = "\n\n"  # a blank line, between blocks
+NOTE = re.compile(r"(?m)^\[\^[a-z0-9-]+\]: .*(?:\n(?!\[\^).+)+")  # of several lines
+TERM = re.compile(r"(?m)^(?P<term>\S.*)\n+: +")
+INLINE = re.compile(
+    r"\\."  # what is escaped
+    r"|(?<!`)(?P<ticks>`+)(?!`)(?P<code>(?s:.+?))(?<!`)(?P=ticks)(?!`)"  # code
+    r"|(?m:^)<(?P<tag>[a-z]+)\b(?s:.*?)</(?P=tag)>"  # a block of HTML, in which nothing counts
+    rf"|{NUMBER.pattern}"
+    r"|(?P<comment>(?s:<!--.*?-->))"
+    rf"|{NAME.pattern}"
+    r"|\[(?P<words>(?:<!--.*?-->|`[^`]*`|[^\[\]`])+)\]\((?P<href>[^)]*)\)"
+)
+SPECIAL = re.compile(r"[\\`*\[\]<$|]|(?<!\w)_|_(?!\w)|~(?=~)|&(?=#?\w+;)")
 DECIMAL = re.compile(r"-?\d+\.\d+")
-NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+NUMERAL = re.compile(r"-?\d+(?:\.\d+)?")
 NEAR = 0.1  # points, of 1/72 inch each: what nobody sees in a figure
 
 
-class OnGitHub:
-    """Places on GitHub: pages are files, headings have the ids that GitHub makes of them, other ids are empty links."""
+class Chapters(Forms):
+    """Turns the pages of an essay into Markdown for GitHub; `results` is {name of a demonstration: Result}.
 
-    def __init__(self, reading):
-        self.ids = {}  # {id of a heading: that of GitHub}
-        for parts in reading.pages.values():
-            counts = {}
-            for heading in [part for part in parts if isinstance(part, Heading)]:
-                text = Markup(heading.text).striptags()  # noqa: S704 (read, not shown)
+    There a page is a file, a heading has the id that GitHub makes of it, and any other place needs an empty link.
+    """
+
+    def __init__(self, essay, reading, results, laboratory):
+        self.essay, self.reading, self.results, self.laboratory = essay, reading, results, laboratory
+        self.headings = {heading.line: heading for heading in essay.headings}
+        self.explaining = {number for numbers in reading.quoted.values() for number in numbers}
+        self.ids = {anchor: name for page in essay.pages for anchor, name in self.ids_of(page)}
+
+    def ids_of(self, page):
+        """Yield (id, the one that GitHub makes of it) of the headings of a page."""
+        names = []
+        for heading in self.essay.headings:
+            if page.start <= heading.line <= page.end and not heading.folds:
+                text = Markup(self.reading.titles[heading.line]).striptags()  # noqa: S704 (read, not shown)
                 name = re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-")
-                counts[name] = counts.get(name, -1) + 1
-                self.ids[heading.id] = f"{name}-{counts[name]}" if counts[name] else name
+                yield heading.id, f"{name}-{names.count(name)}" if name in names else name
+                names.append(name)
 
     def file(self, path):
         """Return the name of the file of a page."""
@@ -47,82 +71,94 @@ class OnGitHub:
         """Return the address of a page, or of a place there."""
         return quote(self.file(path)) + (anchor and f"#{self.ids.get(anchor, anchor)}")
 
-    def place(self, anchor):
+    def anchor(self, name):
         """Return what makes a place for links."""
-        return f'<a id="{escape(anchor)}"></a>'
+        return f'<a id="{escape(name)}"></a>'
 
-    def heading(self, heading, text):
+    def heading(self, heading):
         """Return a heading."""
-        return f"{'#' * heading.level} {text}"
+        return f"{'#' * heading.level} {self.inline(heading.text)}"
 
     def program(self, target):
         """Return what a program is called: the link to it."""
         return f"[{escaped(target)}](../{quote(target)})"
 
+    def blocks(self, page):
+        """Return the Markdown of a page: its title, and what is below it."""
+        blocks, is_folded = [], False
+        for part, numbers in groupby(range(page.start, page.end + 1), self.part_at):
+            if isinstance(part, Heading):
+                blocks += ["</details>"] * is_folded
+                is_folded = part.folds
+                blocks += self.fold(part) if is_folded else [self.heading(part)]
+            elif part:
+                blocks.append(self.fence(part))
+            else:
+                blocks.append(self.text([number for number in numbers if number not in self.explaining], page))
+        return [*filter(None, blocks), *["</details>"] * is_folded]
 
-class InABook:
-    """Places in a book: pandoc finds ids in whatever chapter they are. Programs are not in it."""
+    def part_at(self, number):
+        """Return the heading or the fence that a line belongs to; None for text."""
+        return self.headings.get(number) or self.essay.inside.get(number)
 
-    def address(self, _, anchor):
-        """Return the address of a place."""
-        return f"#{anchor}"
+    def fold(self, heading):
+        """Return what begins a solution, which is folded away; its place is above, where it is seen."""
+        return [self.anchor(heading.id), f"<details><summary>{self.reading.titles[heading.line]}</summary>"]
 
-    def place(self, anchor):
-        """Return what makes a place for links."""
-        return f"[]{{#{anchor}}}"
+    def text(self, numbers, page):
+        """Return some lines of text."""
+        lines = "\n".join(self.essay.lines[number - 1] for number in numbers)
+        lines = NOTE.sub(lambda note: re.sub(r"\n *", "\n    ", note[0]), lines)  # or pandoc takes one alone
+        return re.sub(r"\n{3,}", GAP, self.inline(TERM.sub(self.term, lines), page)).strip("\n")
 
-    def heading(self, heading, text):
-        """Return a heading."""
-        return f"{'#' * heading.level} {text} {{#{heading.id}}}"
+    def term(self, match):
+        """Return a term of a list of definitions; GitHub has no such lists, and a paragraph each does."""
+        return f"\n{self.anchor(Names().new(match['term'], 'term-'))}**{match['term']}**: "
 
-    def program(self, target):
-        """Return what a program is called."""
-        return escaped(target)
+    def inline(self, text, page=None):
+        """Return some text with its links; without a page it is in a heading or in a link, and gets none."""
 
+        def form(match):
+            if match["text"]:  # a number, without what yields it
+                before, after = text[: match.start()], text[match.end() :]
+                begins_list = before[-1:] in ("", "\n") and after[:1] in (".", ")")
+                return f"{match['text']}\\" if begins_list else match["text"]
+            if match["comment"]:
+                return ""
+            if match["href"]:
+                return f"[{self.inline(match['words'])}]({self.target(match['href'])})"
+            if match["name"]:
+                place = self.essay.first_place(re.sub(r"[\s>]+", "-", match["name"].strip()))
+                return self.links([place]) if page else f"⟨{place.title}⟩"
+            mention = page and MENTION.fullmatch(match["code"] or "")
+            place = mention and self.essay.meant(mention[1], page)
+            return f"[{match[0]}]({self.address_of(place)})" if place else match[0]
 
-class Chapters(Forms):
-    """Turns the pages of an essay into Markdown, in a form; `results` is {name of a demonstration: Result}."""
+        return INLINE.sub(form, text)
 
-    def __init__(self, essay, reading, results, laboratory, form):
-        self.essay, self.reading, self.results, self.laboratory, self.form = essay, reading, results, laboratory, form
-        self.fences = {fence.line: fence for fence in essay.fences}
-        self.writer = Writer(self.address, form.place)
+    def target(self, href):
+        """Return the address of a link in the prose: a #heading may be on another page."""
+        anchor = href.removeprefix("#")
+        is_ours = anchor != href and anchor in self.reading.anchors
+        return self.address(self.reading.anchors[anchor].path, anchor) if is_ours else href
 
-    def address(self, href):
-        """Return the address of a link; that of a place in the essay stands below the site's root, which is @."""
-        path, _, anchor = href.removeprefix("@/").partition("#")
-        return self.form.address(path, anchor) if href.startswith("@/") else href
+    def links(self, places):
+        """Return links to places, with commas."""
+        return ", ".join(f"[⟨{escaped(place.title)}⟩]({self.address_of(place)})" for place in places)
 
-    def blocks(self, path):
-        """Return the Markdown of a page: its title, what stands below it, and its notes, named like no others."""
-        self.writer.begin(path.replace("/", "-"))
-        blocks = [self.heading(part) if isinstance(part, Heading) else self.prose(part.html)
-                  for part in self.reading.pages[path]]  # fmt: skip
-        return [*blocks, *(f"[^{name}]: {text}" for name, text in self.writer.notes.items())]
-
-    def heading(self, heading):
-        """Return a heading."""
-        return self.form.heading(heading, self.writer.markdown(heading.text))
-
-    def prose(self, html):
-        """Return prose, and its fences in it."""
-        return SLOT.sub(lambda match: self.fence(self.fences[int(match[1])]), self.writer.markdown(html))
+    def address_of(self, place):
+        """Return the address of a chunk, a program or an experiment."""
+        return self.address(place.page.path, place.id)
 
     def illustration(self, fence):
         """Return a fence that is nothing but shown."""
         return code(fence)
 
-    def links(self, places):
-        """Return links to places, with commas."""
-        return ", ".join(
-            f"[⟨{escaped(place.title)}⟩]({self.form.address(place.page.path, place.id)})" for place in places
-        )
-
     def chunk(self, place):
         """Return a root or one fence of a chunk: its name, its code, and what it contains and where it is used."""
         fence = place.fence
-        title = self.form.program(fence.name) if fence.kind == "root" else escaped(place.title)
-        head = f"{self.form.place(place.id)}**⟨{title}⟩** {'≡' if place.number == 1 else '+≡'}"
+        title = self.program(fence.name) if fence.kind == "root" else escaped(place.title)
+        head = f"{self.anchor(place.id)}**⟨{title}⟩** {'≡' if place.number == 1 else '+≡'}"
         inner = dict.fromkeys(match["name"] for _, _, match in tangle.numbered([fence]) if match)
         ways = {"contains": [*map(self.essay.first_place, inner)], "used in": self.essay.users_shown(fence)}
         foot = " · ".join(f"{word} {self.links(places)}" for word, places in ways.items() if places)
@@ -137,26 +173,53 @@ class Chapters(Forms):
         result = self.results.get(fence.name)
         text, drawn, _ = result or (NOT_YET, [], "")
         printed = text.strip("\n") and verbatim(text.strip("\n"), "text")
-        place = self.form.place(f"demonstration-{fence.name}")
+        place = self.anchor(f"demonstration-{fence.name}")
         if not drawn:
             return joined(place, code(fence), printed)
         alt, caption = (escaped(fence.options.get(name, "")) for name in ("alt", "caption"))
         images = [f"![{alt}]({path})" for path in figure_paths(fence, result)]
-        shown = folded("The code of this figure", code(fence))
-        return joined(place + images[0], *images[1:], caption and f"*{caption}*", printed, shown)
+        listing = folded("The code of this figure", code(fence))
+        return joined(place + images[0], *images[1:], caption and f"*{caption}*", printed, listing)
 
     def experiment(self, fence):
         """Return an experiment: its name, what it changes, and, folded away, what happens."""
         place = self.essay.experiments[fence.name]
-        found = " ".join(map(str, experiments.told(self.laboratory, fence.name)))
-        why = self.laboratory.explanations.get(fence.line, "")
+        findings = " ".join(map(str, experiments.told(self.laboratory, fence.name)))
+        findings = re.sub("<code>(.*?)</code>", lambda match: f"`{unescape(match[1])}`", findings)
+        quoted = [self.essay.lines[number - 1] for number in self.reading.quoted.get(fence.line, [])]
+        why = self.inline("\n".join(re.sub(f"{QUOTED.pattern} ?", "", line) for line in quoted), place.page)
         changes = self.links(experiments.places(self.essay, fence))
         run = f"To run it: `{experiments.command(self.essay, fence)}`"
         return joined(
-            f"{self.form.place(place.id)}**Experiment: {escaped(place.title)}**, changes {changes}",
+            f"{self.anchor(place.id)}**Experiment: {escaped(place.title)}**, changes {changes}",
             code(fence),
-            folded("What happens?", joined(self.writer.markdown(f"<p>{found}</p>{why}"), run)),
+            folded("What happens?", joined(findings, why, run)),
         )
+
+
+class Book(Chapters):
+    """Turns them into Markdown for a book: pandoc finds ids in whatever chapter they are. Programs are not in it."""
+
+    def address(self, _, anchor=""):
+        """Return the address of a place."""
+        return f"#{anchor}"
+
+    def anchor(self, name):
+        """Return what makes a place for links."""
+        return f"[]{{#{name}}}"
+
+    def heading(self, heading):
+        """Return a heading, with its id."""
+        return f"{super().heading(heading)} {{#{heading.id}}}"
+
+    def program(self, target):
+        """Return what a program is called."""
+        return escaped(target)
+
+
+def escaped(text):
+    """Return a text in which nothing is Markdown."""
+    return SPECIAL.sub(r"\\\g<0>", text)
 
 
 def without_gifts(lines):
@@ -194,11 +257,11 @@ def figure_paths(fence, result):
 
 def figures(essay, results):
     """Return {path: bytes} of all figures."""
-    found = {}
+    files = {}
     for fence in essay.fences:
         if fence.kind == "demonstration" and (result := results.get(fence.name)):
-            found |= zip(figure_paths(fence, result), map(figure, result.figures), strict=True)
-    return found
+            files |= zip(figure_paths(fence, result), map(figure, result.figures), strict=True)
+    return files
 
 
 def figure(svg):
@@ -223,66 +286,66 @@ def look_the_same(old, new):
     """
     texts, numbers = [], []
     for data in (old, new):
-        texts.append(NUMBER.split(data.decode()))
-        numbers.append([*map(float, NUMBER.findall(data.decode()))])
+        texts.append(NUMERAL.split(data.decode()))
+        numbers.append([*map(float, NUMERAL.findall(data.decode()))])
     return texts[0] == texts[1] and all(abs(a - b) <= NEAR for a, b in zip(*numbers, strict=True))
 
 
 def on_github(essay, reading, results, laboratory):
     """Return {path: bytes} of all that belongs into build/essay."""
-    form = OnGitHub(reading)
-    chapters = Chapters(essay, reading, results, laboratory, form)
-    pages = [*reading.pages]
-    titles = {page: chapters.writer.markdown(reading.pages[page.path][0].text) for page in essay.pages}
-    links = [f"[{numbered(page)}{title}]({form.address(page.path)})" for page, title in titles.items()]
-    found = {}
-    for i, path in enumerate(pages):
-        title, *blocks = chapters.blocks(path)
-        ways = [f"[Contents]({form.address(pages[0])})", f"Previous: {links[i - 1]}"] if i else []
+    chapters = Chapters(essay, reading, results, laboratory)
+    titles = {page: chapters.inline(chapters.headings[page.start].text) for page in essay.pages}
+    links = [f"[{title}]({chapters.address(page.path)})" for page, title in titles.items()]
+    files = figures(essay, results)
+    for i, page in enumerate(essay.pages):
+        title, *blocks = chapters.blocks(page)
+        ways = [f"[Contents]({chapters.address('')})", f"Previous: {links[i - 1]}"] if i else []
         ways += [f"Next: {link}" for link in links[i + 1 : i + 2]]
         text = joined(title, "" if i else contents(essay, links), *blocks, "---", " · ".join(ways))
-        found[form.file(path)] = text.encode() + b"\n"
-    return found | figures(essay, results)
-
-
-def numbered(page):
-    """Return the number of a chapter, for before its title."""
-    return f"{page.number}. " if page.number else ""
+        files[chapters.file(page.path)] = text.encode() + b"\n"
+    return files
 
 
 def contents(essay, links):
-    """Return the links to all pages in their parts, folded away."""
-    groups = groupby(zip(essay.pages, links, strict=True), key=lambda found: found[0].part)
-    lists = [(part, "\n".join(f"- {link}" for _, link in members)) for part, members in groups]
-    return folded("Contents", joined(*(joined(part and f"**{escaped(part)}**", links) for part, links in lists)))
+    """Return the links to all pages in their parts, with the numbers of chapters, folded away.
+
+    No other file has these numbers: a new chapter would change them all.
+    """
+    blocks = []
+    for part, members in groupby(zip(essay.pages, links, strict=True), key=lambda pair: pair[0].part):
+        entries = [f"{page.number}. {link}" if page.number else f"- {link}" for page, link in members]
+        blocks += [part and f"**{escaped(part)}**", "\n".join(entries)]
+    return folded("Contents", joined(*blocks))
 
 
-def changes(folder, wanted):
-    """Return the tangle.Changes that a folder needs to have some files, {path: bytes}: what goes, what comes, the sums.
+def write(folder, files):
+    """Bring a folder to have some files, {path: bytes}; return the paths of those that have changed.
 
-    Only what an earlier weave has written is removed or replaced: its sum is recorded. Raises OSError for other files.
+    Only what an earlier weave has written is removed or replaced: its sum is recorded. Raises OSError, and writes
+    nothing, for a file that was changed by hand.
     """
     sums = folder / tangle.SUMS
     recorded = tangle.sums_in(sums)
-    found, foreign, text = [], [], ""
-    for path in sorted({path for path, _ in recorded} | wanted.keys()):
-        change = tangle.Change(folder / path, tangle.read(folder / path), wanted.get(path))
-        stays = is_right(change)
-        if not stays:
-            found.append(change)
-            is_ours = change.old is None or (path, tangle.digest(change.old)) in recorded
-            foreign += [] if is_ours else [f"build/{folder.name}/{path}"]
-        if path in wanted:
-            text += f"{tangle.digest(change.old if stays else change.new)}  {path}\n"
-    if foreign:
+    present = {path: tangle.unix(tangle.read(folder / path)) for path in {path for path, _ in recorded} | files.keys()}
+    changed = sorted(path for path, old in present.items() if not is_right(path, old, files.get(path)))
+    there = {path: tangle.digest(present[path]) for path in changed if present[path] is not None}
+    if edited := [path for path, value in there.items() if (path, value) not in recorded]:
+        names = ", ".join(f"build/{folder.name}/{path}" for path in edited)
         todo = "carry the change into microgpt.md, and delete the file"
-        raise OSError(f"{', '.join(foreign)}: changed by hand since --update wrote it: {todo}")
-    record = tangle.Change(sums, tangle.read(sums), text.encode())
-    return found if is_right(record) else [*found, record]
+        raise OSError(f"{names}: changed by hand since --update wrote it: {todo}")
+    for path in changed:
+        if path in files:
+            tangle.put(folder / path, files[path])
+        else:
+            (folder / path).unlink()
+    written = present | {path: files.get(path) for path in changed}
+    text = "".join(f"{tangle.digest(written[path])}  {path}\n" for path in sorted(files)).encode()
+    if tangle.unix(tangle.read(sums)) != text:
+        tangle.put(sums, text)
+    return changed
 
 
-def is_right(change):
+def is_right(path, old, new):
     """Return whether a file is what it is to be."""
-    old = tangle.unix(change.old)
-    is_figure = change.path.suffix == ".svg" and None not in (old, change.new)
-    return look_the_same(old, change.new) if is_figure else old == change.new
+    is_figure = path.endswith(".svg") and None not in (old, new)
+    return look_the_same(old, new) if is_figure else old == new

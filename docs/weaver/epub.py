@@ -14,7 +14,6 @@ from pathlib import Path
 import tangle
 from weaver import chapters
 from weaver.render import TEMPLATES
-from weaver.writer import GAP
 
 MARKDOWN = "gfm-gfm_auto_identifiers-emoji-autolink_bare_uris+attributes+bracketed_spans"
 OPTIONS = ("--to=epub3", "--toc", "--toc-depth=2", "--no-highlight", f"--css={TEMPLATES / 'book.css'}")
@@ -25,22 +24,20 @@ FIRST_DAY, LAST_DAY = 315532800, 4354819199  # from 1980 to 2107, in Unix time: 
 
 def files(essay, reading, results, laboratory):
     """Return {path: bytes} of what pandoc makes a book of: the essay as one text in Markdown, and its figures."""
-    written = chapters.Chapters(essay, reading, results, laboratory, chapters.InABook())
-    text = GAP.join(block for path in reading.pages for block in written.blocks(path)) + "\n"
+    written = chapters.Book(essay, reading, results, laboratory)
+    text = chapters.GAP.join(block for page in essay.pages for block in written.blocks(page)) + "\n"
     return {TEXT: text.encode()} | chapters.figures(essay, results)
 
 
-def replaced(file):
-    """Return the bytes of an older book that is to be replaced, or None; raise OSError for anything else there."""
-    old = tangle.read(file)
-    is_book = old is not None and not file.is_symlink() and old[:2] == b"PK" and old[30:58] == b"mimetype" + MIMETYPE
-    if os.path.lexists(file) and not is_book:  # also a device, whose bytes nobody should read
+def check_place(file):
+    """Raise OSError if there is something else than an older book where a book is to be."""
+    old = tangle.read(file) or b""
+    if os.path.lexists(file) and (old[:2], old[30:58]) != (b"PK", b"mimetype" + MIMETYPE):
         raise OSError(f"{file} is there, and is not an EPUB: name another file")
-    return old
 
 
 def seconds_of(text):
-    """Return the time of a book, in Unix time, from what SOURCE_DATE_EPOCH says; raise OSError where it says none."""
+    """Return the time of a book, in Unix time, from what SOURCE_DATE_EPOCH says; raise OSError if it says none."""
     if not re.fullmatch(r"[0-9]{1,10}", text) or int(text) > LAST_DAY:
         raise OSError(f"SOURCE_DATE_EPOCH is {text!r}: it has to be seconds since 1970, up to {LAST_DAY}")
     return max(FIRST_DAY, int(text))
@@ -49,10 +46,11 @@ def seconds_of(text):
 def write(file, about, parts):
     """Let pandoc write a book of some files; the same ones are the same bytes, whenever it is done.
 
-    `about` is {name: text} of what is to be said of it. Raises OSError where it fails, and where the file is something
-    else than a book, or was saved in the meantime.
+    `about` is {name: text} of what is to be said of it. Raises OSError if it fails, or if the file is something else
+    than a book.
     """
-    old, seconds = replaced(file), seconds_of(os.environ.get("SOURCE_DATE_EPOCH") or str(FIRST_DAY))
+    check_place(file)
+    seconds = seconds_of(os.environ.get("SOURCE_DATE_EPOCH") or str(FIRST_DAY))
     if not shutil.which("pandoc"):
         raise OSError("an EPUB is made by pandoc, which is not installed: `apt-get install pandoc`, or see pandoc.org")
     name = uuid.uuid5(uuid.NAMESPACE_URL, about["title"])
@@ -65,7 +63,7 @@ def write(file, about, parts):
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
             raise OSError(f"pandoc: {done.stderr.strip() or done.returncode}")
-        tangle.write([tangle.Change(file, old, dated(Path(folder, "book.epub").read_bytes(), seconds))])
+        tangle.put(file, dated(Path(folder, "book.epub").read_bytes(), seconds))
 
 
 def dated(data, seconds):

@@ -1,22 +1,21 @@
 """Demonstrations are run, by Pweave in a Jupyter kernel. No other module knows Pweave."""
 
 import contextlib
+import functools
 import io
 import json
 import logging
-import os
 import re
 import sys
 import tempfile
 from pathlib import Path
 from queue import Empty
+from unittest import mock
 
 from jupyter_client.kernelspec import NoSuchKernel
 from nbformat.v4 import output_from_msg
 from pweave import Pweb
-from pweave.formatters.base import PwebFormatter
 from pweave.processors.jupyter import JupyterProcessor
-from pweave.readers import PwebReader
 
 import tangle
 from weaver.essay import ODD
@@ -33,31 +32,12 @@ begin(globals(), {file!r})
 get_ipython().run_line_magic("xmode", "Plain")"""
 
 
-class Reader(PwebReader):
-    """Hands Pweave the cells of a session, from a JSON file: {"cells": [{name, code, line}, …]}."""
-
-    def __init__(self, file=None, string=None):
-        self.source = file
-
-    def parse(self):
-        """Make Pweave's form of the cells."""
-        cells = json.loads(Path(self.source).read_text(encoding="utf-8"))["cells"]
-        self.parsed = [
-            {
-                "type": "code",
-                "content": cell["code"],
-                "number": number,
-                "start_line": cell["line"],
-                "options": {"name": cell["name"], "option_string": ""},
-            }
-            for number, cell in enumerate(cells)
-        ]
-
-
 class Processor(JupyterProcessor):
     """Says what is running, stops at the first error, notices a dead kernel, and ends the kernel in any case."""
 
-    report = staticmethod(print)
+    def __init__(self, report, *arguments):
+        super().__init__(*arguments)
+        self.report = report
 
     def run(self):
         """Run all cells."""
@@ -90,7 +70,7 @@ class Processor(JupyterProcessor):
 
     def pre_run_hook(self, chunk):
         """Say what is going to run."""
-        self.line = chunk["start_line"]
+        self.line = chunk["line"]
         if chunk["name"]:
             self.report(f"running {chunk['name']}")
 
@@ -98,22 +78,7 @@ class Processor(JupyterProcessor):
         """Stop at an error."""
         for output in chunk["result"]:
             if output["output_type"] == "error":
-                raise DemonstrationError(*in_the_essay("\n".join(output["traceback"]), chunk["start_line"]))
-
-
-class Formatter(PwebFormatter):
-    """Collects what each cell printed and drew."""
-
-    def initformat(self):
-        """Set what Pweave asks for."""
-        self.formatdict, self.file_ext = {}, "json"
-
-    def _fillformatdict(self):
-        pass
-
-    def format(self):
-        """Make a list of Results."""
-        self.formatted = [result_of(chunk["result"]) for chunk in self.executed]
+                raise DemonstrationError(*in_the_essay("\n".join(output["traceback"]), self.line))
 
 
 def result_of(outputs):
@@ -140,6 +105,11 @@ def in_the_essay(traceback, line):
     return place, f"this failed\n{traceback[start:]}"
 
 
+def cell(code, line, name=""):
+    """Return some code as Pweave reads it; it is of that line of the essay, and told by its name, if it has one."""
+    return f"```python name={name!r}, line={line}\n{code}\n```\n"
+
+
 def execute(essay, programs, session, cache, report):
     """Run a session, with some programs, and return the Results of its items; what it keeps goes into the cache.
 
@@ -147,15 +117,7 @@ def execute(essay, programs, session, cache, report):
     """
     demonstrations = len([item for item in session.items if item.fence])
     with tempfile.TemporaryDirectory(prefix="microgpt-session-") as folder:
-        file = Path(folder, "session.json")
-        paths = [str(Path(tangle.__file__).resolve().parent), str(Path(__file__).resolve().parent.parent)]
-        cells = [{"name": "", "code": BEGIN.format(paths=paths, file=str(file)), "line": session.line}]
-        cells += [{"name": item.fence.name if item.fence else "", "line": item.line,
-                   "code": f"demonstrate({item.code!r}, {item.line})"} for item in session.items]  # fmt: skip
-        if session.keep:
-            code = f"keep({session.keep!r}, {str(cache.kept(session))!r})"
-            line = next(item.line for item in session.items if item.names("keep"))
-            cells.insert(1 + demonstrations, {"name": "", "code": code, "line": line})  # before numbers are computed
+        file, document = Path(folder, "session.json"), Path(folder, "session.md")
         file.write_text(json.dumps({
             "essay": str(essay.resolve()),
             "programs": {module_of(program): (program.target, program.lines) for program in programs},
@@ -163,36 +125,34 @@ def execute(essay, programs, session, cache, report):
             "kept": {str(cache.kept(source)): [name for name in session.sources if session.sources[name] is source]
                      for source in session.sources.values()},
             "data": session.data,
-            "cells": cells,
         }), encoding="utf-8")  # fmt: skip
-        with environment_of_the_kernel(folder), contextlib.redirect_stdout(io.StringIO()):
-            document = Pweb(str(file), informat=Reader, output=str(Path(folder, "woven.json")))
-            document.setformat(Formatter=Formatter)
-            try:
-                document.run(type("Reporting", (Processor,), {"report": staticmethod(report)}))
-            except (RuntimeError, NoSuchKernel) as error:
-                way = "does `python -m ipykernel_launcher --version` say more?"
-                problem = f"the process that was to run it did not start ({error}): {way}"
-                raise DemonstrationError(session.line, problem) from None
-            document.format()
-    results = document.formatted[1:]
-    if session.keep:
-        del results[demonstrations]
+        paths = [str(Path(tangle.__file__).resolve().parent), str(Path(__file__).resolve().parent.parent)]
+        cells = [cell(f"demonstrate({item.code!r}, {item.line})", item.line, item.fence.name if item.fence else "")
+                 for item in session.items]  # fmt: skip
+        line = session.items[demonstrations - 1].line
+        keeping = [cell(f"keep({session.keep!r}, {str(cache.kept(session))!r})", line)] if session.keep else []
+        cells[demonstrations:demonstrations] = keeping  # before numbers are computed
+        text = "".join([cell(BEGIN.format(paths=paths, file=str(file)), session.line), *cells])
+        document.write_text(text, encoding="utf-8")
+        results = outputs(document, session.line, report)
+    del results[demonstrations : demonstrations + len(keeping)]
     return results
 
 
-@contextlib.contextmanager
-def environment_of_the_kernel(folder):
-    """Let nothing of what the user has set up for Python, IPython and Jupyter change results."""
-    wanted = {"PYTHONHASHSEED": "0", "PYDEVD_DISABLE_FILE_VALIDATION": "1", "PYTHONDONTWRITEBYTECODE": "1",
-              "IPYTHONDIR": folder, "JUPYTER_DATA_DIR": folder}  # fmt: skip
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
+def outputs(document, line, report):
+    """Let Pweave run a document in a folder of its own; return the Results of its cells, but for the first one."""
+    folder = str(document.parent)  # nothing of what the user has set up for Python, IPython and Jupyter counts
+    environment = {"PYTHONHASHSEED": "0", "PYDEVD_DISABLE_FILE_VALIDATION": "1", "PYTHONDONTWRITEBYTECODE": "1",
+                   "IPYTHONDIR": folder, "JUPYTER_DATA_DIR": folder}  # fmt: skip
+    with mock.patch.dict("os.environ", environment), contextlib.redirect_stdout(io.StringIO()):
+        try:
+            pweb = Pweb(str(document))
+            pweb.run(functools.partial(Processor, report))
+        except (RuntimeError, NoSuchKernel) as error:
+            way = "does `python -m ipykernel_launcher --version` say more?"
+            problem = f"the process that was to run it did not start ({error}): {way}"
+            raise DemonstrationError(line, problem) from None
+    return [result_of(chunk["result"]) for chunk in pweb.executed if chunk["type"] == "code"][1:]
 
 
 assert sys.version_info >= (3, 11), "the weaver needs Python 3.11 or later"  # noqa: S101

@@ -1,12 +1,11 @@
 """What demonstrations find in the kernel: the programs of the essay, matplotlib, and what other sessions have kept."""
 
-import _posixsubprocess
 import ast
+import contextlib
 import gc
 import importlib
 import importlib.abc
 import importlib.util
-import io
 import json
 import math
 import numbers
@@ -14,7 +13,6 @@ import os
 import pickle
 import random
 import sys
-import threading
 import warnings
 from pathlib import Path
 
@@ -34,20 +32,10 @@ STYLE = {
     "figure.constrained_layout.use": True,
 }
 COLOURS = {"BLUE": "#3d85c6", "ORANGE": "#d9731a", "GREY": "#808080"}  # 3 to 1 against the page, light and dark
-PLAIN = {("types", "SimpleNamespace"), ("collections", "Counter"), ("collections", "OrderedDict"),
-         ("collections", "deque"), ("builtins", "set"), ("builtins", "frozenset"), ("builtins", "complex"),
-         ("builtins", "bytearray"), ("builtins", "range"), ("builtins", "slice")}  # fmt: skip
-
-
+# Events of the table of audit events in Python's documentation
+LOOKING = {"open", "os.listdir", "os.scandir"}
+CHANGING = {"os.link", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.symlink", "os.truncate"}
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-LOOKING = {"open", "os.listdir", "os.scandir"}  # events, as in the table of audit events in Python's documentation
-CHANGING = {"os.chmod", "os.chown", "os.link", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.setxattr",
-            "os.symlink", "os.truncate", "os.utime", "sqlite3.connect"}  # fmt: skip
-STARTING = {"ctypes.dlopen", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.startfile",
-            "os.system", "subprocess.Popen"}  # fmt: skip
-UNSEEN = ((_posixsubprocess, "fork_exec"), (os, "mkfifo"), (os, "mknod"))  # no event tells of these
-NO_PROGRAM = "a demonstration starts no other program: its results could not be relied upon"
-LONGEST = 100_000  # characters that the demonstrations of a session may print
 
 
 class Programs(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -70,23 +58,6 @@ class Programs(importlib.abc.MetaPathFinder, importlib.abc.Loader):
             tangle.load([tangle.Line(*line) for line in lines], self.essay, file, module.__name__)
 
 
-class Plain(pickle.Unpickler):
-    """Reads values that were kept: plain data, and objects of the essay's programs; no function in a file is called."""
-
-    def __init__(self, file, modules):
-        super().__init__(file)
-        self.modules = modules
-
-    def find_class(self, module, name):
-        """Return a class that may be read."""
-        if (module, name) in PLAIN:
-            return super().find_class(module, name)
-        found = getattr(importlib.import_module(module), name, None) if module in self.modules else None
-        if isinstance(found, type) and found.__module__ == module:
-            return found
-        raise pickle.UnpicklingError(f"{module}.{name} cannot be kept: keep plain data, or objects of a program")
-
-
 def begin(namespace, file):
     """Prepare a namespace for the demonstrations of a session, which a JSON file describes (see kernel.py)."""
     session = json.loads(Path(file).read_text(encoding="utf-8"))
@@ -96,39 +67,32 @@ def begin(namespace, file):
     warnings.formatwarning = lambda message, category, *_: f"{category.__name__}: {message}\n"  # no path of a machine
     os.chdir(essay.parent)
     gc.disable()
-    for module, name in UNSEEN:
-        setattr(module, name, refuse)
-    limit(sys.stdout)
-    sys.addaudithook(guard(essay, {(essay.parent / name).resolve() for name in session["data"]}))
-    if session["main"]:
-        module = importlib.import_module(session["main"])
-        namespace |= {name: value for name, value in vars(module).items() if not name.startswith("_")}
-        namespace[session["main"]] = module
-    for path, names in session["kept"].items():
-        values = Plain(io.BytesIO(Path(path).read_bytes()), session["programs"]).load()
-        namespace |= {name: values[name] for name in names}
+    guarded = guard(essay.parent.resolve(), {(essay.parent / name).resolve() for name in session["data"]})
+    kept = [(Path(path).read_bytes(), names) for path, names in session["kept"].items()]
+    with guarded():
+        if session["main"]:
+            module = importlib.import_module(session["main"])
+            namespace |= {name: value for name, value in vars(module).items() if not name.startswith("_")}
+            namespace[session["main"]] = module
+        for data, names in kept:
+            values = pickle.loads(data)  # noqa: S301 (an earlier session has written it)
+            namespace |= {name: values[name] for name in names}
     random.seed(0)
     numpy.random.seed(0)
-    namespace |= COLOURS | {"tell": tell, "give": give}
 
     def demonstrate(source, line):
         """Run code whose first line is that line of the essay, which tracebacks show."""
         tree = ast.increment_lineno(ast.parse(source), line - 1)
-        failed = []
-        threading.excepthook = lambda thread: failed.append(thread.exc_value)
-        exec(compile(tree, str(essay), "exec", dont_inherit=True), namespace)  # noqa: S102
-        if failed:
-            raise failed[0]
+        with guarded():
+            exec(compile(tree, str(essay), "exec", dont_inherit=True), namespace)  # noqa: S102
 
     def keep(names, path):
-        """Keep what some names hold in a file; it is read at once, since what cannot be read cannot be kept."""
+        """Keep what some names hold in a file."""
         if missing := [name for name in names if name not in namespace]:
             raise NameError(f"keep: there is no {', '.join(missing)}")
-        data = pickle.dumps({name: namespace[name] for name in names}, protocol=4)
-        Plain(io.BytesIO(data), session["programs"]).load()
-        tangle.put(Path(path), data)
+        tangle.put(Path(path), pickle.dumps({name: namespace[name] for name in names}, protocol=4))
 
-    namespace |= {"demonstrate": demonstrate, "keep": keep}
+    namespace |= COLOURS | {"tell": tell, "give": give, "demonstrate": demonstrate, "keep": keep}
 
 
 def show_figures(namespace):
@@ -141,25 +105,6 @@ def show_figures(namespace):
     matplotlib.rcParams.update(STYLE)
     set_matplotlib_formats("svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     namespace |= {"matplotlib": matplotlib, "plt": plt}
-
-
-def refuse(*arguments, **options):
-    """Stand in for a function that starts other programs, or makes files that are none."""
-    raise PermissionError(NO_PROGRAM)
-
-
-def limit(stream):
-    """Let a stream take no more than a page can show."""
-    write, printed = stream.write, 0
-
-    def count(text):
-        nonlocal printed
-        printed += len(text)
-        if printed > LONGEST:
-            raise RuntimeError(f"the demonstrations of a session print no more than {LONGEST:,} characters")
-        return write(text)
-
-    stream.write = count
 
 
 def tell(value):
@@ -177,39 +122,37 @@ def give(data):
     publish_display_data({"application/json": data})
 
 
-def guard(essay, data):
-    """Return an audit hook: demonstrations read of the project only the files that they name, change nothing there, and
-    start no other program.
+def guard(root, data):
+    """Return a context for demonstrations, which read of a project only some files and change nothing there.
+
+    So all that a result depends on is known. That stops mistakes, and nobody who means to get around it.
     """
-    root = essay.parent.resolve()
     free = tuple(f"{Path(path).resolve()}{os.sep}" for path in (sys.prefix, sys.base_prefix))
-
-    def of_the_essay():
-        frame = sys._getframe(2)
-        while frame and frame.f_code.co_filename != str(essay):
-            frame = frame.f_back
-        return frame or threading.current_thread() is not threading.main_thread()
-
-    def in_the_project(path):
-        if isinstance(path, int):  # the number of an open file
-            return None
-        if path == ":memory:":  # a database without a file
-            return None
-        path = Path(os.fsdecode(path or ".")).resolve()
-        return path if path.is_relative_to(root) and not str(path).startswith(free) else None
+    is_on = False
 
     def hook(event, arguments):
-        if event in STARTING and of_the_essay():
-            raise PermissionError(NO_PROGRAM)
-        if event not in LOOKING | CHANGING:
+        if not is_on or event not in LOOKING | CHANGING:
             return
-        writes = event in CHANGING
-        if event == "open":
-            writes = bool({*(arguments[1] or "r")} & {*"wax+"}) or bool((arguments[2] or 0) & WRITING)
-        for path in filter(None, map(in_the_project, arguments[:2] if writes and event != "open" else arguments[:1])):
-            if (writes or path not in data) and of_the_essay():
-                reads = f'reads {path.name}: name it in its fence, as in data="docs/names.txt"'
-                way = f"changes nothing in the project: {path}" if writes else reads
-                raise PermissionError(f"a demonstration {way}")
+        changes = event in CHANGING or (event == "open" and arguments[2] & WRITING)
+        for name in arguments[: 2 if event in CHANGING else 1]:
+            if isinstance(name, int):  # an open file, or a mode
+                continue
+            path = Path(os.fsdecode(name or ".")).resolve()
+            is_ours = path.is_relative_to(root) and not str(path).startswith(free)
+            if is_ours and changes:
+                raise PermissionError(f"a demonstration changes nothing in the project: {path}")
+            if is_ours and path not in data:
+                way = 'name it in its fence, as in data="docs/names.txt"'
+                raise PermissionError(f"a demonstration reads {path.name}: {way}")
 
-    return hook
+    @contextlib.contextmanager
+    def guarded():
+        nonlocal is_on
+        is_on = True
+        try:
+            yield
+        finally:
+            is_on = False
+
+    sys.addaudithook(hook)
+    return guarded

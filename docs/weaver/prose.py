@@ -97,6 +97,7 @@ class Reading:
     def read_pages(self, own, everywhere):
         """Read all pages; return {id of a term: page}. Each page adds the addresses of its links to its `own` ones."""
         self.numbers, self.errors, self.pages, self.explanations = [], [], {}, {}
+        self.titles, self.noted = {}, set()  # {line of a heading: HTML}; the names of all notes so far
         terms, self.ids = {}, Names(*self.essay.ids.taken)
         for page in self.essay.pages:
             self.page, self.terms, self.markdown.references = page, [], ChainMap(own[page], everywhere)
@@ -111,6 +112,7 @@ class Reading:
         parts = []
         for heading in headings:
             title, prose = self.inline(heading), self.read(heading.line + 1, self.essay.end_of(heading))
+            self.titles[heading.line] = title
             if heading.folds:
                 inner = "".join(part.html for part in prose)
                 fold = f'<details class="solution" id="{heading.id}"><summary>{title}</summary>\n{inner}\n</details>'
@@ -327,8 +329,9 @@ class Notes(Treeprocessor):
         texts = {}
         for parent in [*root.iter()]:
             for text in [child for child in parent if child.tag == "note"]:
-                if text.get("name") in texts:
+                if text.get("name") in self.reading.noted:
                     self.complain(text, "is there twice: give the second one another name")
+                self.reading.noted.add(text.get("name"))
                 texts[text.get("name")] = text
                 parent.remove(text)
         for parent in [*root.iter()]:

@@ -4,8 +4,7 @@ The demonstrations of a page run in order, in one process that starts afresh; th
 session. A demonstration with the option keep="name, …" ends it: what these names hold is kept, and a later session that
 reads one of them begins with a copy. (So does an earlier one that does not make the name itself, if nothing above it
 keeps it: a page may tell in advance what is computed later.) There is no other way from one session to another: a
-demonstration that reads a file of the project has to name it, as in data="docs/names.txt", and may neither write there
-nor start other programs.
+demonstration that reads a file of the project has to name it, as in data="docs/names.txt", and may not write there.
 
 So the results of a session depend on its code, on the programs that it imports, the first one of the essay always among
 them, on the files that it names, on the sessions whose names it reads, and on the versions of Python and the libraries.
@@ -13,20 +12,21 @@ All of that makes its key, and results are kept in build/cache under it. Nothing
 changes, the session runs again, as a whole. Of a program all counts but comments and layout: a change of the command
 line trains again, too, which takes a minute.
 
-What no key can know is the outside: the clock, the network, the environment, files that are not in the project, what
-a demonstration learns of a file without opening it (that it exists, its size), and random numbers that were not seeded
-(those of random and of numpy are). A demonstration that shows it shows it as it was when it ran.
+What no key knows is the outside: the clock, the network, the environment, other programs, files that are not in the
+project, what a demonstration learns of a file without opening it (that it exists, its size), the lines of the essay on
+which code is, and random numbers that were not seeded (those of random and of numpy are). A demonstration that shows it
+shows it as it was when it ran.
 """
 
 import ast
-import functools
+import contextlib
 import hashlib
 import inspect
 import json
 import platform
 import re
 import sys
-from importlib.metadata import packages_distributions, version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,11 +34,6 @@ import tangle
 from weaver.essay import WeaveError
 
 LIBRARIES = ("Pweave", "ipykernel", "ipython", "matplotlib", "matplotlib-inline", "numpy")
-TAKEN = {*sys.stdlib_module_names, "IPython", "ipykernel", "matplotlib", "numpy", "tangle", "weaver"}
-# Code that says one of these may see on which line of the essay something is.
-POSITIONS = {"inspect", "traceback", "warnings", "logging", "threading", "tangle", "get_ipython", "_getframe", "lineno",
-             "f_lineno", "tb_lineno", "co_firstlineno", "co_lines", "co_positions", "dis", "tracemalloc", "profile",
-             "cProfile", "unraisablehook", "__del__"}  # fmt: skip
 OPTIONS = ("name", "alt", "caption", "keep", "data", "widget")  # of the fence of a demonstration
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 
@@ -65,13 +60,8 @@ class Item(NamedTuple):
         return "\n".join(self.fence.code) if self.fence else f"tell({self.number.expression}\n)"
 
     def names(self, option):
-        """Return the list of words that an option has."""
-        return words(self.fence, option) if self.fence else []
-
-
-def words(fence, option):
-    """Return the list of words, with blanks or commas between them, that an option of a fence has."""
-    return fence.options.get(option, "").replace(",", " ").split()
+        """Return the list of words, with blanks or commas between them, that an option of its fence has."""
+        return self.fence.options.get(option, "").replace(",", " ").split() if self.fence else []
 
 
 class Result(NamedTuple):
@@ -84,10 +74,10 @@ class Result(NamedTuple):
     @property
     def value(self):
         """The value of a number, which the kernel has told last; raises ValueError where it has not."""
-        told = re.findall(r"^-?\d[-+.e\d]*$", self.text, re.M)
-        if not told:
+        numbers = re.findall(r"^-?\d[-+.e\d]*$", self.text, re.M)
+        if not numbers:
             raise ValueError("no number was told")
-        return json.loads(told[-1])
+        return json.loads(numbers[-1])
 
 
 class DemonstrationError(Exception):
@@ -99,13 +89,12 @@ class DemonstrationError(Exception):
 
 
 class Session:
-    """Items that run in one process. `sources` are the sessions that keep what it reads, {name: session}.
-
-    set_keys gives it its key, and says whether it may see on which lines of the essay code stands.
+    """Items that run in one process. `sources` are the sessions that keep what it reads, {name: session}; set_keys
+    gives it its key.
     """
 
     def __init__(self, items):
-        self.items, self.sources, self.key, self.sees_lines = items, {}, "", True
+        self.items, self.sources, self.key = items, {}, ""
         self.trees = [parsed(item) for item in items]
 
     @property
@@ -156,13 +145,13 @@ def imports_of(program):
 def imports_in(tree, package=""):
     """Return the names of the modules that some code in a package imports."""
     nodes = [*ast.walk(tree)]
-    found = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    modules = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     for node in nodes:
         if isinstance(node, ast.ImportFrom):
             parts = package.split(".")[: 1 - node.level or None] if node.level else []
             module = ".".join([*parts, *filter(None, [node.module])])
-            found |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
-    return found
+            modules |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
+    return modules
 
 
 def names_bound(node):
@@ -182,8 +171,6 @@ def parsed(item):
         before = item.line - 1  # what Python calls line 1 is the first of the code
         message = re.sub(r"\bline (\d+)", lambda match: f"line {before + int(match[1])}", error.msg)
         raise WeaveError([(before + (error.lineno or 1), message)]) from None
-    except ValueError as error:
-        raise WeaveError([(item.line, str(error))]) from None
 
 
 def sessions_of(essay, numbers):
@@ -262,15 +249,15 @@ def imported(essay, session):
     """Return the programs that a session may import: the first one that is Python, those that its code and that of its
     sources name, and those that these import.
     """
-    programs = {module_of(program): program for program in essay.programs.values() if program.is_python}
+    modules = {module_of(program): program for program in essay.programs.values() if program.is_python}
     named = imports_of_all(session)
-    found, todo = [], [*programs][:1] + [name for name in programs if name in named]
+    programs, todo = [], [*modules][:1] + [name for name in modules if name in named]
     while todo:
-        program = programs[todo.pop(0)]
-        if program not in found:
-            found.append(program)
-            todo += [name for name in programs if name in imports_of(program)]
-    return found
+        program = modules[todo.pop(0)]
+        if program not in programs:
+            programs.append(program)
+            todo += [name for name in modules if name in imports_of(program)]
+    return programs
 
 
 def imports_of_all(session):
@@ -279,61 +266,26 @@ def imports_of_all(session):
 
 
 def versions_of(modules):
-    """Return the versions of Python, the weaver's libraries, and those that some modules belong to."""
-    foreign = {name.partition(".")[0] for name in modules} - sys.stdlib_module_names
-    libraries = {*LIBRARIES}.union(*(distributions().get(name, []) for name in foreign))
-    return [sys.version, platform.machine(), *(f"{library} {version(library)}" for library in sorted(libraries))]
-
-
-@functools.cache
-def distributions():
-    """Return {module: [library, …]} of all that is installed; this takes a while."""
-    return packages_distributions()
+    """Return the versions of Python, the weaver's libraries, and those that have the names of some modules."""
+    versions = [sys.version, platform.machine()]
+    for name in sorted({*LIBRARIES, *modules}):
+        with contextlib.suppress(PackageNotFoundError):
+            versions.append(f"{name} {version(name)}")
+    return versions
 
 
 def set_keys(essay, sessions, root, environment):
-    """Give each session its key; raise WeaveError for data that cannot be read.
-
-    Lines of the essay are a part of it only where the code may see them: prose above may change all the others.
-    """
+    """Give each session its key; raise WeaveError for data that cannot be read."""
     sums = data_of(essay, sessions, root)
     for session in sessions:
         programs = imported(essay, session)
-        check_modules(essay, programs)
-        own = {module_of(program).partition(".")[0] for program in programs}
         modules = session.imports.union(*map(imports_of, programs))
-        code = [f"{item.code}\0{item.names('keep')}" for item in session.items]
-        code += [f"{program.target}\0{program.code}" for program in programs]
-        words = {*re.findall(r"\w+", "\0".join(code))}
-        session.sees_lines = bool(words & POSITIONS) or any(source.sees_lines for source in session.sources.values())
-        session.sums = {name: sums[name] for name in session.data}
-        material = [environment, *versions_of(name for name in modules if name.partition(".")[0] not in own), *code]
-        if session.sees_lines:
-            material += [str(item.line) for item in session.items]
-            material += [str([line.origin for line in program.lines]) for program in programs]
+        material = [environment, *versions_of({name.partition(".")[0] for name in modules})]
+        material += [f"{item.code}\0{item.names('keep')}" for item in session.items]
+        material += [f"{program.target}\0{program.code}" for program in programs]
         material += [f"{name}\0{source.key}" for name, source in sorted(session.sources.items())]
-        material += [f"{name}\0{value}" for name, value in session.sums.items()]
-        if words & {"tangle", "weaver"}:
-            material.append(Path(tangle.__file__).read_text(encoding="utf-8"))
+        material += [f"{name}\0{sums[name]}" for name in session.data]
         session.key = hashlib.sha256("\0\0".join(material).encode()).hexdigest()
-
-
-def check_modules(essay, programs):
-    """Raise WeaveError for a program that cannot be imported: a module of Python, or of the weaver, is called so."""
-    errors = []
-    for program in programs:
-        if module_of(program).partition(".")[0] in TAKEN:
-            problem = f"{program.target} has the name of another module, so demonstrations cannot import it: rename it"
-            errors.append((essay.roots[program.target].line, problem))
-    if errors:
-        raise WeaveError(errors)
-
-
-def check_data(session, root):
-    """Raise WeaveError if a file that a session has just read is no longer what it was when its key was made."""
-    for name, value in session.sums.items():
-        if hashlib.sha256((root / name).read_bytes()).hexdigest() != value:
-            raise WeaveError([(session.line, f"{name} was saved while the demonstrations ran: weave again")])
 
 
 def data_of(essay, sessions, root):
@@ -355,7 +307,7 @@ def data_of(essay, sessions, root):
 
 
 class Cache:
-    """Results of sessions, in a folder; a file that is missing or damaged means that a session has to run."""
+    """Results of sessions, in a folder."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -368,25 +320,15 @@ class Cache:
         """Return the path of the file with the results of a session."""
         return self.folder / f"{session.key}.json"
 
-    def kept_sum(self, session):
-        """Return the sum of what a session keeps, "" if it keeps nothing; raise OSError if it is not there."""
-        return hashlib.sha256(self.kept(session).read_bytes()).hexdigest() if session.keep else ""
-
     def read(self, session):
-        """Return the Results of a session, or None."""
-        try:
-            found = json.loads(self.file(session).read_text(encoding="utf-8"))
-            results = [Result(str(text), [*map(str, figures)], str(data)) for text, figures, data in found["results"]]
-            values = [result.value for item, result in zip(session.items, results, strict=True) if item.number]
-            sound = found["kept"] == self.kept_sum(session) and all(isinstance(value, int | float) for value in values)
-        except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        """Return the Results of a session, or None if it has to run."""
+        if not self.file(session).is_file() or (session.keep and not self.kept(session).is_file()):
             return None
-        return results if sound else None
+        return [Result(*result) for result in json.loads(self.file(session).read_text(encoding="utf-8"))]
 
     def write(self, session, results):
         """Keep the Results of a session."""
-        found = {"results": results, "kept": self.kept_sum(session)}
-        tangle.put(self.file(session), json.dumps(found).encode())
+        tangle.put(self.file(session), json.dumps(results).encode())
 
 
 class Outcome:
@@ -394,8 +336,8 @@ class Outcome:
 
     def __init__(self, sessions, cache):
         self.sessions, self.cache = sessions, cache
-        found = {session: cache.read(session) for session in sessions}
-        self.results = {session: results for session, results in found.items() if results is not None}
+        results = {session: cache.read(session) for session in sessions}
+        self.results = {session: known for session, known in results.items() if known is not None}
 
     @property
     def missing(self):
@@ -404,20 +346,9 @@ class Outcome:
 
     def run(self, execute):
         """Run what is missing; execute(session) does it, and what it raises comes out. What was done before is kept."""
-
-        def ready(session):
-            """Let the sessions that a session begins with run again, if somebody has emptied the cache."""
-            for source in session.sources.values():
-                if not self.cache.kept(source).is_file():
-                    run(source)
-
-        def run(session):
-            ready(session)
+        for session in self.missing:
             self.results[session] = execute(session)
             self.cache.write(session, self.results[session])
-
-        for session in self.missing:
-            run(session)
 
     def pairs(self):
         """Return [(item, Result)] of all that is known."""

@@ -9,7 +9,7 @@ import tangle
 from weaver import chapters, epub, experiments, numbers, pages, site
 from weaver.essay import Essay, WeaveError
 from weaver.prose import Reading
-from weaver.results import Cache, DemonstrationError, Outcome, check_data, environment, imported, sessions_of, set_keys
+from weaver.results import Cache, DemonstrationError, Outcome, environment, imported, sessions_of, set_keys
 
 LONGEST = 400  # characters of a message
 
@@ -66,10 +66,7 @@ class Weave:
             from weaver.kernel import execute  # it takes a second
 
             def run(session):
-                programs = imported(self.essay, session)
-                results = execute(self.path, programs, session, self.outcome.cache, report)
-                check_data(session, self.root)
-                return results
+                return execute(self.path, imported(self.essay, session), session, self.outcome.cache, report)
 
             self.outcome.run(run)
 
@@ -103,9 +100,7 @@ class Weave:
         wanted = chapters.on_github(self.essay, self.reading, self.shown(), self.laboratory)
         folder = self.build / "essay"
         pages.check_paths(folder, wanted)
-        changes = chapters.changes(folder, wanted)
-        tangle.write(changes)
-        return [change.path.relative_to(folder).as_posix() for change in changes]
+        return chapters.write(folder, wanted)
 
     def write_book(self, file):
         """Write the essay as an EPUB; raise OSError where that fails."""
@@ -140,7 +135,7 @@ def weave(root, report, update=False, build=True, book=None):
     the path of a file, an EPUB is made and no site. Another weave waits with its pages until this one is done.
     """
     if book:
-        epub.replaced(book)  # before what takes long
+        epub.check_place(book)  # before what takes long
     woven = Weave(root)
     woven.run(report)
     if update and (count := woven.update()):
