@@ -2,8 +2,8 @@
 
     .venv/bin/python docs/weave.py && .venv/bin/python docs/make_card.py
 
-It shows the title of the essay and the names of its first figure, which a weave has left in build/pages. They stand in
-the file as a text as well, so that a test can say when it is out of date.
+It shows the title of the essay and the names of its first figure, which a weave has left in build/pages. Draw it again
+when either has changed.
 """
 
 import argparse
@@ -45,9 +45,7 @@ def draw(heading, shown):
             color = LEARNED if is_last else NAME
             figure.text(left, 0.62 - 0.067 * y, name, size=21, color=color, family="DejaVu Sans Mono")
         figure.text(left, 0.06, loss, size=17, color=TEXT)
-    words = " ".join([heading, *(word for column in shown for word in column)])
-    metadata = {"Software": None, "Description": words}
-    figure.savefig(CARD, facecolor=PAPER, metadata=metadata, pil_kwargs={"optimize": True})
+    figure.savefig(CARD, facecolor=PAPER, metadata={"Software": None}, pil_kwargs={"optimize": True})
 
 
 if __name__ == "__main__":

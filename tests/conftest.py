@@ -11,11 +11,11 @@ import subprocess
 import sys
 import textwrap
 import threading
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import hypothesis
 import pytest
-from programs import BUILD, ROOT
+from programs import BUILD, ROOT, copy_of_the_project
 
 import tangle
 
@@ -168,6 +168,65 @@ def results(request):
     """Wait for the weave, if there is one: then build/cache holds the results of all demonstrations."""
     if request.config.weaves:
         request.getfixturevalue("site")
+
+
+@pytest.fixture
+def tab(browser, site):
+    """Return a function that opens a page: tab(path, width, scheme, …) -> Playwright page, which must not complain."""
+    contexts, complaints = [], []
+
+    def open_page(path, width=1440, scheme="light", height=900, **options):
+        if path == "run/" and not (BUILD / "site" / path).is_dir():
+            pytest.skip("the packages of this page are not installed: .venv/bin/pip install --group browser")
+        options = {"bypass_csp": True} | options  # or Playwright could not wait for what it evaluates
+        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: message.type == "error" and complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        own = (site, "data:", "blob:")
+        page.on("request", lambda request: request.url.startswith(own) or complaints.append(request.url))
+        page.goto(urljoin(site, path))
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def stranger():
+    """Another server: its address, and what it is asked for."""
+    asked = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            self.send_response(200)
+            self.send_header("Access-Control-Allow-Origin", "*")
+            self.end_headers()
+
+        def log_message(self, *arguments):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/", asked
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="session")
+def copy(tmp_path_factory, results):
+    """A copy of the project, with the results that are known, and this virtual environment as its own."""
+    if sys.prefix == sys.base_prefix:
+        pytest.skip("the tests do not run in a virtual environment")
+    folder = copy_of_the_project(tmp_path_factory.mktemp("copy"))
+    (folder / ".venv").symlink_to(sys.prefix)
+    if (BUILD / "cache").is_dir():
+        shutil.copytree(BUILD / "cache", folder / "build" / "cache")
+    return folder
 
 
 class Folder:

@@ -1,7 +1,7 @@
 """What the tests share: the repository's places, the tangled programs and their contracts, and ways to run them."""
 
 import atexit
-import importlib.util
+import functools
 import os
 import shutil
 import subprocess
@@ -10,56 +10,22 @@ import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
+import laboratory.programs
+from laboratory.programs import BUILD, CONTRACTS, ESSAY, FENCES, PROGRAMS, ROOT, TEXT, lacking, missing
+
 import tangle
 
-ROOT = Path(__file__).resolve().parent.parent
-ESSAY = ROOT / "microgpt.md"
-BUILD = ROOT / "build"
-MICROGPT = BUILD / "microgpt.py"
+__all__ = ["CONTRACTS", "TEXT", "lacking", "missing"]  # handed on
 REFERENCE = ROOT.parent / "shared" / "reference"
-TEXT = tangle.decode(ESSAY.read_bytes())
-FENCES = tangle.parse(TEXT)[0]
-PROGRAMS = tangle.tangle(TEXT)
 if EXPERIMENT := os.environ.get("MICROGPT_BREAK"):  # for tests/tools/mutation.py: these programs are broken on purpose
-    PROGRAMS |= tangle.changed_by(tangle.named(FENCES, "experiment")[EXPERIMENT][0], PROGRAMS)
+    PROGRAMS = PROGRAMS | tangle.changed_by(tangle.named(FENCES, "experiment")[EXPERIMENT][0], PROGRAMS)
     BUILD = Path(tempfile.mkdtemp(prefix="microgpt-"))
     atexit.register(shutil.rmtree, BUILD)
-    MICROGPT = BUILD / "microgpt.py"
     for name, lines in PROGRAMS.items():
         tangle.put(BUILD / name, tangle.render(lines).encode())
-# The contract of a program stands in the fence of its root: prints=OTHER (the same lines, with the same flags),
-# losses=OTHER and tolerance=NUMBER (the same losses, that near), needs=NAME,NAME (modules or commands), and for C
-# cflags=-O3,-march=native (what the compiler is told).
-CONTRACTS = {target: root.options for target, (root,) in tangle.named(FENCES, "root").items()}
+MICROGPT = BUILD / "microgpt.py"
 PYTHON = [target for target in PROGRAMS if target.endswith(".py")]
-
-
-INSTALL = {  # what is optional, and how to get it
-    "torch": ".venv/bin/pip install --group torch", "cc": "apt-get install gcc libc6-dev",
-    "node": "apt-get install nodejs", "tsc": "apt-get install node-typescript", "pandoc": "apt-get install pandoc",
-}  # fmt: skip
-
-
-def missing(*names):
-    """Return which of some modules and commands this machine lacks, with the way to install them, or nothing."""
-    gone = [name for name in names if not importlib.util.find_spec(name) and not shutil.which(name)]
-    return ", ".join(f"{name} ({INSTALL[name]})" if name in INSTALL else name for name in gone)
-
-
-def lacking(target):
-    """Return what a program needs and this machine lacks, or nothing."""
-    return missing(*filter(None, CONTRACTS[target].get("needs", "").split(",")))
-
-
-def command(target, folder, *more):
-    """Return the command that runs a program; what has to be compiled goes into a folder, `more` to the compiler."""
-    path = BUILD / target
-    if path.suffix == ".c":
-        compiled = Path(folder, f"{path.stem}.out")
-        flags = CONTRACTS[target].get("cflags", "-O2").split(",")
-        subprocess.run(["cc", *flags, "-Wall", "-Wextra", "-Werror", *more, "-o", compiled, path, "-lm"], check=True)
-        return [compiled]
-    return {".py": [sys.executable, path], ".js": ["node", path]}[path.suffix]
+command = functools.partial(laboratory.programs.command, build=BUILD)
 
 
 def load(target):

@@ -1,14 +1,9 @@
 """What is not Python: gradients of the programs in C and JavaScript, batches, workers that share them, and 32 bits."""
 
 import functools
-import os
 import random
 import re
-import shutil
-import signal
 import subprocess
-import time
-from pathlib import Path
 
 import pytest
 from programs import BUILD, MICROGPT, ROOT, command, lacking, load, run
@@ -24,15 +19,6 @@ int main(int count, char **words) {{ /* the program, and the gradients that its 
     for (long i = 0; i < parameter_count; i++)
         printf("gradient %.17g\\n", (double)numbers[grad + i]);
 }}
-"""
-IN_NODE = """
-const fs = require("fs"), [text, path] = process.argv.slice(1);
-const more = `
-  const { model, lessons } = begin(text, { ...DEFAULTS, n_layer: 2 });
-  lossOf(model, lessons[0]);
-  backward(model, lessons[0].length - 1);
-  for (const { grad } of model.parameters) console.log(grad.join("\\\\n"));`;
-new Function("require", "text", fs.readFileSync(path, "utf8") + more)(undefined, fs.readFileSync(text, "utf8"));
 """
 
 
@@ -98,23 +84,6 @@ def test_every_gradient_in_c_is_that_of_the_tape(target, batch, more, names, tmp
     assert found == pytest.approx(expected_gradients(batch), rel=1e-9, abs=1e-14)
 
 
-def test_every_gradient_in_javascript_is_that_of_the_tape(names):
-    target = "efficiency/microgpt.js"
-    if missing := lacking(target):
-        pytest.skip(f"{target} needs {missing}")
-    found = [float(line) for line in output_of(["node", "-e", IN_NODE, names, BUILD / target]).split()]
-    assert found == pytest.approx(expected_gradients(1), rel=1e-9, abs=1e-14)
-
-
-def test_node_runs_it_in_a_folder_of_modules_too(tmp_path):
-    target = "efficiency/microgpt.js"
-    if missing := lacking(target):
-        pytest.skip(f"{target} needs {missing}")
-    (tmp_path / "package.json").write_text('{"type": "module"}', encoding="utf-8")
-    copy, words = shutil.copy(BUILD / target, tmp_path), ["--num_steps=2", "--samples=1"]
-    assert output_of(["node", copy, *words]) == output_of(["node", BUILD / target, *words])
-
-
 def test_a_batch_of_one_is_the_training_of_microgpt(compiled):
     words = [*compiled("efficiency/batched.c"), "--batch_size=1", "--num_steps=15", "--samples=5"]
     assert output_of(words) == run("--num_steps=15", "--samples=5", program=MICROGPT).stdout
@@ -152,31 +121,3 @@ def test_numbers_that_grow_too_large_end_all_workers_with_one_line(compiled):
     done = subprocess.run([*map(str, words)], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1 and "the numbers grew too large" in done.stderr
-
-
-@pytest.mark.parametrize("victim", ["first", "other"])
-def test_nobody_waits_for_a_worker_that_was_killed(victim, compiled):
-    words = [*compiled("efficiency/batched.c"), "--num_steps=100000000", "--workers=3"]
-    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as first:
-        while "step" not in first.stdout.readline():
-            pass
-        others = subprocess.run(["pgrep", "-P", str(first.pid)], capture_output=True, text=True, check=True).stdout
-        workers = [int(pid) for pid in others.split()]
-        assert len(workers) == 2
-        os.kill(first.pid if victim == "first" else workers[0], signal.SIGKILL)
-        _, errors = first.communicate(timeout=60)
-    if victim == "other":
-        assert first.returncode == 1
-        assert errors == "microgpt: a worker was ended by signal 9\n"
-    end = time.monotonic() + 60
-    while any(is_running(pid) for pid in workers):
-        assert time.monotonic() < end, "a worker goes on alone"
-        time.sleep(0.05)
-
-
-def is_running(pid):
-    """Return whether a process is there and has not ended."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False

@@ -11,36 +11,19 @@ from programs import BUILD, CONTRACTS, PYTHON, ROOT, command, copy_of_the_projec
 
 GOLDEN = (Path(__file__).parent / "golden.txt").read_text(encoding="utf-8")
 SHORT = ("--num_steps", "15", "--samples", "5")
-LONG = ("docs/proverbs.txt", "--block_size", "5", "--n_embd", "8", "--num_steps", "15")  # lines of up to 40 characters
+LONG = ("docs/proverbs.txt", "--block_size=5", "--n_embd=8", "--n_layer=2", "--num_steps=15")  # of up to 40 letters
 MAIN, *_ = CONTRACTS
 SAME_FLAGS = [target for target in CONTRACTS if "prints" in CONTRACTS[target] or target.startswith("efficiency/")]
 NO_PYTHON = [target for target in SAME_FLAGS if target not in PYTHON]
 NEW = """
 # One more chapter
 
-Nothing but another engine.
-
 ``` python {file=extra/again.py prints=microgpt.py}
 <<before-the-engine>>
 
 <<values>>
 
-<<one-more>>
-
 <<after-the-engine>>
-```
-
-``` python {#one-more}
-MORE = 1
-```
-
-``` python {file=extra/impossible.py needs=no_such_module}
-import no_such_module
-```
-
-``` python {file=extra/wrong.py losses=microgpt.py tolerance=0.5}
-if __name__ == "__main__":
-    for step in range(15): print(f"step {step:4d} / 15 | loss 9.2")
 ```
 """
 
@@ -125,17 +108,18 @@ def flags_of(target, folder):
 def test_a_program_takes_the_flags_of_the_first(target, tmp_path):
     if missing := lacking(target):
         pytest.skip(f"{target} needs {missing}")
-    found = flags_of(target, tmp_path)
+    defaults = flags_of(target, tmp_path)
     for name, default, _ in load(MAIN).FLAGS:
-        assert name in found, f"{target} has no --{name}, but {MAIN} has"
-        assert found[name] == default, f"--{name} is {found[name]} in {target}, but {default} in {MAIN}"
+        assert name in defaults, f"{target} has no --{name}, but {MAIN} has"
+        assert defaults[name] == default, f"--{name} is {defaults[name]} in {target}, but {default} in {MAIN}"
 
 
 NAMES = [name for name, *_ in load(MAIN).FLAGS]
 BAD_COMMANDS = [  # and what the refusal says
     *([[f"--{name}", "many"], f"argument --{name}: invalid"] for name in NAMES),
-    *([[f"--{name}={number}"], f"--{name} must"] for name in NAMES if name != "seed" for number in (0, -1)),
+    *([[f"--{name}=0"], f"--{name} must"] for name in NAMES if name != "seed"),
     (["--n_embd", "10", "--n_head", "4"], "--n_embd must be a multiple of --n_head"),
+    (["--n_embd=-1"], "--n_embd must"),
     (["--n_embd", "1.5"], "argument --n_embd: invalid"),
     (["--n_layer", f"{10**20}"], "--n_layer must"),
     (["--temperature", "1e-320"], "--temperature must"),
@@ -189,39 +173,14 @@ def test_a_program_reads_a_text_as_the_first_does(text, target, printed, tmp_pat
     assert done.stdout.splitlines()[:3] == first.stdout.splitlines()[:3]
 
 
-@pytest.mark.parametrize("target", PYTHON)
-def test_failures_of_a_program_show_the_essay(target):
-    if missing := lacking(target):
-        pytest.skip(f"{target} needs {missing}")
-    functions = [value for value in vars(load(target)).values() if hasattr(value, "__code__")]
-    assert {function.__code__.co_filename for function in functions} <= {str(ROOT / "microgpt.md")}
-
-
-def test_a_new_chapter_and_new_programs_need_no_edit_anywhere_else(tmp_path):
+def test_a_new_chapter_and_a_new_program_need_no_edit_anywhere_else(tmp_path):
+    """The essay alone says that the program is there, and what it promises: that is tested, and measured."""
     copy_of_the_project(tmp_path)
     with (tmp_path / "microgpt.md").open("a", encoding="utf-8") as essay:
         essay.write(NEW)
     assert run(program="tangle.py", cwd=tmp_path).returncode == 0
-    tests = ["tests/test_contracts.py", "-k", "keeps and extra", "-q", "-rfs", "-p", "no:cacheprovider"]
+    tests = ["tests/test_contracts.py", "-k", "keeps and extra", "-q", "-p", "no:cacheprovider"]
     done = run("-m", "pytest", *tests, program="-B", cwd=tmp_path)
-    assert "1 failed, 1 passed, 1 skipped" in done.stdout, done.stdout
-    assert "extra/impossible.py needs no_such_module" in done.stdout
-    assert "FAILED tests/test_contracts.py::test_a_program_keeps_its_contract[extra/wrong.py]" in done.stdout
-    compared = [target for target in CONTRACTS if target == MAIN or {"prints", "losses"} & CONTRACTS[target].keys()]
-    listed = run("--list", program="tests/tools/benchmark.py", cwd=tmp_path).stdout.split()
-    assert listed == [*(target for target in compared if not lacking(target)), "extra/again.py", "extra/wrong.py"]
-
-
-@pytest.mark.parametrize("target", [target for target in CONTRACTS if target.endswith(".c")])
-def test_c_runs_clean_under_the_sanitizers(target, tmp_path):
-    if missing := lacking(target):
-        pytest.skip(f"{target} needs {missing}")
-    words = command(target, tmp_path, "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-O1")
-    for sizes in (["--num_steps=20"], ["--num_steps=2", "--n_embd=12", "--n_head=3", "--n_layer=2", "--block_size=5"]):
-        done = subprocess.run([*words, *sizes], cwd=ROOT, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        assert not done.stderr
-    for word in ("n_embd", "", "-", "--", "--n_embd") if target in NO_PYTHON else ():  # no flag and its number
-        done = subprocess.run([*words, "a", word], cwd=ROOT, capture_output=True, text=True, check=False)
-        assert done.returncode == 2
-        assert re.fullmatch("microgpt: .*\n", done.stderr), done.stderr
+    assert "1 passed" in done.stdout, done.stdout
+    listed = run("--list", program="docs/laboratory/benchmark.py", cwd=tmp_path).stdout.split()
+    assert listed[0] == MAIN and listed[-1] == "extra/again.py"

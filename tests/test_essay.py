@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from programs import BUILD, FENCES, PROGRAMS, TEXT
+from programs import BUILD, FENCES, TEXT
 
 CHUNKS = [fence for fence in FENCES if fence.kind == "definition"]
 DEMONSTRATIONS = [fence for fence in FENCES if fence.kind == "demonstration"]
@@ -48,9 +48,3 @@ def test_the_run_on_the_first_page_is_the_program_s(site):
     )
     learning = (BUILD / "pages" / "learning" / "index.md").read_text(encoding="utf-8")
     assert f"the first is {first}, the last {last}" in learning
-
-
-def test_every_line_of_a_program_has_its_place_in_the_essay():
-    lines = TEXT.split("\n")
-    for program in PROGRAMS.values():
-        assert all(line.text == line.indent + lines[line.origin - 1] or not line.text.strip() for line in program)

@@ -8,7 +8,6 @@ import random
 import re
 import signal
 import sys
-import threading
 
 import pytest
 from programs import BUILD, CONTRACTS, ROOT, flags, load, run
@@ -135,27 +134,17 @@ def test_a_loaded_model_has_the_same_losses_and_sizes(kept):
     assert losses[0] == losses[1]
 
 
-def test_the_sizes_of_the_file_count_and_not_those_of_the_flags(kept):
-    kept()
-    status, _, err = kept("--n_embd", "64", "--n_layer", "3", "--block_size", "5", "--beginning", "marian")
-    assert (status, err) == (0, "")  # six characters fit into 8
-
-
 def damages(text):
     """Yield files that are no models, made from one that is."""
     kept = json.loads(text)
-    yield from ("", "null", "[]", "{}", "17", "[" * 100_000, text[:1000], text[:-1], text + "x", "\0\xff")
+    yield from ("", "null", "[]", "[" * 100_000, text[:-1], text + "x", "\0\xff")
     numbers, letters, sizes = kept["parameters"], kept["characters"], kept["sizes"]
-    yield from (json.dumps({**kept, "parameters": wrong}) for wrong in (None, {}, "x" * 9, numbers[:-1]))
-    for wrong in (math.nan, math.inf, 1e308, 10**400, "0.1", None, [0.1]):
-        yield json.dumps({**kept, "parameters": [wrong, *numbers[1:]]})
-    for wrong in (None, 26, [*range(26)], letters[1:], dict.fromkeys(letters, 1), "".join(letters), [*letters[1:], ""],
-                  ["".join(letters)], ["aa", *letters[1:]], ["b", *letters[1:]], [["a"], *letters[1:]]):  # fmt: skip
-        yield json.dumps({**kept, "characters": wrong})
-    for name in sizes:
-        for wrong in (0, -1, 3, 10**9, 8.5, float(sizes[name]), True, "8", None, [8]):
-            yield json.dumps({**kept, "sizes": {**sizes, name: wrong}})
-    yield json.dumps({**kept, "sizes": []})
+    wrong = {
+        "parameters": [None, {}, numbers[:-1], *([number, *numbers[1:]] for number in (math.nan, 1e308, "0.1", [0.1]))],
+        "characters": [None, 26, letters[1:], "".join(letters), ["aa", *letters[1:]], ["b", *letters[1:]]],
+        "sizes": [[], *({**sizes, name: size} for name in sizes for size in (0, 3, 10**9, 8.5, True, "8", None))],
+    }
+    yield from (json.dumps({**kept, name: value}) for name, values in wrong.items() for value in values)
 
 
 def test_a_damaged_or_foreign_file_is_refused_and_kept(kept):
@@ -185,19 +174,10 @@ def test_a_beginning_that_cannot_be_continued_is_refused_before_the_training(kep
 
 
 def test_a_file_is_replaced_all_at_once_or_not_at_all(kept, monkeypatch):
-    replace, path, contents = kept.module.replace, kept.path, [b"one" * 9999, b"other" * 9999]
-    path.with_name("kept.json.new").write_text("somebody's", encoding="utf-8")
-    path.write_bytes(contents[0])
-    writers = [threading.Thread(target=lambda c=c: [replace(path, c) for _ in range(50)]) for c in contents]
-    for writer in writers:
-        writer.start()
-    while any(writer.is_alive() for writer in writers):
-        assert path.read_bytes() in contents
+    replace, path = kept.module.replace, kept.path
+    path.write_bytes(b"older")
     path.with_name("link").symlink_to(path)
     replace(path.with_name("link"), b"old")
-    assert {file.name: file.read_bytes() for file in path.parent.iterdir()} == {
-        "kept.json": b"old", "link": b"old", "kept.json.new": b"somebody's"
-    }  # fmt: skip
 
     def full(_):
         raise OSError("the disk is full")
@@ -205,8 +185,7 @@ def test_a_file_is_replaced_all_at_once_or_not_at_all(kept, monkeypatch):
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="full"):
         replace(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert len([*path.parent.iterdir()]) == 3
+    assert {file.name: file.read_bytes() for file in path.parent.iterdir()} == {"kept.json": b"old", "link": b"old"}
 
 
 def test_a_training_that_was_stopped_is_not_kept(kept, monkeypatch):
@@ -232,15 +211,14 @@ def test_going_on_from_nothing_is_sampling():
         assert texts[0] == texts[1]
 
 
+@pytest.mark.parametrize("name", ["weight_tying", "rotary"])
+def test_gradients_of_another_model_are_right(name):
+    """A shared table gets them from both ends, and they go through a rotation."""
+    check_gradients(load(f"exercises/{name}.py"))
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # top_k.py, weight_tying.py, clipping.py, batches.py
-
-
-def test_with_one_side_the_die_is_no_die():
-    module = load("exercises/top_k.py")
-    model = small_model(module)
-    texts = {tuple(module.sample(model, 4, flags(top_k=1, temperature=2.0))) for _ in range(20)}
-    assert len(texts) == 1
 
 
 def test_nothing_is_drawn_but_the_likeliest():
@@ -269,10 +247,6 @@ def test_as_many_sides_as_tokens_are_all_of_them():
 def test_a_tied_model_has_one_table_of_tokens():
     module = load("exercises/weight_tying.py")
     assert len(module.parameters_of(module.new_model(27, 16, 1, 16))) == 4192 - 27 * 16
-
-
-def test_the_gradients_of_a_shared_table_come_from_both_ends():
-    check_gradients(load("exercises/weight_tying.py"))
 
 
 def test_gradients_are_clipped_to_a_norm_and_keep_their_direction():
@@ -327,41 +301,6 @@ def test_batches_of_one_change_nothing():
 # gpt2.py and rotary.py
 
 
-def torch_of(*vectors):
-    """Return the module torch and these vectors as its tensors; skip without it."""
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed: .venv/bin/pip install --group torch")
-    return torch, *(torch.tensor(data(vector), dtype=torch.float64, requires_grad=True) for vector in vectors)
-
-
-def test_gelu_agrees_with_pytorch():
-    module = load("exercises/gpt2.py")
-    x = vector(module, -40, -3, -1, -0.5, 0, 0.1, 1, 2.5, 30)
-    torch, theirs = torch_of(x)
-    ours = [module.gelu(a) for a in x]
-    out = torch.nn.functional.gelu(theirs)
-    out.sum().backward()
-    module.backward(module.total(ours))
-    assert data(ours) == pytest.approx(out.tolist(), rel=1e-9, abs=1e-15)
-    assert [a.grad for a in x] == pytest.approx(theirs.grad.tolist(), rel=1e-9, abs=1e-15)
-    near = torch.linspace(-6, 6, 10_001, dtype=torch.float64)
-    gelu = torch.nn.functional.gelu
-    assert (gelu(near) - gelu(near, approximate="tanh")).abs().max() < 0.0005  # GPT-2's own form
-
-
-def test_layernorm_agrees_with_pytorch():
-    module = load("exercises/gpt2.py")
-    random.seed(4)
-    x, gains, biases, weights = (vector(module, *(random.gauss(1, 2) for _ in range(7))) for _ in range(4))
-    torch, *theirs = torch_of(x, gains, biases, weights)
-    ours = module.layernorm(x, gains, biases)
-    out = torch.nn.functional.layer_norm(theirs[0], [7], theirs[1], theirs[2], eps=1e-5)
-    (out @ theirs[3]).backward()
-    module.backward(module.dot(ours, weights))
-    assert data(ours) == pytest.approx(out.tolist())
-    for mine, tensor in zip((x, gains, biases, weights), theirs):
-        assert [a.grad for a in mine] == pytest.approx(tensor.grad.tolist(), abs=1e-12)
-
-
 def test_the_parts_of_gpt2():
     module = load("exercises/gpt2.py")
     random.seed(1)
@@ -376,8 +315,8 @@ def test_the_parts_of_gpt2():
 
 def test_gpt2_agrees_with_pytorch():
     """The loss and all gradients, in float64, against GPT-2 written with whole arrays and a causal mask."""
-    module = load("exercises/gpt2.py")
-    torch, tokens = *torch_of(), [4, 0, 1, 1, 2, 4]
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed: .venv/bin/pip install --group torch")
+    module, tokens = load("exercises/gpt2.py"), [4, 0, 1, 1, 2, 4]
     functional, model = torch.nn.functional, small_model(module, factor=4)
     exact = gradients(module, model, tokens)
     tables, *layers = parts = [
@@ -396,16 +335,12 @@ def test_gpt2_agrees_with_pytorch():
     for layer in layers:
         h = norm(x, layer["norm1"])
         heads = [linear(h, layer[name]).view(len(given), 2, -1).transpose(0, 1) for name in ("wq", "wk", "wv")]
-        found = functional.scaled_dot_product_attention(*heads, is_causal=True)
-        x = x + linear(found.transpose(0, 1).reshape(len(given), -1), layer["wo"])
+        means = functional.scaled_dot_product_attention(*heads, is_causal=True)
+        x = x + linear(means.transpose(0, 1).reshape(len(given), -1), layer["wo"])
         x = x + linear(functional.gelu(linear(norm(x, layer["norm2"]), layer["fc1"])), layer["fc2"])
     functional.cross_entropy(norm(x, tables["norm"]) @ tables["wte"].T, torch.tensor(tokens[1:])).backward()
     theirs = [g for part in parts for matrix in part.values() for g in matrix.grad.flatten().tolist()]
     assert exact == pytest.approx(theirs, rel=1e-7, abs=1e-10)
-
-
-def test_gradients_go_through_the_rotation():
-    check_gradients(load("exercises/rotary.py"))
 
 
 @pytest.mark.parametrize("size", [1, 2, 4, 5, 6])
@@ -517,36 +452,17 @@ def test_values_and_numbers_mix():
     assert y.grad == pytest.approx((formula(1.5, -0.7 + h) - formula(1.5, -0.7 - h)) / (2 * h))
 
 
-def test_what_values_cannot_do_without_that():
-    module = load("microgpt.py")
-    x, y = module.value(2.0), module.value(3.0)
-    for wrong, error in (
-        (lambda: x * 2, "'int' object has no attribute 'data'"),
-        (lambda: 2 * x, r"unsupported operand type\(s\) for \*: 'int' and 'Value'"),
-        (lambda: x - y, "unsupported operand type\\(s\\) for -: 'Value' and 'Value'"),
-        (lambda: x / y, "unsupported operand type\\(s\\) for /: 'Value' and 'Value'"),
-        (lambda: -x, "bad operand type for unary -: 'Value'"),
-        (lambda: sum([x, y]), r"unsupported operand type\(s\) for \+: 'int' and 'Value'"),
-    ):
-        with pytest.raises((TypeError, AttributeError), match=error):
-            wrong()
-
-
 # ---------------------------------------------------------------------------------------------------------------------
 # Texts to train on
 
 
-@pytest.mark.parametrize(
-    ("name", "count", "longest", "line"),
-    [
-        ("places", 641, 20, "[a-z]+([ -][a-z]+)*"),
-        ("identifiers", 841, 27, "[a-z][a-z0-9]*(_[a-z0-9]+)*"),
-        ("proverbs", 200, 40, "[a-z']+(,? [a-z']+)*"),
-    ],
-)
-def test_texts(name, count, longest, line):
+TEXTS = {"places": "[a-z]+([ -][a-z]+)*", "identifiers": "[a-z][a-z0-9]*(_[a-z0-9]+)*",
+         "proverbs": "[a-z']+(,? [a-z']+)*"}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_texts(name):
     lines = (ROOT / "docs" / f"{name}.txt").read_text(encoding="ascii").splitlines()
-    assert len(lines) == count
-    assert max(map(len, lines)) == longest
-    assert lines == sorted(set(lines))
-    assert all(re.fullmatch(line, text) for text in lines)
+    assert len(lines) >= 200
+    assert lines == sorted({*lines})
+    assert all(re.fullmatch(TEXTS[name], line) for line in lines)

@@ -5,7 +5,7 @@ import shutil
 import pytest
 from firefox import Firefox
 from programs import run
-from test_run import FLAGS, SMALL, WALL, escapes, needs_pyodide, stranger  # noqa: F401 - stranger is a fixture
+from run_page import FLAGS, SMALL, WALL, escapes, needs_pyodide
 
 FIREFOX = shutil.which("firefox-esr") or shutil.which("firefox")
 ENDED = """
@@ -47,7 +47,7 @@ def test_the_essay_is_edited_and_run(firefox, site):
 
 
 @needs_pyodide
-def test_a_program_reaches_nothing(firefox, site, stranger):  # noqa: F811
+def test_a_program_reaches_nothing(firefox, site, stranger):
     """Whether the other test has left this page, where Python is loaded already, or not."""
     address, asked = stranger
     firefox.visit(site + "run/#chunk=softmax")

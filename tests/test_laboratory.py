@@ -1,13 +1,11 @@
 """The laboratory: the machine computes what Python computes, bit for bit, also for broken programs."""
 
-import itertools
 import random
 import types
 from types import SimpleNamespace
 
-import experiments
 import pytest
-from laboratory import machine, record
+from laboratory import experiments, machine, record
 from programs import BUILD, ROOT, missing
 
 compiler = pytest.mark.skipif(bool(missing("cc")), reason=missing("cc"))
@@ -23,14 +21,19 @@ BROKEN = {
 }
 
 
-def module_of(*changes):
-    """Return a fresh module of the program with some changes."""
+def changed_source(*changes):
+    """Return the program with some changes."""
     source = SOURCE
     for old, new in changes:
         assert source.count(old) == 1, old
         source = source.replace(old, new)
+    return source
+
+
+def module_of(*changes):
+    """Return a fresh module of the program with some changes."""
     module = types.ModuleType("program")
-    exec(compile(source, "program", "exec"), vars(module))  # noqa: S102
+    exec(compile(changed_source(*changes), "program", "exec"), vars(module))  # noqa: S102
     return module
 
 
@@ -56,59 +59,18 @@ def state_of(module, model):
     return [(repr(p.data + 0.0), repr(p.grad + 0.0)) for p in module.parameters_of(model)]
 
 
-def check(changes, layers=1):
-    """Train in Python and on the machine; compare losses, parameters and gradients."""
-    module, lessons, flags, new_model = trial(*changes, layers=layers)
+@compiler
+@pytest.mark.parametrize(("name", "layers"), [*((name, 1) for name in BROKEN), ("nothing", 2)])
+def test_the_machine_computes_what_python_does(name, layers):
+    """All losses of a training, and all parameters and gradients after it."""
+    module, lessons, flags, new_model = trial(*BROKEN[name], layers=layers)
     model = new_model()
     expected = [*map(repr, module.train(model, lessons, flags))]
-    module2, lessons, flags, new_model = trial(*changes, layers=layers)
-    lab = machine.Machine(module2, lessons)
-    model2 = new_model()
-    assert [*map(repr, lab.train(model2, lessons, flags))] == expected
-    assert state_of(module2, model2) == state_of(module, model)
+    traced, lessons, flags, new_model = trial(*BROKEN[name], layers=layers)
+    lab, model_there = machine.Machine(traced, lessons), new_model()
+    assert [*map(repr, lab.train(model_there, lessons, flags))] == expected
+    assert state_of(traced, model_there) == state_of(module, model)
     assert lab.slow == 0
-
-
-@compiler
-@pytest.mark.parametrize("name", BROKEN)
-def test_the_machine_computes_what_python_does(name):
-    check(BROKEN[name])
-
-
-@compiler
-def test_two_layers():
-    check([], layers=2)
-
-
-@compiler
-def test_gradients_after_backward():
-    module, lessons, flags, new_model = trial()
-    model = new_model()
-    module.tape.clear()
-    module.backward(module.loss_of(model, lessons[3], flags.n_head))
-    module2, _, _, new_model = trial()
-    lab = machine.Machine(module2, lessons)
-    model2 = new_model()
-    lab.start(model2)
-    lab.backward(lab.loss_of(model2, lessons[3], flags.n_head))
-    assert state_of(module2, model2) == state_of(module, model)
-
-
-@compiler
-def test_the_first_losses_of_the_program_itself():
-    losses = []
-    for on_machine in (False, True):
-        module = module_of()
-        flags = SimpleNamespace(**{name: default for name, default, _ in module.FLAGS})
-        documents = [name for name in module.read(ROOT / "docs" / "names.txt")[:3000] if len(name) == 3]
-        random.seed(42)
-        random.shuffle(documents)
-        characters = [chr(number) for number in range(ord("a"), ord("z") + 1)]
-        lessons = [module.encode(document, characters) for document in documents[:100]]
-        lab = machine.Machine(module, lessons) if on_machine else module
-        model = module.new_model(len(characters) + 1, flags.n_embd, flags.n_layer, flags.block_size)
-        losses.append([*map(repr, itertools.islice(lab.train(model, lessons, flags), 5))])
-    assert losses[0] == losses[1]
 
 
 @compiler
@@ -143,14 +105,13 @@ def test_what_a_program_raises_the_machine_raises_too():
     "change",
     [
         ("        logs.append(probability.log())", "        logs.append(probability.log() * value(random.random()))"),
-        ("    while tape:", "    for result, a, da, b, db in []:"),
+        ("    while tape:\n        result, a, da, b, db = tape.pop()\n",
+         "    for result, a, da, b, db in reversed(tape):\n"),
         ("caches, logs = [[] for _ in model[1:]], []", "caches, logs = [[] for _ in model[1:]], [][tokens[0] :]"),
     ],
-)
+)  # fmt: skip
 def test_what_cannot_be_traced_is_refused(change):
-    module, lessons, flags, new_model = trial(change) if "while" not in change[0] else trial(
-        ("    while tape:\n        result, a, da, b, db = tape.pop()\n",
-         "    for result, a, da, b, db in reversed(tape):\n"))  # fmt: skip
+    module, lessons, flags, new_model = trial(change)
     lab = machine.Machine(module, lessons)
     with pytest.raises(machine.Untraceable):
         list(lab.train(new_model(), lessons, flags))
@@ -173,43 +134,32 @@ def lines_of(source):
 
 LAYERS = '    ("n_layer", 1, "layers"),\n'
 TRAIN = "    parameters = parameters_of(model)\n"
-DECAY = '    ("weight_decay", 0.0, "pull towards 0"),\n'
+DECAY = (LAYERS, LAYERS + '    ("weight_decay", 0.0, "pull towards 0"),\n')  # a new flag
+NOT_MEASURED = {
+    "a comment": [("# stands in for an input", "# stands for an input")],
+    "a docstring": [("Return the loss: how much", "Return how much")],
+    "what a flag is for": [("training steps, one document each", "steps")],
+    "a flag that nothing reads": [DECAY],
+    "defaults of the command line": [('("seed", 42', '("seed", 43'), ('("samples", 20', '("samples", 30')],
+    "the command line": [('f"microgpt: {message}', 'f"gpt: {message}'), ("import argparse", "import json, argparse"),
+                         ("random.seed(flags.seed)", "random.seed(7)")],
+}  # fmt: skip
+MEASURED = {
+    "code": [("    while tape:\n", "    while tape[:]:\n")],
+    "a new flag that is read": [DECAY, (TRAIN, TRAIN + "    print(flags.weight_decay)\n")],
+    "a new flag that may be read": [DECAY, (TRAIN, TRAIN + "    print(vars(flags))\n")],
+    **{f"the default of {flag}": [(f'("{flag}", {default}', f'("{flag}", 7')] for flag, default in (
+        ("learning_rate", "0.01"), ("temperature", "0.5"), ("num_steps", "1000"), ("n_layer", "1"))},
+    "a table that is changed": [("def read(path)", "FLAGS = [(n, d + 1, m) for n, d, m in FLAGS]\n\ndef read(path)")],
+    "a statement": [("def read(path)", "tape.append(1)\n\ndef read(path)")],
+}  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("changes", "is_same"),
-    [
-        ([("# stands in for an input", "# stands for an input")], True),
-        ([("training steps, one document each", "steps")], True),
-        ([("Return the loss: how much", "Return how much")], True),
-        ([("    while tape:\n", "    while tape[:]:\n")], False),
-        # a new flag counts when what is measured reads it
-        ([(LAYERS, LAYERS + DECAY)], True),
-        ([(LAYERS, LAYERS + DECAY), (TRAIN, TRAIN + "    print(flags.weight_decay)\n")], False),
-        ([(LAYERS, LAYERS + DECAY), (TRAIN, TRAIN + "    print(vars(flags))\n")], False),
-        # and so does the default of another
-        ([('("learning_rate", 0.01', '("learning_rate", 0.1')], False),
-        ([('("temperature", 0.5', '("temperature", 0.6')], False),
-        ([('("num_steps", 1000', '("num_steps", 999')], False),
-        ([('("n_layer", 1', '("n_layer", 2')], False),
-        ([('("seed", 42', '("seed", 43')], True),
-        ([('("samples", 20', '("samples", 30')], True),
-        # the command line is not measured
-        ([('f"microgpt: {message}', 'f"gpt: {message}')], True),
-        ([("import argparse", "import json, argparse")], True),
-        ([("random.seed(flags.seed)", "random.seed(7)")], True),
-        # tables that are changed, as in other programs
-        ([("def read(path)", "FLAGS = [(name, n + 1, m) for name, n, m in FLAGS]\n\ndef read(path)")], False),
-        ([("def read(path)", "tape.append(1)\n\ndef read(path)")], False),
-    ],
-)  # fmt: skip
-def test_keys_depend_on_what_is_measured_and_on_nothing_else(changes, is_same):
-    source = SOURCE
-    for old, new in changes:
-        assert source.count(old) == 1, old
-        source = source.replace(old, new)
-    same = record.key_of(lines_of(source), "names") == record.key_of(lines_of(SOURCE), "names")
-    assert same == is_same
+@pytest.mark.parametrize("name", [*NOT_MEASURED, *MEASURED])
+def test_keys_depend_on_what_is_measured_and_on_nothing_else(name):
+    source = changed_source(*(NOT_MEASURED | MEASURED)[name])
+    is_same = record.key_of(lines_of(source), "names") == record.key_of(lines_of(SOURCE), "names")
+    assert is_same == (name in NOT_MEASURED)
 
 
 def test_keys_depend_on_names_and_steps():
@@ -241,18 +191,12 @@ def test_what_another_run_or_git_puts_into_the_record_while_one_measures_stays(t
     experiments.tidy(jobs)
     assert record.read(file) == head | {"programs": {}, "experiments": {}}
     assert experiments.measure_all([("experiments", "mine")], jobs) == 0
-    found = record.read(file)["experiments"]
+    entries = record.read(file)["experiments"]
     key = record.key_of(lines_of(SOURCE), record.sum_of(ROOT / "docs" / "names.txt"))
-    assert found == {"other": ENTRY, "mine": ENTRY | {"key": key}}
+    assert entries == {"other": ENTRY, "mine": ENTRY | {"key": key}}
 
 
 def test_changes_are_paired():
     base = {"seeds": [1, 2, 3], "unseen": [1.0, 2.0, 3.0]}
     mean, deviation, count = record.change({"seeds": [3, 2, 1], "unseen": [3.5, None, 1.5]}, base)
     assert (mean, deviation, count) == (0.5, 0.0, 2)
-
-
-def test_a_record_that_is_not_there_is_empty_and_a_text_of_it_is_sorted(tmp_path):
-    found = record.read(tmp_path / "no.json")
-    assert found == {"programs": {}, "experiments": {}}
-    assert record.text_of(found) == '{\n "experiments": {},\n "programs": {}\n}\n'

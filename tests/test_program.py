@@ -9,12 +9,11 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import tokenize
 from pathlib import Path
 
 import pytest
-from programs import BUILD, CONTRACTS, FENCES, MICROGPT, PROGRAMS, REFERENCE, ROOT, flags, load, run
+from programs import FENCES, MICROGPT, PROGRAMS, REFERENCE, ROOT, load, run
 
 import tangle
 
@@ -91,42 +90,6 @@ def test_the_program_is_small():
     assert count_tokens(algorithm) < 1500
 
 
-# Larger models, and memory
-
-
-@pytest.mark.parametrize("size", [("--n_layer", 12), ("--n_embd", 64)])
-def test_deep_and_wide_models_train(size):
-    done = run("--num_steps", 1, "--samples", 1, *size)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert len(re.findall(r"^step .* loss \d+\.\d{4}$", done.stdout, re.M)) == 1
-
-
-PEAK = """
-import resource, subprocess, sys
-subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True)
-print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
-"""
-
-
-def peak_memory(*arguments):
-    """Return the peak resident memory of a run, in bytes.
-
-    A process counts the memory of the one that it was forked from, and pytest's is large; so a small one starts it.
-    """
-    command = [sys.executable, "-c", PEAK, sys.executable, MICROGPT, *map(str, arguments)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    return int(done.stdout) * (1 if sys.platform == "darwin" else 1024)
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="no resource module on this system")
-def test_memory_stays_flat_and_small(tmp_path):
-    names = tmp_path / "names.txt"
-    names.write_text("\n".join(a + b + "lexandrinaabc" for a in "abcdef" for b in "ghijkl"))  # as long as the longest
-    short, long = (peak_memory(names, "--num_steps", steps, "--samples", 1) for steps in (4, 24))
-    assert long - short < 2e6
-    assert peak_memory("--num_steps", 4, "--samples", 1) < 48e6  # with the whole list of names, though not its longest
-
-
 # On a terminal, in a pipe, interrupted
 
 
@@ -181,10 +144,8 @@ def test_ctrl_c_while_sampling_ends_it():
 def test_a_closed_pipe_ends_it_quietly():
     process = start_and_wait_for("step    1", "--samples", 3)
     process.stdout.close()
-    begun = time.monotonic()
-    process.wait(timeout=60)
-    assert process.stderr.read() == ""
-    assert time.monotonic() - begun < 30  # it did not train to the end for nobody
+    process.wait(timeout=60)  # it does not train to the end for nobody
+    assert (process.returncode, process.stderr.read()) == (130, "")
     process.stderr.close()
 
 
@@ -206,30 +167,19 @@ def test_a_closed_pipe_ends_it_quietly():
 def test_any_text_will_do(tmp_path, content, documents, vocabulary):
     text = tmp_path / "text.txt"
     text.write_bytes(content)
-    done = run(text, *TINY)
+    done = run(text, *TINY, env={"PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"})  # whatever the terminal takes
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(f"num docs: {documents}\nvocab size: {vocabulary}\n")
     assert len(re.findall(r"^sample ", done.stdout, re.M)) == 2
 
 
-def test_emoji_on_an_ascii_terminal(tmp_path):
-    text = tmp_path / "text.txt"
-    text.write_text("🙂🙂🙂\n" * 3, encoding="utf-8")
-    done = run(text, *TINY, env={"PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"})
-    assert (done.returncode, done.stderr) == (0, "")
+def assert_one_clear_line(done, message):
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(f"microgpt: .*{message}.*\n", done.stderr)
 
 
 BAD_TEXTS = {"empty": b"", "blank lines": b"\n  \n\t\n", "Latin-1": "M\xfcller".encode("latin-1"),
-             "UTF-16": "emma".encode("utf-16"), "UTF-16 without its mark": "emma".encode("utf-16-le"),
-             "binary": bytes(range(256))}  # fmt: skip
-
-
-def assert_one_clear_line(done, says):
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert done.stderr.count("\n") == 1
-    assert done.stderr.startswith("microgpt: ")
-    assert says in done.stderr
+             "UTF-16": "emma".encode("utf-16"), "binary": bytes(range(256))}  # fmt: skip
 
 
 @pytest.mark.parametrize("content", BAD_TEXTS.values(), ids=BAD_TEXTS)
@@ -242,13 +192,7 @@ def test_a_text_that_will_not_do(tmp_path, content):
 def test_a_missing_text_and_a_directory(tmp_path):
     assert_one_clear_line(run(tmp_path / "none.txt"), "No such file")
     assert_one_clear_line(run(tmp_path), "directory")
-
-
-def test_a_program_that_stands_alone_says_what_to_do(tmp_path):
-    shutil.copy(MICROGPT, tmp_path)
-    assert_one_clear_line(run(program="microgpt.py", cwd=tmp_path), "name a UTF-8 text file, one document a line")
-    shutil.copy(ROOT / "docs" / "names.txt", tmp_path)
-    assert run("names.txt", *TINY, program="microgpt.py", cwd=tmp_path).returncode == 0
+    assert_one_clear_line(run(cwd=tmp_path), "name a UTF-8 text file, one document a line")  # and there is no docs/
 
 
 def test_numbers_that_leave_the_range():
@@ -268,15 +212,6 @@ def test_the_largest_and_smallest_flags_give_names_all_the_same():
         for number in ("1e-11", "1e11"):
             done = run("--num_steps", 1, "--samples", 1, flag, number)
             assert (done.returncode, done.stderr) == (0, ""), (flag, number)
-
-
-def test_a_mistake_of_a_programmer_is_shown_as_it_is(tmp_path):
-    program = MICROGPT.read_text(encoding="utf-8")
-    broken = program.replace("    caches, token = [[] for _ in model[1:]], bos\n", "    int('seven')\n")
-    assert broken != program
-    (tmp_path / "broken.py").write_text(broken, encoding="utf-8")
-    done = run(*TINY, program=tmp_path / "broken.py")
-    assert "ValueError: invalid literal for int() with base 10: 'seven'" in done.stderr
 
 
 def test_a_full_disk_and_a_closed_output():
@@ -312,21 +247,5 @@ def test_a_long_document_is_learned_as_far_as_the_context_reaches(tmp_path):
     assert max(len(name) for name in re.findall(r"^sample .*: (.*)$", done.stdout, re.M)) == 3
 
 
-def test_help_lists_every_flag():
-    done = run("--help")
-    assert done.returncode == 0
-    for name in [*vars(flags()), "n_embd", "n_layer", "samples", "seed"]:
-        assert re.search(rf"--{name} .*\n?.*\([\d.]+\)", done.stdout), name
-
-
 def test_the_seed_changes_the_names():
     assert run(*TINY, "--seed", 0).stdout != run(*TINY, "--seed", 1).stdout
-
-
-def test_tangled_programs_are_those_of_the_essay():
-    assert run("--check", program=ROOT / "tangle.py").returncode == 0
-    generated = {"pages", "site", "cache"}  # they may be written at this moment
-    folders = [path for path in BUILD.iterdir() if path.is_dir() and path.name not in generated]
-    found = [*BUILD.glob("*"), *(path for folder in folders for path in folder.rglob("*"))]
-    programs = {path.relative_to(BUILD).as_posix() for path in found if path.suffix in (".py", ".c", ".js")}
-    assert programs == {*CONTRACTS}

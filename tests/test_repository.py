@@ -33,26 +33,7 @@ def test_nothing_hand_written_is_in_build_and_nothing_generated_in_docs(files):
     assert built - essay == {*PROGRAMS, "SHA256SUMS"}
 
 
-def test_only_commands_say_where_the_root_is(files):
-    """No module edits sys.path; a command does it in one line."""
-    lines = {}
-    for path in files:
-        if path.suffix == ".py" and not path.is_relative_to(BUILD) and path.name != "tangle.py":
-            found = re.findall(r"^sys\.path.*", path.read_text(encoding="utf-8"), re.M)
-            if found:
-                lines[path.relative_to(ROOT).as_posix()] = len(found)
-    assert lines == {
-        "tests/tools/parts.py": 1,
-        "docs/experiments.py": 1,
-        "docs/weave.py": 1,
-        "tests/tools/benchmark.py": 1,
-        "tests/tools/devices.py": 1,
-        "tests/tools/mutation.py": 1,
-        "tests/tools/watch.py": 1,
-    }
-
-
-COMMANDS = [path for path in (ROOT / "tangle.py", *ROOT.glob("docs/*.py"), *ROOT.glob("tests/tools/*.py"))
+COMMANDS = [path for folder in (".", "docs", "docs/laboratory", "tests/tools") for path in (ROOT / folder).glob("*.py")
             if "\nif __name__ ==" in path.read_text(encoding="utf-8")]  # fmt: skip
 
 
@@ -103,17 +84,10 @@ def test_linters_are_content(linter):
     assert done.returncode == 0, tangle.where(done.stdout, ESSAY.relative_to(ROOT), PROGRAMS)
 
 
-SCRIPTS = {  # {what is there: the scripts that use it}
-    "dom,dom.iterable": [
-        "docs/assets/editor.d.ts",
-        "docs/weaver/serve.js",
-        *(f"docs/assets/{name}.js" for name in ("weave", "panel", "elements", "engine", "letters", "widgets")),
-        *(path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "docs" / "assets").glob("widget-*.js"))),
-        *(path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "docs" / "assets").glob("run*.js"))
-          if path.name != "run-worker.js"),
-    ],
-    "webworker": ["docs/assets/run-worker.js"],
-}
+WORKER = "docs/assets/run-worker.js"
+ASSETS = [f"docs/assets/{path.name}" for path in sorted((ROOT / "docs" / "assets").glob("*.js"))]
+PAGES = ["docs/assets/editor.d.ts", "docs/weaver/serve.js", *(path for path in ASSETS if path != WORKER)]
+SCRIPTS = {"dom,dom.iterable": PAGES, "webworker": [WORKER]}  # {what is there: the scripts that use it}
 
 
 @pytest.mark.skipif(bool(missing("tsc")), reason=missing("tsc"))

@@ -60,31 +60,6 @@ def axe():
     return violations
 
 
-@pytest.fixture
-def tab(browser, site):
-    """Return a function that opens a page: tab(path, width, scheme, …) -> Playwright page, which must not complain."""
-    contexts, complaints = [], []
-
-    def open_page(path, width=1440, scheme="light", height=900, **options):
-        if path == "run/" and not (SITE / path).is_dir():
-            pytest.skip("the packages of this page are not installed: .venv/bin/pip install --group browser")
-        options = {"bypass_csp": True} | options  # or Playwright could not wait for what it evaluates
-        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: message.type == "error" and complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        own = (site, "data:", "blob:")
-        page.on("request", lambda request: request.url.startswith(own) or complaints.append(request.url))
-        page.goto(urljoin(site, path))
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert complaints == []
-
-
 def turn(page, width, scheme):
     """Give an open page another width and colour scheme."""
     page.set_viewport_size({"width": width, "height": 900})
@@ -144,7 +119,7 @@ def test_ids_are_unique(parsed):
         assert len(ids) == len(set(ids)), page
 
 
-def test_a_link_to_a_page_shows_its_title_and_the_names_of_the_first_figure(site, titles):
+def test_a_link_to_a_page_shows_its_title_and_a_picture(site, titles):
     page = (SITE / "the-model" / "index.html").read_text(encoding="utf-8")
     said = dict(re.findall(r'<meta (?:property|name)="([\w:]+)" content="([^"]*)">', page))
     assert (said["og:title"], said["og:image"]) == (titles["the-model/"], f"{site}assets/card.png")
@@ -153,11 +128,6 @@ def test_a_link_to_a_page_shows_its_title_and_the_names_of_the_first_figure(site
     card = (SITE / "assets" / "card.png").read_bytes()
     assert struct.unpack(">II", card[16:24]) == (1200, 630)
     assert len(card) < 100_000
-    first = (SITE / "index.html").read_text(encoding="utf-8")
-    figure = re.search('id="demonstration-becoming".*?</svg>', first, re.S)[0]
-    names = re.findall(r"<text[^>]*>\s*(.*?)\s*</text>", figure)
-    assert len(names) > 30
-    assert " ".join(names).encode() in card, "docs/make_card.py draws it again"
 
 
 LOOK = """() => {  // what is to be seen on a page, at the width that it has

@@ -188,7 +188,8 @@ def test_an_experiment_that_does_not_fit_is_a_complaint_and_the_page_shows_it():
     line = essay.lines.index("-    size = math.sqrt(3)") + 1
     said = "experiment no-root: the line that it takes out has changed; was: size = math.sqrt(3); write it as it"
     assert [(number, message[: len(said)]) for number, message in experiments.complaints(essay, [])] == [(line, said)]
-    assert ("experiments", "no-root") not in experiments.records.jobs(text)
+    jobs = records.jobs(essay.fences, experiments.lines_of_programs(essay))
+    assert ("experiments", "no-root") not in jobs
 
 
 # The box
@@ -342,9 +343,9 @@ def test_the_page_of_experiments_is_there_if_there_are_any(tmp_path):
 def test_missing_records_end_the_weave_with_one_line_and_the_command_for_all(tmp_path):
     root = project(tmp_path, TEXT)
     done = weave(root, "--pages")
-    said = "3 records, such as that of microgpt.py, are missing or stale: run `python docs/experiments.py`"
+    said = "3 records, such as that of microgpt.py, are missing or stale: run `python docs/laboratory/experiments.py`"
     assert (done.returncode, done.stderr.splitlines()[-1]) == (1, f"microgpt.md:5: {said}")
-    assert done.stderr.count("docs/experiments.py") == 1
+    assert done.stderr.count("docs/laboratory/experiments.py") == 1
     assert not (root / "build" / "pages").exists()
 
 
@@ -353,7 +354,8 @@ def test_a_stale_record_holds_nothing_back_in_the_preview(tmp_path):
     wrong = Weave(root)
     assert [*wrong.stale] == ["microgpt.py", "no-root", "nothing"]
     record = record_of(no_root=ENTRY, nothing=ENTRY)
-    for (kind, name), (_, lines, steps) in records.jobs(TEXT).items():
+    jobs = records.jobs(wrong.essay.fences, experiments.lines_of_programs(wrong.essay))
+    for (kind, name), (_, lines, steps) in jobs.items():
         key = records.key_of(lines, records.sum_of(root / experiments.NAMES), steps)
         record[kind][name] = entry(key=key)
     record["experiments"]["nothing"] = entry(key="of something else")
@@ -361,47 +363,16 @@ def test_a_stale_record_holds_nothing_back_in_the_preview(tmp_path):
     woven = Weave(root)
     ((line, message),) = woven.complaints
     assert line == woven.essay.experiments["nothing"].fence.line
-    assert message.startswith("the record of nothing is missing or stale: run `python docs/experiments.py`")
+    assert message.startswith("the record of nothing is missing or stale: run `python docs/laboratory/experiments.py`")
     woven.write_pages()  # as --serve does
     page = (root / "build" / "pages" / "index.md").read_text(encoding="utf-8")
     assert page.count("The loss on unseen names stays 2.550") == 2
 
 
-def without(name):
-    """Return what is recorded of an experiment, but for one value."""
-    return {other: value for other, value in ENTRY.items() if other != name}
-
-
-DAMAGES = [
-    lambda record: [record],
-    lambda record: None,
-    lambda record: record | {"programs": None},
-    lambda record: record | {"experiments": []},
-    lambda record: record | {"date": 5},
-    lambda record: {name: record[name] for name in record if name != "machine"},
-    lambda record: record | {"experiments": {"no-root": None}},
-    lambda record: record | {"experiments": {"no-root": entry(unseen=[2.5])}},
-    lambda record: record | {"experiments": {"no-root": entry(unseen=["2.5", 2.6])}},
-    lambda record: record | {"experiments": {"no-root": entry(steps=None)}},
-    lambda record: record | {"experiments": {"no-root": entry(raised={"step": 3})}},
-    *(lambda record, name=name: record | {"experiments": {"no-root": without(name)}} for name in ENTRY),
-]
-
-
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_a_record_that_somebody_has_edited_into_another_form_is_told_in_a_line(tmp_path, damage):
-    (tmp_path / "experiments.json").write_text(json.dumps(damage(record_of(no_root=ENTRY))))
-    with pytest.raises(records.RecordError, match=r"/experiments\.json is not a record of .*git checkout"):
-        records.read(tmp_path / "experiments.json")
-    for sound in (record_of(), record_of(no_root=ENTRY), record_of(no_root=entry(raised=STOPPED, unseen=[None, 2.5]))):
-        (tmp_path / "experiments.json").write_text(json.dumps(sound))
-        assert records.read(tmp_path / "experiments.json") == sound
-
-
 def test_a_record_that_cannot_be_read_is_told_by_the_commands(tmp_path):
     root = project(tmp_path, TEXT)
     (root / "docs" / "experiments.json").write_text("<<<<<<< HEAD\n{}\n")
-    for command in (["docs/weave.py", "--pages"], ["docs/experiments.py", "--list"]):
+    for command in (["docs/weave.py", "--pages"], ["docs/laboratory/experiments.py", "--list"]):
         done = subprocess.run([sys.executable, *command], cwd=root, capture_output=True, text=True, check=False)
         assert done.returncode == 1
         assert "docs/experiments.json is not a record of experiments" in done.stderr

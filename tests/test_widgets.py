@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 from programs import BUILD, load, run
-from test_site import tab, turn  # noqa: F401 - a fixture
+from test_site import turn
 from weaver.results import known_widgets
 
 pytestmark = pytest.mark.slow
@@ -22,7 +22,7 @@ def program():
 
 
 @pytest.fixture
-def opened(tab):  # noqa: F811
+def opened(tab):
     """Return a function that opens the page of a widget and returns it, under the policy that readers have."""
 
     def open_widget(name, width=1440, scheme="light", **options):
@@ -35,7 +35,7 @@ def opened(tab):  # noqa: F811
 
 
 @pytest.fixture
-def demonstrated(tab):  # noqa: F811
+def demonstrated(tab):
     """Return a function that returns the data which the demonstration of a widget has given to the page."""
 
     def given(name):
@@ -68,7 +68,7 @@ def test_each_widget_is_tried():
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_without_javascript_there_is_the_figure_and_nothing_dead(tab, name):  # noqa: F811
+def test_without_javascript_there_is_the_figure_and_nothing_dead(tab, name):
     page = tab(PAGES[name], java_script_enabled=False)
     demonstration = page.locator(f".demonstration:has([data-widget={name}])")
     assert demonstration.locator("figure svg").is_visible()

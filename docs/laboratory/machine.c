@@ -2,14 +2,14 @@
 
    Everything is computed as Python does it: in doubles, one operation after the other, and by the same library. Where
    Python would raise, or a guard fails, the machine stops and says at which instruction: then Python has a look.
-   The operations are numbered in trace.py, which puts their names before this file. */
+   The operations are numbered in tracing.py, and machine.py puts their names before this file. It is compiled twice:
+   with LANES = 1 it runs a lesson of the training, with LANES = 8 it runs eight lessons at once, to evaluate a model. */
 
 #include <math.h>
 #include <stdint.h>
 
 typedef struct { int32_t op, d, a, b, c; } instruction;
-typedef double many __attribute__((vector_size(64), aligned(8))); /* one number for each of eight documents */
-enum { LANES = 8 };
+typedef double number __attribute__((vector_size(8 * LANES), aligned(8))); /* one double for each of the lessons */
 
 /* Return whether Python computes x to the power of y, and the library's result is what it gives. */
 static int power(double x, double y, double *result)
@@ -54,46 +54,9 @@ static double choice(int32_t op, double a, double b)
     return 0;
 }
 
-/* Run some code on a memory; return how many instructions were run: fewer than there are where it stops. */
-int64_t run(const instruction *code, int64_t count, double *m, const int32_t *tokens)
-{
-    for (int64_t n = 0; n < count; n++) {
-        const instruction i = code[n];
-        switch (i.op) {
-        case MULADD: m[i.d] = m[i.c] + m[i.a] * m[i.b]; break;
-        case MUL: m[i.d] = m[i.a] * m[i.b]; break;
-        case ADD: m[i.d] = m[i.a] + m[i.b]; break;
-        case SUB: m[i.d] = m[i.a] - m[i.b]; break;
-        case NEG: m[i.d] = -m[i.a]; break;
-        case MOV: m[i.d] = m[i.a]; break;
-        case LOAD: m[i.d] = m[i.a + (int64_t)tokens[i.b] * i.c]; break;
-        case STORE: m[i.a + (int64_t)tokens[i.b] * i.c] = m[i.d]; break;
-        case DIV:
-            if (m[i.b] == 0)
-                return n;
-            m[i.d] = m[i.a] / m[i.b];
-            break;
-        case POW:
-            if (!power(m[i.a], m[i.b], &m[i.d]))
-                return n;
-            break;
-        case GUARD:
-            if ((m[i.a] != 0) != i.b)
-                return n;
-            break;
-        case MAX: case MIN: case LT: case LE: case GT: case GE: case EQ: case NE:
-            m[i.d] = choice(i.op, m[i.a], m[i.b]);
-            break;
-        default:
-            if (!function(i.op, m[i.a], &m[i.d]))
-                return n;
-        }
-    }
-    return count;
-}
-
-/* The same for eight lessons at once; `tokens` are those of the first, then those of the second, … */
-static int64_t run_many(const instruction *code, int64_t count, many *m, const int32_t *tokens, int64_t length)
+/* Run some code on a memory; return how many instructions were run: fewer than there are where it stops in one lane.
+   `tokens` are those of the first lesson, all of the same length, then those of the second, and so on. */
+int64_t run(const instruction *code, int64_t count, number *m, const int32_t *tokens, int64_t length)
 {
     for (int64_t n = 0; n < count; n++) {
         const instruction i = code[n];
@@ -147,7 +110,7 @@ static int64_t run_many(const instruction *code, int64_t count, many *m, const i
     return count;
 }
 
-/* Give each of the eight lanes the numbers of a memory. */
+/* Give each of the lanes the numbers of a memory. */
 void spread(const double *from, double *to, int64_t count)
 {
     for (int64_t n = 0; n < count; n++)
@@ -155,14 +118,13 @@ void spread(const double *from, double *to, int64_t count)
             to[n * LANES + l] = from[n];
 }
 
-/* Run some code for many lessons of one length, a multiple of eight; put what is in cell `result` into `results`, and
+/* Run some code for many lessons of one length, a multiple of LANES; put what is in cell `result` into `results`, and
    into `done` whether the machine came to the end. */
-void run_all(const instruction *code, int64_t count, double *memory, const int32_t *tokens, int64_t lessons,
+void run_all(const instruction *code, int64_t count, number *m, const int32_t *tokens, int64_t lessons,
              int64_t length, int64_t result, double *results, int8_t *done)
 {
-    many *m = (many *)memory;
     for (int64_t first = 0; first < lessons; first += LANES) {
-        int complete = run_many(code, count, m, tokens + first * length, length) == count;
+        int complete = run(code, count, m, tokens + first * length, length) == count;
         for (int l = 0; l < LANES; l++) {
             results[first + l] = m[result][l];
             done[first + l] = (int8_t)complete;

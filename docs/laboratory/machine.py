@@ -15,8 +15,9 @@ import subprocess
 import sys
 from array import array
 from pathlib import Path
+from typing import NamedTuple
 
-from laboratory.trace import (
+from laboratory.tracing import (
     ADD,
     INPUT,
     LOG,
@@ -26,7 +27,6 @@ from laboratory.trace import (
     Code,
     Current,
     Model,
-    Picks,
     Shims,
     Slot,
     Sym,
@@ -40,7 +40,7 @@ from laboratory.trace import (
 )  # fmt: skip
 
 CACHE = Path(__file__).resolve().parents[2] / "build" / "cache"
-LANES = 8  # as in machine.c
+LANES = 8  # lessons that are evaluated at once
 LISTS = 4  # of numbers, up to two for each parameter, that may last from step to step
 SCALARS = 64  # numbers that functions are called with
 CONSTANTS = 4096
@@ -52,24 +52,24 @@ class NoCompiler(Exception):  # noqa: N818
 
 
 @functools.cache
-def library():
-    """Return machine.c, compiled; it is compiled once, into build/cache."""
+def library(lanes=1):
+    """Return machine.c, compiled for so many lessons at once; it is compiled once, into build/cache."""
     names = ", ".join(f"{name} = {number}" for number, name in enumerate(OPERATIONS))
     source = f"enum {{ {names} }};\n{Path(__file__).with_name('machine.c').read_text(encoding='utf-8')}"
-    flags = ["-O2", "-ffp-contract=off", "-fno-math-errno", "-march=native"]
+    flags = ["-O2", f"-DLANES={lanes}", "-ffp-contract=off", "-fno-math-errno", "-march=native"]
     key = hashlib.sha256("\0".join([source, *flags, sys.platform]).encode()).hexdigest()[:16]
     path = CACHE / f"machine-{key}.so"
     if not path.exists():
         CACHE.mkdir(parents=True, exist_ok=True)
         for options in (flags, flags[:-1]):  # not all machines know which one they are
-            made = path.with_suffix(f".{os.getpid()}")
-            command = ["cc", "-shared", "-fPIC", *options, "-x", "c", "-", "-o", made, "-lm"]
+            temporary = path.with_suffix(f".{os.getpid()}")
+            command = ["cc", "-shared", "-fPIC", *options, "-x", "c", "-", "-o", temporary, "-lm"]
             try:
                 done = subprocess.run(command, input=source, capture_output=True, text=True, check=False)
             except OSError:
                 raise NoCompiler("the laboratory needs a C compiler, as the command cc") from None
             if done.returncode == 0:
-                made.replace(path)
+                temporary.replace(path)
                 break
         else:
             raise NoCompiler(f"cc does not compile machine.c: {done.stderr.strip().splitlines()[-1]}")
@@ -95,7 +95,8 @@ class Memory:
         self.reserve(code.top)
         words, numbers = code.words.buffer_info()[0], array("i", tokens)
         place = ctypes.c_void_p(numbers.buffer_info()[0])
-        return library().run(ctypes.c_void_p(words), ctypes.c_int64(code.count), self.cells, place) == code.count
+        count, length = ctypes.c_int64(code.count), ctypes.c_int64(len(tokens))
+        return library().run(ctypes.c_void_p(words), count, self.cells, place, length) == code.count
 
 
 class Moved:
@@ -112,14 +113,13 @@ class LossValue:
         raise Untraceable(f"the loss is asked for its {name}")
 
 
-class LossTrace:
-    """The trace of a loss for lessons of one length: `forward` and `backward`, and `alone` where nothing is learned.
+class LossTrace(NamedTuple):
+    """The trace of a loss for lessons of one length."""
 
-    `alone` gives the surprise: that of all tokens together, if `factor` is multiplied with it.
-    """
-
-    def __init__(self, forward, backward, alone, factor):
-        self.forward, self.backward, self.alone, self.factor = forward, backward, alone, factor
+    forward: Code
+    backward: Code
+    alone: Code  # gives the surprise, when nothing is learned
+    factor: int  # times that number, it is the surprise at all tokens together
 
 
 class Machine:
@@ -130,13 +130,13 @@ class Machine:
         self.module, self.kind = module, module.Value
         self.examples = {}  # {length: some lessons}
         for lesson in lessons:
-            found = self.examples.setdefault(len(lesson), [])
-            if len(found) < 3 and lesson not in found:
-                found.append(lesson)
+            examples = self.examples.setdefault(len(lesson), [])
+            if len(examples) < 3 and lesson not in examples:
+                examples.append(lesson)
         self.losses, self.steps, self.constants = {}, {}, {}
         self.memory = self.live = None
         self.slow = 0  # steps that Python had to do
-        self.originals = {name: vars(module).get(name) for name in ("loss_of", "backward", "adam")}
+        self.originals = {name: vars(module)[name] for name in ("loss_of", "backward", "adam") if name in vars(module)}
         self.tapes = {name for name, thing in vars(module).items() if type(thing) is list and not thing}
 
     # The model
@@ -189,18 +189,11 @@ class Machine:
     def train(self, model, documents, flags):
         """Yield the losses that the program's own `train` yields."""
         self.start(model)
-        stubs = {"loss_of": self.loss_of, "backward": self.backward, "adam": self.adam}
-        names = vars(self.module)
-        steps = self.module.train(model, documents, flags)
-        while True:
-            names.update({name: stub for name, stub in stubs.items() if self.originals[name]})
-            try:
-                loss = next(steps, None)
-            finally:
-                names.update({name: original for name, original in self.originals.items() if original})
-            if loss is None:
-                return
-            yield loss
+        try:
+            vars(self.module).update({name: getattr(self, name) for name in self.originals})
+            yield from self.module.train(model, documents, flags)
+        finally:
+            vars(self.module).update(self.originals)
 
     def loss_of(self, model, tokens, *rest):
         """Return the loss of a lesson, by the machine if it can."""
@@ -313,11 +306,10 @@ class Machine:
         lesson = [Tok(place, token) for place, token in enumerate(self.examples[length][0])]
         try:
             with Shims(self.module, self.kind, state.resident):
-                names = vars(self.module)
-                loss = self.originals_in(names, "loss_of")(state.copy, lesson, *rest)
+                loss = self.originals["loss_of"](state.copy, lesson, *rest)
                 result, surprise = node_of(loss.data), surprise_of(Current.trace, length - 1)
                 middle = len(Current.trace.nodes)
-                self.originals_in(names, "backward")(loss)
+                self.originals["backward"](loss)
             writes = state.changes()
             if self.shapes() != before:
                 raise Untraceable("something is left behind after backward")
@@ -333,10 +325,6 @@ class Machine:
                 if isinstance(thing, self.kind):
                     thing.grad = 0.0
 
-    def originals_in(self, names, name):
-        """Return a function of the program as it is while its names are others."""
-        return names[name] if names[name] not in (self.loss_of, self.backward, self.adam) else self.originals[name]
-
     def shapes(self):
         """Return what could tell that the module's own variables have changed."""
         shapes = {}
@@ -349,9 +337,8 @@ class Machine:
 
     def verify(self, trace, length, rest):
         """Raise Untraceable if for another lesson the trace gives other numbers than the program itself."""
-        lesson, count, cells = self.examples[length][-1], self.count, self.memory.cells
-        before = cells[: 2 * count]
-        found = []
+        lesson, count = self.examples[length][-1], self.count
+        before, results = self.memory.cells[: 2 * count], []
         for by_machine in (False, True):
             self.memory.cells[: 2 * count] = before
             if by_machine:
@@ -369,9 +356,9 @@ class Machine:
                     break  # the same will be raised in training
                 finally:
                     self.clear_tapes()
-            found.append([bits(loss + 0.0), *(bits(number + 0.0) for number in self.memory.cells[: 2 * count])])
+            results.append([bits(loss + 0.0), *(bits(number + 0.0) for number in self.memory.cells[: 2 * count])])
         self.memory.cells[: 2 * count] = before
-        if len(found) == 2 and found[0] != found[1]:
+        if len(results) == 2 and results[0] != results[1]:
             raise Untraceable("the trace and the program give different numbers")
 
     def trace_step(self, arguments):
@@ -406,50 +393,48 @@ class Machine:
 
     # Evaluation
 
-    def loss_on(self, lessons, rest=None):
+    def loss_on(self, lessons):
         """Return (the sum of the surprises, how many tokens) of lessons, for the model as it is now."""
-        rest, total, tokens = self.rest if rest is None else rest, 0.0, 0
-        lengths = {}
+        total, tokens, lengths = 0.0, 0, {}
         for lesson in lessons:
             lengths.setdefault(len(lesson), []).append(lesson)
         for length, group in sorted(lengths.items()):
-            trace = self.loss_trace(length, rest)
-            total += sum(self.losses_of(trace, group, rest))
+            total += sum(self.losses_of(self.loss_trace(length, self.rest), group))
             tokens += (length - 1) * len(group)
         return total, tokens
 
-    def losses_of(self, trace, lessons, rest):
+    def losses_of(self, trace, lessons):
         """Return the surprise in each of some lessons of one length."""
         if trace is None:
-            return [self.loss_by_program(lesson, rest) * (len(lesson) - 1) for lesson in lessons]
+            return [self.loss_by_program(lesson) * (len(lesson) - 1) for lesson in lessons]
         code = trace.alone
         length, missing = len(lessons[0]), -len(lessons) % LANES
         count = len(lessons) + missing
         self.memory.reserve(code.top)
         wide = (ctypes.c_double * (code.top * LANES))()
-        library().spread(self.memory.cells, wide, ctypes.c_int64(self.temporary))
+        library(LANES).spread(self.memory.cells, wide, ctypes.c_int64(self.temporary))
         tokens = array("i", [token for lesson in [*lessons, *lessons[-1:] * missing] for token in lesson])
         results, done = (ctypes.c_double * count)(), (ctypes.c_int8 * count)()
-        library().run_all(
+        library(LANES).run_all(
             ctypes.c_void_p(code.words.buffer_info()[0]), ctypes.c_int64(code.count), wide,
             ctypes.c_void_p(tokens.buffer_info()[0]), ctypes.c_int64(count), ctypes.c_int64(length),
             ctypes.c_int64(code.result), results, done,
         )  # fmt: skip
-        return [trace.factor * (loss if ready else self.loss_in_python(trace, lesson, rest))
+        return [trace.factor * (loss if ready else self.loss_in_python(trace, lesson))
                 for lesson, loss, ready in zip(lessons, results, done, strict=False)]  # fmt: skip
 
-    def loss_in_python(self, trace, lesson, rest):
+    def loss_in_python(self, trace, lesson):
         """Return the surprise in a lesson whose group stopped the machine; raise what the program raises."""
         if self.memory.run(trace.alone, lesson):
             return self.memory.cells[trace.alone.result]
-        loss = self.loss_by_program(lesson, rest)
+        loss = self.loss_by_program(lesson)
         return math.inf if trace.factor == 1 else loss  # a probability of 0, and the program does not mind
 
-    def loss_by_program(self, lesson, rest):
+    def loss_by_program(self, lesson):
         """Return the loss of a lesson as the program itself computes it."""
         self.slow += 1
         try:
-            return self.originals["loss_of"](self.model, lesson, *rest).data
+            return self.originals["loss_of"](self.model, lesson, *self.rest).data
         finally:
             self.clear_tapes()
 
@@ -498,6 +483,3 @@ def values_in(thing, kind):
     elif isinstance(thing, list | tuple):
         for part in thing:
             yield from values_in(part, kind)
-
-
-__all__ = ["Code", "LossValue", "Machine", "NoCompiler", "Picks", "Untraceable"]

@@ -99,7 +99,7 @@ def losses_of(steps, limit=None):
     return losses, None
 
 
-def measure(lines, essay, names, steps=None, seeds=SEEDS, progress=lambda: None):
+def measure(lines, essay, names, steps=None, seeds=SEEDS):
     """Return the entry of a program, {name: value}, without its key."""
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(max(limit, 10_000))  # graphs are deeper than Python expects
@@ -108,20 +108,20 @@ def measure(lines, essay, names, steps=None, seeds=SEEDS, progress=lambda: None)
         module = tangle.load(lines, essay, essay, "measured")
         if hasattr(module, "learn"):
             return measure_counting(module, names, seeds)
-        return measure_training(lambda: tangle.load(lines, essay, essay, "measured"), names, steps, seeds, progress)
+        return measure_training(lambda: tangle.load(lines, essay, essay, "measured"), names, steps, seeds)
     finally:
         sys.setrecursionlimit(limit)
         gc.enable()
         gc.collect()
 
 
-def measure_training(load, names, steps, seeds, progress):
+def measure_training(load, names, steps, seeds):
     """Return the entry of a program that trains a model of Values."""
     first, raised, milliseconds = in_python(load(), names, seeds[0], steps)
     if raised:
         return entry_of_failure(load, names, steps, seeds, first, raised, milliseconds)
     try:
-        entry = by_machine(load(), names, steps, seeds, first, progress)
+        entry = by_machine(load(), names, steps, seeds, first)
         entry["how"] = "machine"
     except Untraceable as error:
         entry = by_python(load(), names, steps or PYTHON_STEPS, seeds[:1])
@@ -169,7 +169,7 @@ def size_of(module, names, seed, steps):
         return None
 
 
-def by_machine(module, names, steps, seeds, first, progress):
+def by_machine(module, names, steps, seeds, first):
     """Return the entry of a program that the machine can run."""
     trial = Trial(module, names, seeds[0], steps)
     machine = Machine(module, [trial.lesson(document) for document in trial.documents])
@@ -194,7 +194,6 @@ def by_machine(module, names, steps, seeds, first, progress):
             except Exception as error:  # noqa: BLE001, RUF100
                 raised = described(None, error)
         note(entry, unseen, seen, len(trial.unseen), raised)
-        progress()
     return entry
 
 
@@ -214,7 +213,7 @@ def note(entry, unseen, seen, count, raised):
 
 
 def mean(sums):
-    """Return the mean of (sum, number); None where it is no number that a record can hold."""
+    """Return the mean of (sum, number); None if it is not a number that a record can hold."""
     total, count = sums
     return total / count if count and math.isfinite(total) else None
 
@@ -299,7 +298,7 @@ def drawn(module, model, bos, trial):
     """Return a name that a program that counts writes."""
     tokens = [bos]
     while len(tokens) <= trial.flags.block_size:
-        tokens += random.choices(range(bos + 1), module.guess(model, tokens))  # noqa: S311
+        tokens += random.choices(range(bos + 1), module.guess(model, tokens))
         if tokens[-1] == bos:
             break
     return "".join(trial.characters[token] for token in tokens[1:] if token != bos)

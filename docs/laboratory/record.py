@@ -8,8 +8,10 @@ import contextlib
 import hashlib
 import json
 import math
+import platform
 import re
 from functools import lru_cache
+from pathlib import Path
 
 import tangle
 
@@ -26,31 +28,13 @@ class RecordError(OSError):
 
 
 def read(path):
-    """Return the record in a file, an empty one if there is no file; raise RecordError for anything else in it."""
-    found, name = {"programs": {}, "experiments": {}}, "the whole"
+    """Return the record in a file, an empty one if there is no file; raise RecordError if the file is not JSON."""
+    record = {"programs": {}, "experiments": {}}
     try:
-        found |= json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        for name, entry in [*found["programs"].items(), *found["experiments"].items()]:  # noqa: B007 (told below)
-            if not is_entry(entry) or not all(isinstance(found[said], str) for said in ("date", "machine", "python")):
-                raise TypeError("a value of another kind")
-    except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
-        problem = f"{path.parent.name}/{path.name} is not a record of experiments ({name}: {error})"
+        return record | (json.loads(path.read_text(encoding="utf-8")) if path.exists() else {})
+    except (ValueError, TypeError) as error:
+        problem = f"{path.parent.name}/{path.name} is not a record of experiments ({error})"
         raise RecordError(f"{problem}: take back what was changed in it, as with `git checkout`") from None
-    return found
-
-
-def is_entry(entry):
-    """Return whether an entry has all that is read of it, each of its kind; where something is missing, raise."""
-    seeds, unseen, seen, names = (entry[name] for name in ("seeds", "unseen", "seen", "names"))
-    lists, raised = [seeds, unseen, seen, names], entry["raised"] or {"seeds": 0, "step": None, "error": ""}
-    numbers = [*unseen, *seen, *entry["printed"], raised["step"], entry["parameters"], entry["milliseconds"]]
-    counts = [*seeds, *names, entry["steps"], raised["seeds"]]
-    texts = [*entry["samples"], entry["key"], entry["program"], entry["how"], raised["error"]]
-    return (all(isinstance(each, list) for each in [*lists, entry["printed"], entry["samples"]])
-            and len({*map(len, lists)}) == 1 and len(seeds) > 0
-            and all(number is None or isinstance(number, int | float) for number in numbers)
-            and all(isinstance(count, int) for count in counts)
-            and all(isinstance(text, str) for text in texts))  # fmt: skip
 
 
 def text_of(record):
@@ -61,6 +45,14 @@ def text_of(record):
 def sum_of(path):
     """Return the sum of the names that programs learn from."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def processor():
+    """Return the name of the processor, as far as the system tells."""
+    file = Path("/proc/cpuinfo")
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, "") or platform.processor() or platform.machine()
 
 
 def key_of(lines, names_sum, steps=None):
@@ -90,10 +82,10 @@ def what_counts(tree):
             node.body = node.body[1:] or [ast.Pass()]
     rest = [single for node in tree.body if not is_main(node) for single in apart(node)]
     counted, names = [], CALLED
-    while found := [node for node in rest if not defined(node) or defined(node) & names]:
-        rest = [node for node in rest if node not in found]
-        counted += found
-        names = names.union(*map(mentioned, found))
+    while more := [node for node in rest if not defined(node) or defined(node) & names]:
+        rest = [node for node in rest if node not in more]
+        counted += more
+        names = names.union(*map(mentioned, more))
     known = GIVEN.union(*(mentioned(node) for node in counted if not is_table(node)))
     for node in filter(is_table, counted):
         Rows(known).visit(node)
@@ -163,33 +155,29 @@ def is_wanted(target, root):
     return target == "microgpt.py" or target.startswith("stages/") or root.options.get("measure") == "loss"
 
 
-def jobs(text):
+def jobs(fences, programs):
     """Return {(kind, name): (target, lines, steps)} of all that an essay wants measured; kind is as in the record.
 
-    The essay has to be right: tangle() tells whether it is. An experiment that does not fit is left out.
+    An experiment that does not fit is left out.
     """
-    fences, _ = tangle.parse(text)
-    roots = tangle.roots_of(fences)
-    every = tangle.expand_all(roots, tangle.chunks_of(fences))
-    wanted = {target: lines for target, lines in every.items() if is_wanted(target, roots[target])}
-    programs = {target: lines for target, lines in wanted.items() if is_measured(lines)}
-    found = {("programs", target): (target, lines, None) for target, lines in programs.items()}
-    code = tangle.code_of(every)
+    roots, code = tangle.roots_of(fences), tangle.code_of(programs)
+    measured = [target for target, lines in programs.items() if is_wanted(target, roots[target]) and is_measured(lines)]
+    targets = {("programs", target): (target, programs[target], None) for target in measured}
+    measured.sort(key=lambda target: target != "microgpt.py")
     for name, fence in tangle.experiments_of(fences).items():
         with contextlib.suppress(tangle.TangleError):
-            changed = tangle.changed_by(fence, every, code)
-            for target in sorted(programs, key=lambda target: target != "microgpt.py"):
-                if target in changed:
-                    steps = fence.options.get("steps")
-                    found["experiments", name] = (target, changed[target], int(steps) if steps else None)
-                    break
-    return found
+            changed = tangle.changed_by(fence, programs, code)
+            target = next((target for target in measured if target in changed), None)
+            if target:
+                steps = fence.options.get("steps")
+                targets["experiments", name] = (target, changed[target], int(steps) if steps else None)
+    return targets
 
 
-def stale(essay_text, record, names_path):
+def stale(fences, programs, record, names_path):
     """Return the names of experiments and programs that are missing in a record, or no longer valid there."""
     names_sum = sum_of(names_path)
-    keys = {job: key_of(lines, names_sum, steps) for job, (_, lines, steps) in jobs(essay_text).items()}
+    keys = {job: key_of(lines, names_sum, steps) for job, (_, lines, steps) in jobs(fences, programs).items()}
     return [name for (kind, name), key in keys.items() if key and record[kind].get(name, {}).get("key") != key]
 
 

@@ -309,7 +309,8 @@ def stale(essay, record, root):
     """Return the names of the experiments and programs whose record is missing or stale."""
     if record is None and not essay.experiments:
         return []
-    return records.stale(essay.text, record or {"programs": {}, "experiments": {}}, root / NAMES)
+    record = record or {"programs": {}, "experiments": {}}
+    return records.stale(essay.fences, lines_of_programs(essay), record, root / NAMES)
 
 
 def complaints(essay, names):
@@ -321,5 +322,5 @@ def complaints(essay, names):
         first = essay.experiments[names[0]].fence if names[0] in essay.experiments else essay.roots[names[0]]
         one, several = f"the record of {names[0]} is", f"{len(names)} records, such as that of {names[0]}, are"
         what = one if len(names) == 1 else several
-        errors.append((first.line, f"{what} missing or stale: run `python docs/experiments.py`"))
+        errors.append((first.line, f"{what} missing or stale: run `python docs/laboratory/experiments.py`"))
     return errors

@@ -51,13 +51,13 @@ def main():
     if unknown := {*options.names} - {*experiments}:
         parser.error(f"there is no experiment {', '.join(sorted(unknown))}")
     names = options.names or experiments
-    found = record.read(ROOT / "docs" / "experiments.json")
-    base, missed, counted = found["programs"]["microgpt.py"], [], 0
+    recorded = record.read(ROOT / "docs" / "experiments.json")
+    base, missed, counted = recorded["programs"]["microgpt.py"], [], 0
     if failed := caught_by(""):
         sys.exit(f"mutation.py: {failed} fails without any experiment: mend that first")
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for name, test in zip(names, pool.map(caught_by, names), strict=True):
-            counts = changes_something(found["experiments"].get(name, {}), base)
+            counts = changes_something(recorded["experiments"].get(name, {}), base)
             counted += counts
             missed += [name] if counts and not test else []
             print(f"{name:24} {test or ('NOT CAUGHT' if counts else 'changes nothing')}", flush=True)

@@ -1,11 +1,11 @@
 """Where the time of a step goes, in the Python programs: forward, back, Adam; and in microgpt.py, what the tape costs.
 
-    python3 tests/tools/parts.py
+    python3 docs/laboratory/parts.py
 
 Each program trains in this process, with a clock around loss_of, backward and adam. Where there is no backward,
 loss_of has gone back already. For microgpt.py two things are timed by themselves, as often as they happen in a step:
 entries that are written although nothing is computed, and sums and products of plain numbers, without any entry.
-tests/tools/benchmark.py --grow records what it finds.
+docs/laboratory/benchmark.py --grow records what it finds.
 """
 
 import argparse
@@ -15,10 +15,11 @@ import statistics
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parents[1])]
+sys.path[:0] = [str(Path(__file__).resolve().parents[i]) for i in (1, 2)]
 
-from programs import ROOT, flags, lacking, load  # noqa: E402
+from laboratory.programs import ROOT, lacking, load  # noqa: E402
 
 PROGRAMS = ("microgpt.py", *(f"efficiency/{name}.py" for name in ("dot_products", "vectors", "generated", "arrays")))
 STEPS, ROUNDS = 60, 5
@@ -55,7 +56,7 @@ def parts_of(target):
             watch(name)
     lessons, vocab_size = lessons_of(module)
     model = module.new_model(vocab_size, 16, 1, 16)
-    for _ in module.train(model, lessons, flags(**SIZES)):
+    for _ in module.train(model, lessons, SimpleNamespace(**SIZES)):
         pass
     return {name: seconds / STEPS * 1000 for name, seconds in spent.items()}
 
@@ -106,7 +107,7 @@ def all_parts():
 
 if __name__ == "__main__":
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    found = all_parts()
-    for target, numbers in found["parts"].items():
+    record = all_parts()
+    for target, numbers in record["parts"].items():
         print(f"{target:32}", "  ".join(f"{name} {value:.3f}" for name, value in numbers.items()), "ms a step")
-    print("the tape of microgpt.py:", found["tape"])
+    print("the tape of microgpt.py:", record["tape"])

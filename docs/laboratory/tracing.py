@@ -364,14 +364,14 @@ class Model:
 
     def changes(self):
         """Return [(address, node)] of the data and gradients that are not what they were; homes need no such thing."""
-        trace, found = Current.trace, []
+        trace, writes = Current.trace, []
         for i, value in enumerate(self.values):
-            found += changed(trace, i, value.data)
+            writes += changed(trace, i, value.data)
             if not isinstance(value, self.resident):
-                found += changed(trace, self.cells + i, value.grad)
-            elif found and found[-1][0] == i:
+                writes += changed(trace, self.cells + i, value.grad)
+            elif writes and writes[-1][0] == i:
                 raise Untraceable("a parameter changes that a token may pick")
-        return found
+        return writes
 
 
 def changed(trace, address, value):

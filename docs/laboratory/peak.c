@@ -1,7 +1,7 @@
 /* Prints how many billion floating-point operations a second one core does at the most: multiply-adds of doubles in
    registers, with nothing to fetch and nothing to wait for. A multiply-add counts as two.
 
-       cc -O3 -march=native -o peak tests/tools/peak.c && ./peak */
+       cc -O3 -march=native -o peak docs/laboratory/peak.c && ./peak */
 
 #include <stdio.h>
 #include <time.h>

@@ -1,14 +1,14 @@
 """Time a step of torch_gpt.py on the processor and on the GPU, over width and batch, and count what a GPU is told.
 
-    python tests/tools/devices.py                           # without a GPU it times the processor alone
-    python tests/tools/devices.py --record docs/devices.json
-    python tests/tools/devices.py --widths 16 64 --batches 1
+    python docs/laboratory/devices.py                           # without a GPU it times the processor alone
+    python docs/laboratory/devices.py --record docs/devices.json
+    python docs/laboratory/devices.py --widths 16 64 --batches 1
 
 Everything happens in one process, so that PyTorch's start does not count. The documents are random letters, all of
 full length, so that every place in a batch is a token. A time is the median of five stretches of steps of which each
 takes a quarter of a second or more, with the smallest and the largest. A step is everything that the program does in
-one: make the batch, compute the loss, walk back, let Adam move the parameters, and fetch the loss. Beside it stand, on
-one core and on the same text, microgpt.py and native.c, timed as benchmark.py does it.
+one: make the batch, compute the loss, walk back, let Adam move the parameters, and fetch the loss. Beside it, on one
+core and on the same text, are microgpt.py and native.c, timed as benchmark.py does it.
 """
 
 import argparse
@@ -24,12 +24,11 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parents[1])]
+sys.path[:0] = [str(Path(__file__).resolve().parents[i]) for i in (1, 2)]
 
-from benchmark import enough, is_free, measure, processor, write_record  # noqa: E402
-from programs import command, load  # noqa: E402
-
-import tangle  # noqa: E402
+from laboratory.benchmark import enough, is_free, measure, write_record  # noqa: E402
+from laboratory.programs import command, load  # noqa: E402
+from laboratory.record import processor  # noqa: E402
 
 CHARACTERS = [chr(ord("a") + number) for number in range(26)]
 WIDTHS, BATCHES, WIDEST = (16, 64, 256, 1024, 4096), (1, 128), 1024  # native.c takes long to make larger tables
@@ -75,7 +74,7 @@ def timed(step):
     return statistics.median(times), min(times), max(times)
 
 
-def told(step):
+def gpu_work(step):
     """Return what a GPU is told in a step: how many kernels to launch, how many copies, and the seconds of its work."""
     from torch.profiler import ProfilerActivity, profile
 
@@ -114,18 +113,18 @@ def row(program, device, compiled=None, count=False, **others):
     seconds, least, most = timed(step)
     about = {name: value for name, value in vars(flags).items() if name != "learning_rate"}
     about |= {"compiled": compiled, "parameters": parameters, "operations": operations(flags, parameters)}
-    found = about | {"seconds": seconds, "from": least, "to": most}
+    numbers = about | {"seconds": seconds, "from": least, "to": most}
     if device == "cuda":
-        found["memory"] = torch.cuda.max_memory_allocated()
+        numbers["memory"] = torch.cuda.max_memory_allocated()
         if count:
-            found |= told(step)
+            numbers |= gpu_work(step)
     print(f"{seconds * 1000:.3f} ms", file=sys.stderr, flush=True)
-    return found
+    return numbers
 
 
 def peaks(device):
     """Return {name: operations a second} of a product of two large matrices, the best of ten."""
-    size, found = (8192 if device == "cuda" else 2048), {}
+    size, rates = (8192 if device == "cuda" else 2048), {}
     for kind in (torch.float64, torch.float32, torch.bfloat16):
         a, b = (torch.randn(size, size, device=device, dtype=kind) for _ in range(2))
         times = []
@@ -134,8 +133,8 @@ def peaks(device):
             c = a @ b
             c[0, 0].item()  # waits for it
             times.append(time.perf_counter() - start)
-        found[str(kind).removeprefix("torch.")] = 2 * size**3 / min(times)
-    return found
+        rates[str(kind).removeprefix("torch.")] = 2 * size**3 / min(times)
+    return rates
 
 
 def rows_of(widths, batches, has_gpu):
@@ -156,7 +155,7 @@ def rows_of(widths, batches, has_gpu):
 
 def others(widths):
     """Return {program: [[width, seconds a step], …]} of microgpt.py and, with a C compiler, of native.c."""
-    found, sizes = {}, {"microgpt.py": [16], "efficiency/native.c": [width for width in widths if width <= WIDEST]}
+    rows, sizes = {}, {"microgpt.py": [16], "efficiency/native.c": [width for width in widths if width <= WIDEST]}
     if not shutil.which("cc"):
         del sizes["efficiency/native.c"]
     with tempfile.TemporaryDirectory() as folder:
@@ -165,12 +164,12 @@ def others(widths):
         text.write_text("\n".join("".join(random.choices(CHARACTERS, k=15)) for _ in range(3000)), encoding="utf-8")
         for target, values in sizes.items():
             words = [*command(target, folder), text, "--learning_rate", "0.000001"]  # no matter what the width is
-            found[target] = []
+            rows[target] = []
             for width in values:
                 larger = [*words, "--n_embd", str(width)]
-                found[target].append([width, measure(larger, enough(larger, 0.5, steps=4))[0] / 1000])
-                print(target, *found[target][-1], file=sys.stderr, flush=True)
-    return found
+                rows[target].append([width, measure(larger, enough(larger, 0.5, steps=4))[0] / 1000])
+                print(target, *rows[target][-1], file=sys.stderr, flush=True)
+    return rows
 
 
 def measured(options):
@@ -207,11 +206,10 @@ def main():
     if options.record and not is_free(options.record, ("rows", "peaks")):
         parser.error(f"{options.record} is there, and no record of this tool: name another file")
     start_torch()
-    before = tangle.read(options.record) if options.record else None
     record = measured(options)
     print(json.dumps(record, indent=1))
     if options.record:
-        write_record(options.record, before, record)
+        write_record(options.record, record)
 
 
 if __name__ == "__main__":

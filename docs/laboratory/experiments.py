@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Measure the experiments of the essay: the losses of broken programs, for docs/experiments.json.
 
-usage: python docs/experiments.py [NAME …]    measure what is missing or stale, or only these
-       python docs/experiments.py --list      print what was measured
+usage: python docs/laboratory/experiments.py [NAME …]    measure what is missing or stale, or only these
+       python docs/laboratory/experiments.py --list      print what was measured
 
 It takes a C compiler (cc), and for each experiment and each core half a minute or more. Ctrl-C loses only what is not
-finished. What is measured, and how, is said in docs/laboratory.
+finished. What is measured of a program, and how: see measure.py.
 """
 
 import argparse
@@ -18,12 +18,11 @@ import sys
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "docs"), str(ROOT)]
 
-from laboratory import machine, measure, record  # noqa: E402
-
 import tangle  # noqa: E402
+from laboratory import machine, measure, record  # noqa: E402
 
 ESSAY, NAMES, RECORD = ROOT / "microgpt.md", ROOT / "docs" / "names.txt", ROOT / "docs" / "experiments.json"
 
@@ -36,17 +35,19 @@ def main():
     options = parser.parse_args()
     text = tangle.decode(ESSAY.read_bytes())
     try:
-        wrong = tangle.check_experiments(tangle.parse(text)[0], tangle.tangle(text), compiles=True)
+        fences, errors = tangle.parse(text)
+        programs = tangle.programs_of(fences, errors)
+        wrong = tangle.check_experiments(fences, programs, compiles=True)
         if wrong:
             raise tangle.TangleError(wrong)
-        jobs, found = record.jobs(text), record.read(RECORD)
+        jobs, recorded = record.jobs(fences, programs), record.read(RECORD)
         if options.list:
-            return print_list(jobs, found)
+            return print_list(jobs, recorded)
         if unknown := {*options.names} - {name for _, name in jobs}:
             parser.error(f"there is no {', '.join(sorted(unknown))}, but {', '.join(name for _, name in jobs)}")
         machine.library()
         tidy(jobs)
-        return measure_all(chosen(jobs, found, options.names), jobs)
+        return measure_all(chosen(jobs, recorded, options.names), jobs)
     except tangle.TangleError as error:
         print(*(f"{ESSAY.name}:{line}: {message}" for line, message in error.errors), sep="\n", file=sys.stderr)
     except (record.RecordError, machine.NoCompiler) as error:
@@ -54,13 +55,13 @@ def main():
     return 1
 
 
-def chosen(jobs, found, names):
+def chosen(jobs, recorded, names):
     """Return [(kind, name)] of what is to be measured: these, or all that are missing or stale; the longest first."""
     keys = keys_of(jobs)
     todo = [job for job in jobs if job[1] in names]
     if not names:
-        todo = [job for job in jobs if found[job[0]].get(job[1], {}).get("key") != keys[job]]
-    return sorted(todo, key=lambda job: -(found[job[0]].get(job[1], {}).get("milliseconds") or 1e9))
+        todo = [job for job in jobs if recorded[job[0]].get(job[1], {}).get("key") != keys[job]]
+    return sorted(todo, key=lambda job: -(recorded[job[0]].get(job[1], {}).get("milliseconds") or 1e9))
 
 
 def keys_of(jobs):
@@ -77,17 +78,18 @@ def measure_all(todo, jobs):
         try:
             for number, (job, entry, error) in enumerate(pool.imap_unordered(measured, work), 1):
                 left = (time.monotonic() - start) / number * (len(todo) - number)
-                said = job[1]
+                line = job[1]
                 if error:
                     failures.append(f"{job[1]}: {error}")
                 else:
-                    said = line_of(job, save(job, entry | {"key": keys[job], "program": jobs[job][0]}))
-                print(f"{number:3d}/{len(todo)}  {left:5.0f} s left  {said}", flush=True)
+                    line = line_of(job, save(job, entry | {"key": keys[job], "program": jobs[job][0]}))
+                print(f"{number:3d}/{len(todo)}  {left:5.0f} s left  {line}", flush=True)
         except KeyboardInterrupt:
             pool.terminate()
             print("interrupted: what is finished is recorded", file=sys.stderr)
             return 130
-    print(*failures, sep="\n" if failures else "", end="\n" if failures else "", file=sys.stderr)
+    for failure in failures:
+        print(failure, file=sys.stderr)
     return bool(failures)
 
 
@@ -108,41 +110,33 @@ def measured(work):
 def tidy(jobs):
     """Remove the entries of experiments and programs that are gone from the record."""
     with tangle.locked(RECORD.parent):
-        found = record.read(RECORD)
-        kept = {kind: {name: entry for name, entry in found[kind].items() if (kind, name) in jobs}
-                for kind in ("programs", "experiments")}  # fmt: skip
-        if found != (tidied := found | kept):
-            tangle.put(RECORD, record.text_of(tidied).encode())
+        recorded = record.read(RECORD)
+        for kind in ("programs", "experiments"):
+            recorded[kind] = {name: entry for name, entry in recorded[kind].items() if (kind, name) in jobs}
+        tangle.put(RECORD, record.text_of(recorded).encode())
 
 
 def save(job, entry):
     """Put an entry into the record as it is by now: another run, or git, may have changed it. Return the record."""
     with tangle.locked(RECORD.parent):
-        found = record.read(RECORD)
-        found[job[0]][job[1]] = entry
-        found |= {"date": datetime.datetime.now(tz=datetime.timezone.utc).date().isoformat(), "machine": processor(),
-                  "python": platform.python_version()}  # fmt: skip
-        tangle.put(RECORD, record.text_of(found).encode())
-    return found
+        recorded = record.read(RECORD)
+        recorded[job[0]][job[1]] = entry
+        recorded["date"] = datetime.datetime.now(tz=datetime.timezone.utc).date().isoformat()
+        recorded["machine"] = f"{os.cpu_count()} cores {record.processor()}"
+        recorded["python"] = platform.python_version()
+        tangle.put(RECORD, record.text_of(recorded).encode())
+    return recorded
 
 
-def processor():
-    """Return how many cores of which processor this is."""
-    names = Path("/proc/cpuinfo")
-    lines = names.read_text(encoding="utf-8").splitlines() if names.exists() else []
-    name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
-    return f"{os.cpu_count()} cores {name or platform.processor() or platform.machine()}"
-
-
-def line_of(job, found):
+def line_of(job, recorded):
     """Return the line that tells what was measured."""
     kind, name = job
-    entry = found[kind].get(name)
+    entry = recorded[kind].get(name)
     if entry is None:
         return f"{name:30} not measured"
     mean, deviation = record.summary(entry["unseen"])
     text = f"{name:30} {mean:.4f} ± {deviation:.4f}" if mean == mean else f"{name:30} no loss"
-    base = found["programs"].get(entry.get("program"))
+    base = recorded["programs"].get(entry.get("program"))
     if kind == "experiments" and base:
         mean, deviation, count = record.change(entry, base)
         text += f"  change {mean:+.4f} ± {deviation:.4f} ({count} seeds)" if count else ""
@@ -151,12 +145,12 @@ def line_of(job, found):
     return text + ("  by Python alone" if entry["how"] == "python" and entry["parameters"] else "")
 
 
-def print_list(jobs, found):
+def print_list(jobs, recorded):
     """Print what was measured, and what is stale; return the exit status."""
     keys = keys_of(jobs)
     for job in jobs:
-        is_stale = found[job[0]].get(job[1], {}).get("key") not in (None, keys[job])
-        print(line_of(job, found) + ("  stale" if is_stale else ""))
+        is_stale = recorded[job[0]].get(job[1], {}).get("key") not in (None, keys[job])
+        print(line_of(job, recorded) + ("  stale" if is_stale else ""))
     return 0
 
 

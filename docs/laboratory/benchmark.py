@@ -1,8 +1,8 @@
 """Measure the programs of the essay against each other: whole processes, run in turn.
 
-    python3 tests/tools/benchmark.py                      # some minutes
-    python3 tests/tools/benchmark.py --rounds 3 --programs efficiency/graph_search.py efficiency/exact.c
-    python3 tests/tools/benchmark.py --record docs/benchmark.json --grow
+    python3 docs/laboratory/benchmark.py                      # some minutes
+    python3 docs/laboratory/benchmark.py --rounds 3 --programs efficiency/graph_search.py efficiency/exact.c
+    python3 docs/laboratory/benchmark.py --record docs/benchmark.json --grow
 
 Takes part who promises, in the fence of its root, the same lines or losses as another program. Each round runs each
 of them twice, for one step and for many, as many as make a second at least: the difference of the two, in processor
@@ -32,12 +32,12 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[i]) for i in (2, 1, 0)]
-
-from parts import all_parts  # noqa: E402
-from programs import CONTRACTS, ROOT, command, lacking  # noqa: E402
+sys.path[:0] = [str(Path(__file__).resolve().parents[i]) for i in (1, 2)]
 
 import tangle  # noqa: E402
+from laboratory.parts import all_parts  # noqa: E402
+from laboratory.programs import CONTRACTS, ROOT, command, lacking  # noqa: E402
+from laboratory.record import processor  # noqa: E402
 
 FEWEST, MOST = 20, 20_000  # steps of a run
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # one core, for all of them
@@ -89,9 +89,9 @@ def measure(words, steps):
 def command_of(label, folder):
     """Return the command of a label such as efficiency/batched.c -DFLOAT --batch_size=128."""
     target, *words = label.split()
-    told = [word for word in words if word.startswith("-D")]
+    definitions = [word for word in words if word.startswith("-D")]
     place = Path(tempfile.mkdtemp(dir=folder))  # each compiled form is a file of its own
-    return [*command(target, place, *told), *(word for word in words if word not in told)]
+    return [*command(target, place, *definitions), *(word for word in words if word not in definitions)]
 
 
 def long_text(folder):
@@ -120,13 +120,13 @@ def growth(commands, folder):
     """Return {flag: {target: [[value, milliseconds a document, peak MB], …]}}."""
     growing = {target: commands[target] for target in GROWING if target in commands}
     text = {"block_size": [long_text(folder)]}
-    found = {
+    rows = {
         flag: {target: row_of([*words, *text.get(flag, [])], flag, values) for target, words in growing.items()}
         for flag, values in SIZES.items()
     }
     batched = {target: command_of(target, folder) for target in BATCHED if not lacking(target)}
-    found["batch_size"] = {target: row_of(words, "batch_size", BATCHES) for target, words in batched.items()}
-    return found
+    rows["batch_size"] = {target: row_of(words, "batch_size", BATCHES) for target, words in batched.items()}
+    return rows
 
 
 def peak():
@@ -140,35 +140,26 @@ def peak():
         return float(subprocess.run([program], capture_output=True, text=True, check=True).stdout)
 
 
-def processor():
-    """Return the name of the processor, as far as the system tells."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
-
-
 def summary(runs):
     """Return {target: {name: number}} of some runs, {target: [(milliseconds, memory), …]}, the slowest first."""
-    found = {}
+    rows = {}
     slowest = max(runs, key=lambda target: statistics.median(time for time, _ in runs[target]))
     for target, results in runs.items():
         times = [time for time, _ in results]
         ratios = [base / time for time, (base, _) in zip(times, runs[slowest], strict=True)]
-        found[target] = {
+        rows[target] = {
             "milliseconds": statistics.median(times), "from": min(times), "to": max(times),
             "memory": max(memory for _, memory in results),
             "ratio": statistics.median(ratios), "ratio_from": min(ratios), "ratio_to": max(ratios),
         }  # fmt: skip
-    return dict(sorted(found.items(), key=lambda item: item[1]["ratio"]))
+    return dict(sorted(rows.items(), key=lambda item: item[1]["ratio"]))
 
 
-def table(found):
+def table(rows):
     """Yield the lines of the table of a summary."""
-    width = max(map(len, found)) + 6
+    width = max(map(len, rows)) + 6
     yield f"{'':{width}}ms a document     from        to    memory  times as fast"
-    for target, numbers in found.items():
+    for target, numbers in rows.items():
         times = "".join(f"{numbers[name]:10.5f}" for name in ("milliseconds", "from", "to"))
         ratios = "  ".join(f"{numbers[name]:,.1f}" for name in ("ratio", "ratio_from", "ratio_to"))
         yield f"build/{target:{width - 6}} {times} {numbers['memory']:6.0f} MB  {ratios}"
@@ -184,12 +175,12 @@ def is_free(path, keys=("rounds", "programs")):
         return False
 
 
-def write_record(path, before, record):
-    """Write a record into a file; end the program if the file holds something else by now than before."""
+def write_record(path, record):
+    """Write a record into a file, as JSON; end the program with a line if that cannot be done."""
     try:
-        tangle.write([tangle.Change(path, before, (json.dumps(record, indent=1) + "\n").encode())])
+        tangle.put(path, (json.dumps(record, indent=1) + "\n").encode())
     except OSError as error:
-        sys.exit(f"cannot write {path}: {error}")
+        sys.exit(f"cannot write {path}: {error.strerror}")
 
 
 def same_lines(commands):
@@ -206,7 +197,7 @@ def main():
     parser = argparse.ArgumentParser(description="Time the programs of the essay against each other.")
     parser.add_argument("--rounds", type=int, default=5, help="runs of each program, in turn (%(default)s)")
     parser.add_argument("--programs", nargs="+", metavar="TARGET", help="only these, such as efficiency/exact.c")
-    parser.add_argument("--record", metavar="FILE", help="write what was measured into a .json file")
+    parser.add_argument("--record", type=Path, metavar="FILE", help="write what was measured into a .json file")
     parser.add_argument("--grow", action="store_true", help="time some programs at other sizes, too")
     parser.add_argument("--list", action="store_true", help="only say which programs take part")
     options = parser.parse_args()
@@ -216,7 +207,7 @@ def main():
         parser.error(f"no program that takes part: {', '.join(sorted(unknown))} (--list says which do)")
     if options.rounds < 1:
         parser.error("--rounds must be at least 1")
-    if options.record and not is_free(Path(options.record)):
+    if options.record and not is_free(options.record):
         parser.error(f"{options.record} is there, and no record of this benchmark: name another file")
     for target in options.programs or []:
         if missing := lacking(target):
@@ -231,7 +222,6 @@ def main():
 def compare(targets, options):
     """Measure some programs in turn, print the table, and write the record."""
     runs = {target: [] for target in targets}
-    before = tangle.read(Path(options.record)) if options.record else None
     others = [label for label in OTHERS if not options.programs and not lacking(label.split()[0])]
     runs |= {label: [] for label in others}
     with tempfile.TemporaryDirectory() as folder:
@@ -249,18 +239,18 @@ def compare(targets, options):
     parts = all_parts() if options.grow else {}
     most = peak()
     print(file=sys.stderr)
-    found = summary(runs)
-    same = {label: numbers for label, numbers in found.items() if label not in others}
-    other = {label: numbers for label, numbers in found.items() if label in others}
+    rows = summary(runs)
+    same = {label: numbers for label, numbers in rows.items() if label not in others}
+    other = {label: numbers for label, numbers in rows.items() if label in others}
     machine = f"{processor()}, {os.cpu_count()} cores, {platform.system()}"
     python = f"{platform.python_implementation()} {platform.python_version()}"
     print(*table(same), sep="\n")
     if other:
         print("\nanother training:", *table(other), sep="\n")
     print(f"{options.rounds} rounds, in turn, processor time; {python}, {machine}")
-    for flag, rows in grown.items():
+    for flag, grown_rows in grown.items():
         print(f"\n--{flag}, ms a document:")
-        for target, row in rows.items():
+        for target, row in grown_rows.items():
             print(f"build/{target:32}", "  ".join(f"{value}: {taken:.4g}" for value, taken, _ in row))
     if most:
         print(f"one core does {most:.0f} billion operations a second at the most")
@@ -270,7 +260,7 @@ def compare(targets, options):
         about = {"date": datetime.date.today().isoformat(), "machine": machine, "python": python}
         record = about | {"rounds": options.rounds, "programs": same, "others": other, "growth": grown, "peak": most}
         record |= parts
-        write_record(Path(options.record), before, record)
+        write_record(options.record, record)
 
 
 if __name__ == "__main__":
