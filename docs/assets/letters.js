@@ -67,7 +67,7 @@ export function drawBars(picture, values, title, say) {
  * Let a name be written, and a place in it be chosen; after each change the trained model reads it.
  * @param {{ name: string, place: number }} given
  * @param {ReturnType<typeof import("./widgets.js").saying>} says
- * @param {(seen: Seen, state: import("./engine.js").State) => void} show is told what the model has found
+ * @param {(seen: Seen, state: Begun) => void} show is told what the model has found
  */
 export function asking(given, says, show) {
   let letters = [...given.name], changes = 0;

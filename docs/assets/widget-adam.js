@@ -1,29 +1,36 @@
 // Adam beside plain descent: the reader writes some gradients, and sees by how much each of them moves a parameter.
 
 import { drawn, make } from "./elements.js";
+import { microgpt } from "./engine.js";
 import { build, button, lettering, saying, table, written } from "./widgets.js";
 
-/**
- * What the program has as defaults, and examples by their names.
- * @typedef {{ rate: number, beta1: number, beta2: number, epsilon: number, examples: Record<string, number[]> }} Given
- */
+/** @typedef {{ rate: number, examples: Record<string, number[]> }} Given the learning rate, and gradients by their names */
 
 const MOST = 12;  // gradients that are looked at
 const LEFT = 64, WIDTH = 288, TOP = 32, HEIGHT = 110;  // of the place for the lines
 
 /**
- * Return by how much each step of Adam moves the parameter, computed as `adam` of the essay does.
- * @param {number[]} gradients
- * @param {Given} given
+ * Move a parameter as `adam` of the essay would do it without its means.
+ * @param {Moving} parameter
+ * @param {number} _step
+ * @param {number} rate
  */
-function adam(gradients, { rate, beta1, beta2, epsilon }) {
-  let mean = 0, square = 0;
-  return gradients.map((gradient, i) => {
-    const step = i + 1;
-    mean = beta1 * mean + (1 - beta1) * gradient;
-    square = beta2 * square + (1 - beta2) * gradient ** 2;
-    return -rate * (mean / (1 - beta1 ** step)) / ((square / (1 - beta2 ** step)) ** 0.5 + epsilon);
+function descent({ data, grad }, _step, rate) { data[0] -= rate * grad[0]; }
+
+/**
+ * Return where a parameter is after each step; it begins at 0.
+ * @param {number[]} gradients
+ * @param {(parameter: Moving, step: number, rate: number) => void} move
+ * @param {number} rate
+ */
+function path(gradients, move, rate) {
+  const parameter = { data: [0], grad: [0], mean: [0], square: [0] }, values = [0];
+  gradients.forEach((gradient, i) => {
+    parameter.grad[0] = gradient;
+    move(parameter, i + 1, rate);
+    values.push(parameter.data[0]);
   });
+  return values;
 }
 
 /**
@@ -54,16 +61,6 @@ function mark(value) {
 }
 
 /**
- * Return where the parameter is after each step; it begins at 0.
- * @param {number[]} moves
- */
-function path(moves) {
-  const found = [0];
-  for (const move of moves) found.push(found[found.length - 1] + move);
-  return found;
-}
-
-/**
  * Return the numbers in a text, or the first word that is none.
  * @param {string} text
  */
@@ -85,22 +82,23 @@ build("adam", "Choose the gradients", (/** @type {Given} */ given) => {
 
   /** Draw and compute it for what is in the field now; if that is no list of numbers, say so. */
   function show() {
-    const found = numbersIn(field.value);
-    if (typeof found === "string" || !found.length) {
-      says.sayInstead(found.length ? `${found} is not a number.` : "Write some numbers, with blanks between them.");
+    const numbers = numbersIn(field.value);
+    if (typeof numbers === "string" || !numbers.length) {
+      says.sayInstead(numbers.length ? `${numbers} is not a number.` : "Write some numbers, with blanks between them.");
       return;
     }
-    const gradients = found.slice(0, MOST), plain = gradients.map((gradient) => -given.rate * gradient);
-    const moves = adam(gradients, given), paths = [path(plain), path(moves)];
-    const [ends, endsOfAdam] = paths.map((numbers) => short(numbers[numbers.length - 1]));
+    const gradients = numbers.slice(0, MOST);
+    const paths = [descent, microgpt.adam].map((move) => path(gradients, move, given.rate));
+    const moves = paths.map((values) => values.slice(1).map((value, i) => value - values[i]));
+    const [end, endOfAdam] = paths.map((values) => short(values[values.length - 1]));
     draw(paths);
-    picture.setAttribute("aria-label", `The parameter: plain descent ends at ${ends}, Adam at ${endsOfAdam}.`);
+    picture.setAttribute("aria-label", `The parameter: plain descent ends at ${end}, Adam at ${endOfAdam}.`);
     answer.replaceChildren(table(`What each step adds to the parameter; the learning rate is ${written(given.rate)}.`, [
       ["step", "gradient", "plain descent", "Adam"],
-      ...gradients.map((gradient, i) => [String(i + 1), short(gradient), short(plain[i]), short(moves[i])]),
+      ...gradients.map((gradient, i) => [String(i + 1), short(gradient), ...moves.map((ways) => short(ways[i]))]),
     ]));
-    const more = found.length > MOST ? ` (Only the first ${MOST} numbers count.)` : "";
-    says.say(`In all, plain descent moves it by ${ends}, Adam by ${endsOfAdam}.${more}`);
+    const more = numbers.length > MOST ? ` (Only the first ${MOST} numbers count.)` : "";
+    says.say(`In all, plain descent moves it by ${end}, Adam by ${endOfAdam}.${more}`);
   }
 
   /**

@@ -2,11 +2,11 @@
 // the model says next.
 
 import { drawn, make } from "./elements.js";
-import { begun, meanOfLast, reason, writeName } from "./engine.js";
+import { begun, meanOfLast, microgpt, reason, writeName } from "./engine.js";
 import { LONGEST, drawBars, spelled } from "./letters.js";
 import { build, button, lettering, saying, slider } from "./widgets.js";
 
-/** @typedef {import("./engine.js").State & { losses: number[], training: Generator<number> }} Training */
+/** @typedef {Begun & { losses: number[], training: Generator<number> }} Training */
 
 /**
  * How names begin, and perhaps what a column of the picture says after some steps: a heading, names, and the loss.
@@ -76,7 +76,7 @@ function learningShown() {
     lettering(LEFT + WIDTH / 2, TOP + HEIGHT + 16, "steps"));
   /** @param {Training} state */
   const draw = (state) => {
-    const { losses, microgpt } = state, { length } = losses, steps = microgpt.DEFAULTS.num_steps;
+    const { losses } = state, { length } = losses, steps = microgpt.DEFAULTS.num_steps;
     const seen = losses.map((_, i) => i).filter((i) => i % 10 === 0 || i === length - 1);
     const points = seen.map((i) => [LEFT + WIDTH * i / steps, y(meanOfLast(losses, i + 1))].map((x) => x.toFixed(1)));
     line.setAttribute("points", points.join(" "));
@@ -110,7 +110,7 @@ build("live", "Train the model in this page", (/** @type {Given} */ { beginning,
     says.sayInstead("The names are being fetched.");
     try {
       const made = await begun();
-      state = { ...made, losses: [], training: made.microgpt.train(made.model, made.lessons, made.microgpt.DEFAULTS) };
+      state = { ...made, losses: [], training: microgpt.train(made.model, made.lessons, microgpt.DEFAULTS) };
     } catch (error) {
       says.sayInstead(`That did not work: ${reason(error)}.`);
       learning.box.hidden = ask.hidden = true;
@@ -128,7 +128,7 @@ build("live", "Train the model in this page", (/** @type {Given} */ { beginning,
    * @param {Training} state
    */
   function tick(state) {
-    const { losses, training, microgpt } = state, until = performance.now() + 10, steps = microgpt.DEFAULTS.num_steps;
+    const { losses, training } = state, until = performance.now() + 10, steps = microgpt.DEFAULTS.num_steps;
     for (let i = 0; i < 4 && performance.now() < until && losses.length < steps; i++) {
       losses.push(training.next().value);
     }
@@ -152,7 +152,7 @@ build("live", "Train the model in this page", (/** @type {Given} */ { beginning,
    * @param {string[]} letters
    */
   function next(state, letters) {
-    const { chances } = write(state, letters, heat.value, new state.microgpt.Random(1n));
+    const { chances } = write(state, letters, heat.value, new microgpt.Random(1n));
     drawBars(bars, chances, "What comes next", (chance) => `${Math.round(100 * chance)} %`);
   }
 
@@ -168,7 +168,7 @@ build("live", "Train the model in this page", (/** @type {Given} */ { beginning,
 
   function add() {
     if (!state) return;
-    const { word } = write(state, spelled(field.value).letters, heat.value, new state.microgpt.Random(die));
+    const { word } = write(state, spelled(field.value).letters, heat.value, new microgpt.Random(die));
     die += 1n;
     written.textContent = `${written.textContent} ${word}`.trim().split(" ").slice(-12).join(" ");
   }

@@ -1,7 +1,7 @@
 // Another learning rate: the essay's program in JavaScript trains with it here, and its curve stands over the essay's own.
 
 import { drawn } from "./elements.js";
-import { begun, inFrames, meanOfLast, reason } from "./engine.js";
+import { begun, inFrames, meanOfLast, microgpt, reason } from "./engine.js";
 import { build, lettering, saying, slider, written } from "./widgets.js";
 
 /** @typedef {{ means: number[], every: number, rate: number }} Given the essay's curve, each so many steps */
@@ -38,7 +38,7 @@ build("rate", "Choose the learning rate", (/** @type {Given} */ given) => {
     own.setAttribute("points", "");
     tell(`${named} it is learning.`);
     try {
-      const flags = { learning_rate: chosen }, { microgpt, model, lessons } = await begun(flags);
+      const flags = { learning_rate: chosen }, { model, lessons } = await begun(flags);
       const steps = microgpt.DEFAULTS.num_steps;
       const training = microgpt.train(model, lessons, { ...microgpt.DEFAULTS, ...flags });
       const losses = /** @type {number[]} */ ([]), means = /** @type {number[]} */ ([]);

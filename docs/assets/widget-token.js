@@ -17,7 +17,7 @@ const LEFT = 82, CELL = 14, GAP = 3, LINE = 22, WIDTH = 360;  // of the drawing;
 
 /**
  * Return what the model has computed for a token at a place, as it stands on its tape.
- * @param {import("./engine.js").State} state
+ * @param {Begun} state
  * @param {Seen} seen
  * @returns {Numbers}
  */

@@ -1,7 +1,7 @@
 // What the widgets share: each is built below the figure of a demonstration, from the data that this gave to the page.
 //
 // A widget is a script of its own, widget-NAME.js, with one idea; without JavaScript there is nothing of it.
-// Its numbers are computed again in JavaScript, and the tests hold them against those of the essay's programs.
+// Its numbers are those of the demonstration, or the essay's program in JavaScript computes them (engine.js).
 
 import { drawn, make } from "./elements.js";
 
