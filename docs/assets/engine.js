@@ -55,18 +55,17 @@ export function meanOfLast(losses, end = losses.length, most = 50) {
 }
 
 /**
- * Let the model write a name that begins with some tokens; return its tokens, and how likely each token was at each
- * place.
+ * Let the model write a name that begins with some letters; return it, and how likely each token was at each place.
  * @param {Begun} state
- * @param {number[]} first
+ * @param {string[]} letters
  * @param {number} temperature
  * @param {Die} random
  */
-export function writeName({ model, bos }, first, temperature, random) {
-  const chances = /** @type {Float64Array[]} */ ([]);
+export function writeName({ model, bos, characters }, letters, temperature, random) {
+  const first = letters.map((letter) => characters.indexOf(letter)), chances = /** @type {Float64Array[]} */ ([]);
   const choice = (/** @type {Float64Array} */ weights) => first[chances.push(weights) - 1] ?? random.choice(weights);
   const tokens = [...microgpt.sample(model, bos, { temperature }, { choice })];
-  return { tokens, chances };
+  return { word: tokens.map((token) => characters[token]).join(""), chances };
 }
 
 /** @type {Promise<Begun> | null} */
@@ -90,8 +89,7 @@ export function trained() {
  * @param {string[]} letters
  */
 export function read(state, letters) {
-  const first = letters.map((letter) => state.characters.indexOf(letter));
-  return writeName(state, first, 1, { choice: () => state.bos }).chances;
+  return writeName(state, letters, 1, { choice: () => state.bos }).chances;
 }
 
 /**

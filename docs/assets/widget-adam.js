@@ -2,12 +2,11 @@
 
 import { drawn, make } from "./elements.js";
 import { microgpt } from "./engine.js";
-import { build, button, lettering, saying, table, written } from "./widgets.js";
+import { build, button, chart, lettering, saying, table, written } from "./widgets.js";
 
-/** @typedef {{ rate: number, examples: Record<string, number[]> }} Given the learning rate, and gradients by their names */
+/** @typedef {{ rate: number, examples: Record<string, number[]> }} Given the learning rate, and named gradients */
 
 const MOST = 12;  // gradients that are looked at
-const LEFT = 64, WIDTH = 288, TOP = 32, HEIGHT = 110;  // of the place for the lines
 
 /**
  * Move a parameter as `adam` of the essay would do it without its means.
@@ -46,9 +45,9 @@ function short(value) { return written(Number(value.toPrecision(3)), 10); }
  */
 function ticks(low, high) {
   const rough = (high - low) / 4 || 1, power = 10 ** Math.floor(Math.log10(rough));
-  const apart = [1, 2, 5, 10].map((factor) => factor * power).find((step) => step >= rough) ?? rough, found = [];
-  for (let i = Math.ceil(low / apart - 1e-9); i <= high / apart + 1e-9; i++) found.push(i * apart);
-  return found;
+  const apart = [1, 2, 5, 10].map((factor) => factor * power).find((step) => step >= rough) ?? rough, marks = [];
+  for (let i = Math.ceil(low / apart - 1e-9); i <= high / apart + 1e-9; i++) marks.push(i * apart);
+  return marks;
 }
 
 /**
@@ -74,8 +73,8 @@ build("adam", "Choose the gradients", (/** @type {Given} */ given) => {
   const examples = Object.entries(given.examples);
   const field = make("input", { id: "widget-gradients", className: "widget-field", autocomplete: "off" });
   const buttons = examples.map(([name, gradients]) => button(name, () => { write(gradients); show(); }));
-  const picture = drawn("svg", { viewBox: `0 0 ${LEFT + WIDTH + 8} ${TOP + HEIGHT + 40}`, role: "img" });
-  const answer = make("div"), shown = make("div", {}, picture, answer), says = saying(shown);
+  const picture = drawn("svg", { role: "img" });
+  const answer = make("div"), results = make("div", {}, picture, answer), says = saying(results);
 
   /** @param {number[]} gradients */
   function write(gradients) { field.value = gradients.map((gradient) => written(gradient)).join(" "); }
@@ -91,7 +90,7 @@ build("adam", "Choose the gradients", (/** @type {Given} */ given) => {
     const paths = [descent, microgpt.adam].map((move) => path(gradients, move, given.rate));
     const moves = paths.map((values) => values.slice(1).map((value, i) => value - values[i]));
     const [end, endOfAdam] = paths.map((values) => short(values[values.length - 1]));
-    draw(paths);
+    drawPaths(paths);
     picture.setAttribute("aria-label", `The parameter: plain descent ends at ${end}, Adam at ${endOfAdam}.`);
     answer.replaceChildren(table(`What each step adds to the parameter; the learning rate is ${written(given.rate)}.`, [
       ["step", "gradient", "plain descent", "Adam"],
@@ -105,28 +104,17 @@ build("adam", "Choose the gradients", (/** @type {Given} */ given) => {
    * Draw where the parameter goes, on the two ways.
    * @param {number[][]} paths
    */
-  function draw(paths) {
-    const low = Math.min(...paths.flat()), high = Math.max(...paths.flat()), steps = paths[0].length - 1;
-    /** @param {number} value */
-    const y = (value) => TOP + HEIGHT * (high > low ? (high - value) / (high - low) : 0.5);
-    const lines = paths.map((numbers, i) => drawn("polyline", {
-      points: numbers.map((number, step) => `${LEFT + WIDTH * step / steps},${y(number)}`).join(" "),
-      class: i ? "widget-blue" : "widget-orange",
-    }));
-    const left = ticks(low, high).flatMap((value) => [
-      drawn("path", { d: `M${LEFT} ${y(value)}h-4`, class: "widget-axis" }),
-      drawn("text", { x: LEFT - 8, y: y(value) + 4, "text-anchor": "end" }, mark(value)),
-    ]);
-    const below = ticks(0, steps).filter(Number.isInteger).flatMap((step) => [
-      drawn("path", { d: `M${LEFT + WIDTH * step / steps} ${TOP + HEIGHT}v4`, class: "widget-axis" }),
-      lettering(LEFT + WIDTH * step / steps, TOP + HEIGHT + 18, String(step)),
-    ]);
-    picture.replaceChildren(
-      drawn("path", { d: `M${LEFT} ${TOP}v${HEIGHT}h${WIDTH}`, class: "widget-axis" }), ...left, ...below,
-      drawn("path", { d: `M${LEFT} ${y(0)}h${WIDTH}`, class: "widget-gone" }), ...lines,
-      lettering(LEFT + WIDTH / 2, TOP + HEIGHT + 36, "steps"), drawn("text", { x: 0, y: 16 }, "parameter"),
-      drawn("path", { d: `M${LEFT + 44} 12h24`, class: "widget-orange" }), lettering(LEFT + 116, 16, "plain descent"),
-      drawn("path", { d: `M${LEFT + 186} 12h24`, class: "widget-blue" }), lettering(LEFT + 232, 16, "Adam"),
+  function drawPaths([plain, adam]) {
+    const all = [...plain, ...adam], lowest = Math.min(...all), highest = Math.max(...all), steps = plain.length - 1;
+    const marks = ticks(lowest, highest), stepMarks = ticks(0, steps).filter(Number.isInteger);
+    const scale = { left: 64, top: 32, height: 110, lowest, highest, marks, steps, stepMarks };
+    const { x, y, draw } = chart(picture, scale, mark);
+    draw(["widget-orange", [...plain.entries()]], ["widget-blue", [...adam.entries()]]);
+    picture.append(
+      drawn("path", { d: `M${x(0)} ${y(0)}H${x(steps)}`, class: "widget-gone" }),
+      drawn("text", { x: 0, y: 16 }, "parameter"),
+      drawn("path", { d: "M108 12h24", class: "widget-orange" }), lettering(180, 16, "plain descent"),
+      drawn("path", { d: "M250 12h24", class: "widget-blue" }), lettering(296, 16, "Adam"),
     );
   }
 
@@ -135,5 +123,5 @@ build("adam", "Choose the gradients", (/** @type {Given} */ given) => {
   show();
   const label = make("label", { htmlFor: field.id, textContent: "gradients" });
   return [make("p", { className: "widget-buttons" }, ...buttons),
-    make("p", { className: "widget-row" }, label, field), says.line, shown];
+    make("p", { className: "widget-row" }, label, field), says.line, results];
 });

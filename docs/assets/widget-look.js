@@ -66,7 +66,7 @@ function draw(picture, arrows, { origin: [left, down], unit }) {
 }
 
 /**
- * Return a place for a name near the end of an arrow: to its right or left or in the middle, above or below, as near as
+ * Return a box for a name near the end of an arrow: to its right or left or in the middle, above or below, as near as
  * there is room, and if possible beside all arrows.
  * @param {{ x: number, y: number }} end
  * @param {number} width of the name
@@ -103,7 +103,7 @@ build("look", "Move the query and the keys", (/** @type {Given} */ { query, keys
     drawn("svg", { viewBox: `0 0 ${2 * MIDDLE} ${2 * MIDDLE}`, role: "img", class: "widget-plane" })));
   const answer = make("div"), says = saying(), scene = drawn("g", {});
   const holds = names.map(() => drawn("circle", { r: 16, class: "widget-hold" }));  // as large as a finger
-  picture.append(scene, ...holds);  // which stay while the rest is drawn anew: a finger that drags needs what it touched
+  picture.append(scene, ...holds);  // these stay while the rest is drawn anew: a finger drags what it has touched
   const furthest = Math.max(...values.flat().map(Math.abs));
   const corner = /** @type {[number, number]} */ ([24, 2 * MIDDLE - 24]);
   const valuesPlane = { origin: corner, unit: (2 * MIDDLE - 44) / furthest };
@@ -120,7 +120,7 @@ build("look", "Move the query and the keys", (/** @type {Given} */ { query, keys
       { vector, name: `key ${i + 1}: ${fixed(weights[i], 2)}`, colour: "widget-blue", width: 1.5 + 4 * weights[i] }));
     const ends = draw(scene, [...keysDrawn, { vector: asks, name: "query", colour: "widget-orange", width: 2.5 }],
       { origin: [MIDDLE, MIDDLE], unit: UNIT });
-    holds.forEach((hold, i) => { hold.setAttribute("cx", String(ends[i].x)); hold.setAttribute("cy", String(ends[i].y)); });
+    holds.forEach((hold, i) => hold.setAttribute("transform", `translate(${ends[i].x} ${ends[i].y})`));
     const arrows = vectors().map((vector, i) => `${names[i]} ${pair(vector)}`);
     picture.setAttribute("aria-label", `Arrows from the middle: ${arrows.join(", ")}.`);
     const valuesDrawn = values.map((vector, i) => (
@@ -144,8 +144,8 @@ build("look", "Move the query and the keys", (/** @type {Given} */ { query, keys
    */
   function follow(event) {
     const box = picture.getBoundingClientRect();
-    const place = [event.clientX - box.left, event.clientY - box.top].map((x) => (x / box.width) * 2 * MIDDLE);
-    const [across, up] = [place[0] - MIDDLE, MIDDLE - place[1]].map((x) => x / UNIT);
+    const [x, y] = [event.clientX - box.left, event.clientY - box.top].map((pixels) => pixels / box.width * 2 * MIDDLE);
+    const [across, up] = [x - MIDDLE, MIDDLE - y].map((length) => length / UNIT);
     if (event.type === "pointerdown") {
       const far = vectors().map(([x, y]) => Math.hypot(x - across, y - up));
       held = far.indexOf(Math.min(...far));  // several may be under a finger
