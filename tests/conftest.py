@@ -11,7 +11,7 @@ import subprocess
 import sys
 import textwrap
 import threading
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import hypothesis
 import pytest
@@ -161,6 +161,65 @@ def site(pytestconfig):
     status, text = ask("GET", pytestconfig.site)
     assert status == 200, text
     return pytestconfig.site
+
+
+@pytest.fixture
+def tab(browser, site):
+    """Return a function that opens a page: tab(path, width, scheme, …) -> Playwright page, which must not complain."""
+    contexts, complaints = [], []
+
+    def open_page(path, width=1440, scheme="light", height=900, **options):
+        if path == "run/" and not (BUILD / "site" / path).is_dir():
+            pytest.skip("the packages of this page are not installed: .venv/bin/pip install --group browser")
+        options = {"bypass_csp": True} | options  # or Playwright could not wait for what it evaluates
+        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: message.type == "error" and complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        own = (site, "data:", "blob:")
+        page.on("request", lambda request: request.url.startswith(own) or complaints.append(request.url))
+        page.goto(urljoin(site, path))
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def stranger():
+    """Another server: its address, and what it is asked for."""
+    asked = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            self.send_response(200)
+            self.send_header("Access-Control-Allow-Origin", "*")
+            self.end_headers()
+
+        def log_message(self, *arguments):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/", asked
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="session")
+def axe():
+    """Return a function that says what axe finds on an open page: axe(page, …) -> [(rule, element), …]."""
+    checker = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed").Axe()
+
+    def violations(page, context=None, **options):
+        answer = checker.run(page, context=context, options={"resultTypes": ["violations"], **options}).response
+        return [(rule["id"], node["html"][:120]) for rule in answer["violations"] for node in rule["nodes"][:3]]
+
+    return violations
 
 
 @pytest.fixture(scope="session")

@@ -1,24 +1,18 @@
 """The page on which the essay is edited and run: CPython in a real browser prints what it prints here."""
 
 import base64
-import http.server
 import json
 import random
 import re
-import threading
 from urllib.parse import urljoin
 
 import pytest
+from browsing import FLAGS, SMALL, WALL, changes_of, escapes, needs_pyodide
 from programs import BUILD, ROOT, TEXT, run
-from test_site import tab  # noqa: F401 - a fixture
 from weaver import playground
 from weaver.essay import Essay
 
 import tangle
-
-needs_pyodide = pytest.mark.skipif(
-    not playground.is_possible(), reason="Pyodide is not installed: .venv/bin/pip install --group browser"
-)
 
 
 def in_page(test):
@@ -26,12 +20,8 @@ def in_page(test):
     return pytest.mark.slow(needs_pyodide(test))
 
 
-SMALL = {"num_steps": "12", "n_embd": "8", "n_head": "2", "samples": "3"}
-FLAGS = [word for name, value in SMALL.items() for word in (f"--{name}", value)]
-
-
 @pytest.fixture
-def opened(tab):  # noqa: F811
+def opened(tab):
     """Return a function that opens the page, with what is asked for after the #; sizes are small."""
 
     def open_page(asked="", flags=SMALL, **options):
@@ -260,7 +250,7 @@ def test_a_tab_does_not_overwrite_what_another_one_has_kept(opened):
 
 
 @in_page
-def test_an_experiment_can_be_tried_from_where_it_stands(tab, opened, warm):  # noqa: F811
+def test_an_experiment_can_be_tried_from_where_it_stands(tab, opened, warm):
     link = tab("the-model/").locator("#experiment-no-root .try a")
     page = opened("#" + link.get_attribute("href").partition("#")[2])
     assert page.locator("#run-experiment").evaluate("link => link.href").endswith("the-model/#experiment-no-root")
@@ -546,12 +536,6 @@ def test_the_whole_essay_is_for_everybody(whole):
 # What is kept
 
 
-def changes_of(line, *more):
-    """A change as a link has it, after a line of the essay that it has once."""
-    assert LINES.count(line) == 1
-    return [[line], [line, *more]]
-
-
 NORM = "    return scale(x, (dot(x, x) * value(1 / len(x)) + value(1e-5)) ** -0.5)"
 
 
@@ -646,64 +630,6 @@ def test_no_link_keeps_the_page_from_being_opened_or_is_longer_than_browsers_tak
 
 
 # Somebody else's program
-
-
-ESCAPES = """
-import ctypes, gc, importlib, socket, sys, urllib.request
-from pyodide.ffi import JsProxy, to_js
-host, port = {address!r}.split("/")[2].split(":")
-proxies = [thing for one in gc.get_objects() for thing in gc.get_referents(one) if isinstance(thing, JsProxy)]
-for number, way in enumerate([
-    lambda: importlib.import_module("js").fetch({address!r}),
-    lambda: importlib.import_module("pyodide_js")._api.config.jsglobals.fetch({address!r}),
-    lambda: urllib.request.urlopen({address!r}, timeout=2),
-    lambda: socket.create_connection((host, int(port)), 2).send(b"GET / HTTP/1.0\\r\\n\\r\\n"),
-    lambda: importlib.import_module("pyodide.http").open_url({address!r}),
-    lambda: importlib.import_module("pyodide.code").run_js("fetch('{address}')"),
-    lambda: to_js([]).constructor.constructor("return fetch('{address}')")(),
-    lambda: to_js([]).constructor.constructor("return import('{address}')")(),
-    *(lambda proxy=proxy: proxy.fetch({address!r}) for proxy in proxies),
-    lambda: ctypes.CDLL(None).emscripten_run_script(b"fetch('{address}')"),
-]):
-    print("way", number)
-    try:
-        way()
-        print("it went through")
-    except BaseException as error:
-        print(type(error).__name__)
-"""
-FIRST = "def total(values): return functools.reduce(Value.__add__, values)"  # which runs on its own
-WALL = """address => new Promise((done) => {
-    const code = `fetch("${address}").then(() => postMessage("reached"), () => postMessage("refused"))`;
-    new Worker(URL.createObjectURL(new Blob([code]))).onmessage = ({ data }) => done(data);
-})"""
-
-
-@pytest.fixture
-def stranger():
-    """Another server: its address, and what it is asked for."""
-    asked = []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            asked.append(self.path)
-            self.send_response(200)
-            self.send_header("Access-Control-Allow-Origin", "*")
-            self.end_headers()
-
-        def log_message(self, *arguments):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/", asked
-    server.shutdown()
-    server.server_close()
-
-
-def escapes(address):
-    """A change that tries all ways out."""
-    return changes_of(FIRST, *ESCAPES.format(address=address).split("\n"))
 
 
 @in_page
@@ -819,7 +745,8 @@ def test_all_that_the_page_loads_is_of_one_edition():
     assert {f"{folder}{name}" for name in ("run.js", "run_worker.py", "essay.txt", "tangle.txt")} <= {*files}
     for path, script in scripts.items():
         for wanted in re.findall(r"""(?:from|import)\s*\(?["'](\.[^"']*)["']""", script):
-            assert urljoin(path, wanted) in files, (path, wanted)
+            is_of_the_essay = wanted == "../files/efficiency/microgpt.js"  # which the page offers for download, too
+            assert is_of_the_essay or urljoin(path, wanted) in files, (path, wanted)
     assert playground.files(Essay(TEXT + "\nMore.\n"), [], ROOT / "docs")[0] != folder
 
 
