@@ -14,7 +14,7 @@ printed as microgpt.md:LINE: MESSAGE, and the exit status is 1.
 """
 
 import argparse
-import os
+import gc
 import signal
 import sys
 import warnings
@@ -28,7 +28,7 @@ sys.path.insert(0, str(ROOT))
 
 from weaver.results import DemonstrationError  # noqa: E402
 from weaver.site import SiteError  # noqa: E402
-from weaver.weave import Weave, complaints, say, weave  # noqa: E402
+from weaver.weave import begin, complaints, say, weave  # noqa: E402
 
 import tangle  # noqa: E402
 
@@ -52,24 +52,25 @@ def main():
         "--serve", nargs="?", type=int, const=8000, metavar="PORT", help="serve the site, and follow what is saved"
     )
     options = parser.parse_args()
+    gc.set_threshold(200_000)  # nearly all that a weave makes stays: to look for garbage took a sixth of its time
     ended = []  # by what number
 
     def end(number, _):
         ended.append(number)
         sys.exit(128 + number)  # and so the kernel is ended
 
-    signal.signal(signal.SIGTERM, end)
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), end)
     if options.serve is not None:
         from weaver.serve import serve  # it is needed for nothing else
 
         return serve(ROOT, options.serve)
     try:
-        if tangle.write_programs(Path(os.path.relpath(ROOT / "microgpt.md"))):
-            return 1
         if options.run:
-            Weave(ROOT).run(say)
-            return 0
-        weave(ROOT, say, options.update, build=not options.pages, book=options.epub)
+            begin(ROOT).run(say)
+        else:
+            weave(ROOT, say, options.update, build=not options.pages, book=options.epub)
     except KeyboardInterrupt:
         return 130
     except (tangle.TangleError, DemonstrationError, SiteError, OSError) as error:

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from essays import SMALL, demonstration, with_prose
+from essays import SMALL
 from weaver.essay import Essay, Names
 
 from tangle import TangleError
@@ -34,62 +34,33 @@ def test_each_heading_of_the_first_level_is_a_page(essay):
     assert [(page.start, page.end) for page in essay.pages] == [(1, 10), (11, 37)]
 
 
-@pytest.mark.parametrize("opening", ["A text.\n\n", "``` python {#other}\npass\n```\n\n", "\n\n<!-- a remark -->\n"])
-def test_text_before_the_first_heading_is_an_error_with_its_line(opening):
-    first = 3 if opening.startswith("\n") else 1
-    assert errors_of(opening + SMALL) == [(first, "text without a page: an essay begins with a heading like # Title")]
-
-
-def test_an_essay_without_a_page():
-    assert errors_of("``` c {file=x}\n```\n")[0][0] == 1
-    assert errors_of("## Deeper\n\n``` c {file=x}\n```\n")[0][0] == 1
-    assert "no program" in errors_of("")[0][1]
-
-
-def test_blank_lines_may_stand_before_the_first_heading():
+@pytest.mark.parametrize(("opening", "line"), [("A text.\n\n", 1), ("\n\n<!-- a remark -->\n", 3)])
+def test_text_before_the_first_heading_is_an_error_with_its_line(opening, line):
+    assert errors_of(opening + SMALL) == [(line, "text without a page: an essay begins with a heading like # Title")]
     assert [page.start for page in Essay("\n\n" + SMALL).pages] == [3, 13]
 
 
-@pytest.mark.parametrize(
-    "verbatim", ["````sh\n# a comment\n```\n# and another\n````", "~~~ sh\n# a comment\n~~~", "```sh\n# a comment\n```"]
-)
-def test_a_line_in_a_fence_is_no_heading(verbatim):
-    assert len(Essay(f"{SMALL}\n{verbatim}\n").headings) == 3
+@pytest.mark.parametrize("text", ["~~~ sh\n# a comment\n~~~", "```sh\n# a comment\n```", "    # code", "#no blank",
+                                  "> # quoted", "- # listed", "####### seven"])  # fmt: skip
+def test_what_looks_like_a_heading_and_is_none(text):
+    assert len(Essay(f"{SMALL}\n{text}\n").headings) == 3
 
 
-@pytest.mark.parametrize("line", ["    # code", "#no blank", "> # quoted", "- # listed", "####### seven"])
-def test_what_looks_like_a_heading_and_is_none(line):
-    assert len(Essay(f"{SMALL}\n{line}\n").headings) == 3
-
-
-@pytest.mark.parametrize("hidden", ["# Hidden", "```text\nhidden\n```", "## Hidden"])
+@pytest.mark.parametrize("hidden", ["```text\nhidden\n```", "## Hidden"])
 def test_a_comment_hides_no_heading_and_no_fence(hidden):
     errors = errors_of(f"{SMALL}\n<!-- begins here\n\n{hidden}\n\n-->\n")
     assert errors[0][0] == 40
     assert "the comment that begins on line 38" in errors[0][1]
-
-
-def test_comments_may_be_long_otherwise():
     Essay(f"{SMALL}\n<!-- a remark\n\nof several lines -->\n\n`<!--`\n\n# Three\n\n`-->`\n")
 
 
-@pytest.mark.parametrize("odd", ["\x02", "\x1b", "\ufdd0", "\uffff", "\x7f", "\u202e", "\u2066"])
+@pytest.mark.parametrize("odd", ["\x02", "\ufdd0", "\u202e"])
 def test_a_character_that_no_page_can_show_is_an_error_with_its_line(odd):
     assert errors_of(SMALL.replace("whole", f"wh{odd}ole")) == [(3, f"{ascii(odd)[1:-1]} is no character of a text")]
 
 
-@pytest.mark.parametrize(
-    ("heading", "folds"),
-    [
-        ("## Solution: one", True),
-        ("### Solution", True),
-        ("#### Solution *b*", True),
-        ("# Solution: a page", False),
-        ("##### Solution", False),
-        ("## Solutions", False),
-        ("## A Solution", False),
-    ],
-)
+@pytest.mark.parametrize(("heading", "folds"), [("## Solution: one", True), ("#### Listing", True),
+                                                ("## Solutions", False), ("##### Solution", False)])  # fmt: skip
 def test_a_heading_that_begins_with_solution_folds(heading, folds):
     essay = Essay(f"{SMALL}\n{heading}\n\nText.\n")
     assert essay.headings[-1].folds == folds
@@ -108,27 +79,10 @@ def test_parts_of_a_chunk_have_ids_from_their_names(essay):
     ]
 
 
-@pytest.mark.parametrize(
-    ("title", "path"),
-    [
-        ("日本語", "日本語/"),
-        ("हिन्दी", "हिन्दी/"),
-        ("Ελληνικά!", "ελληνικά/"),
-        ("!!!", "untitled/"),
-        ("", "untitled/"),
-        ("Indexes", "indexes-2/"),
-        ("programs", "programs-2/"),
-        ("files", "files-2/"),
-        ("404", "404-2/"),
-        ("../../etc", "etc/"),
-        ("/a//b", "a-b/"),
-        ("Two", "two-2/"),
-        ("A+B", "a-b/"),
-        ("Café", "café/"),
-        ("Cafe\u0301", "café/"),
-        ("*em* `code`", "em-code/"),
-    ],
-)
+@pytest.mark.parametrize(("title", "path"), [
+    ("日本語", "日本語/"), ("Ελληνικά!", "ελληνικά/"), ("!!!", "untitled/"), ("Indexes", "indexes-2/"),
+    ("Two", "two-2/"), ("../../etc", "etc/"), ("A+B", "a-b/"), ("Cafe\u0301", "café/"), ("*em* `code`", "em-code/"),
+])  # fmt: skip
 def test_each_page_has_an_address_of_letters_and_digits(title, path):
     essay = Essay(f"{SMALL}\n# {title}\n\nText.\n", ["indexes", "programs", "files", "404"])
     assert essay.pages[-1].path == path
@@ -142,14 +96,7 @@ def test_equal_headings_have_different_addresses():
     assert paths[2:5] == ["two-2/", "a-b/", "a-b-2/"]
 
 
-def test_long_headings_have_names_that_a_file_can_have():
-    essay = Essay(f"{SMALL}\n# {'long ' * 100}\n\n# {'長い' * 200}\n")
-    assert all(len(page.path.encode()) < 200 for page in essay.pages)
-
-
-@pytest.mark.parametrize(
-    "names", [["other-", "other--"], ["other", "other-2"], ["other-2", "other-2-2"], ["other-code", "a-part-code"]]
-)
+@pytest.mark.parametrize("names", [["other-", "other--"], ["other", "other-2"], ["other-2", "other-2-2"]])
 def test_chunks_of_similar_names_have_places_of_their_own(names):
     references = "".join(f"<<{name}>>\n" for name in names)
     fences = "".join(f"``` python {{#{name}}}\npass\n```\n" for name in [*names, *names])
@@ -200,28 +147,24 @@ def test_names_have_the_place_where_they_are_defined(essay):
 
 
 def test_the_uses_of_a_name_are_found_where_they_stand(essay):
-    assert essay.main.uses == {(4, 25): "double", (4, 32): "double", (6, 6): "quadruple"}
+    assert essay.main.uses == {4: {25: "double", 32: "double"}, 6: {6: "quadruple"}}
     found = essay.names_in(essay.chunks["a-part"][1])
     assert {place: target.id for place, target in found.items()} == {(24, 25): "chunk-a-part", (24, 32): "chunk-a-part"}
 
 
-@pytest.mark.parametrize(
-    ("code", "used"),
-    [
-        ("def f(double): return double", []),
-        ("x = [double for double in ()]", []),
-        ("double = 3", []),
-        ("def f():\n    global double\n    double = double(1)", [(3, 13)]),
-        ("x = 'é' + double(1)", [(1, 10)]),
-        ("import math\nx = math.double + x.double", [(2, 20)]),
-        ("class A:\n    def double(self): return self.double()", [(2, 34)]),
-        ("import double", []),
-    ],
-)
+@pytest.mark.parametrize(("code", "used"), [
+    ("def f(double): return double", []),
+    ("x = [double for double in ()]", []),
+    ("def f():\n    global double\n    double = double(1)", [(3, 13)]),
+    ("x = 'é' + double(1)", [(1, 10)]),
+    ("import math\nx = math.double + x.double", [(2, 20)]),
+    ("class A:\n    def double(self): return self.double()", [(2, 34)]),
+])  # fmt: skip
 def test_only_what_is_used_is_a_use(code, used):
     text = SMALL.replace("print(quadruple(1) < 5)", code)
-    places = [place for place, name in Essay(text).main.uses.items() if name == "double" and place[0] > 5]
-    assert places == [(row + 5, column) for row, column in used]
+    uses = Essay(text).main.uses
+    rows = [row for row in uses if row > 5]
+    assert [(row - 5, column) for row in rows for column in uses[row] if uses[row][column] == "double"] == used
 
 
 def test_the_index_has_every_name_with_its_users(essay):
@@ -244,15 +187,6 @@ def test_two_programs_may_define_the_same_name():
 def test_a_first_root_of_another_language():
     essay = Essay("# One\n\n``` c {file=a.c}\nint main() { return 0; }\n```\n" + SMALL.replace("# One", "# Three"))
     assert (essay.main.target, essay.main.is_python, essay.main.definitions, essay.main.uses) == ("a.c", False, {}, {})
-
-
-def test_a_demonstration_has_no_place_in_a_program():
-    essay = Essay(with_prose(demonstration("a", "double(2)")))
-    assert "a" not in [place.fence.name for place in essay.places.values()]
-
-
-def test_what_tangle_finds_wrong_is_told_first():
-    assert errors_of(SMALL.replace("return 2 * x", "return 2 *"))[0][0] == 17
 
 
 def test_a_name_in_the_prose_means_what_the_first_program_has_or_else_another():

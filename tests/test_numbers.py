@@ -13,45 +13,15 @@ from weaver.weave import Weave, weave
 import tangle
 
 
-@pytest.mark.parametrize(
-    ("text", "value", "right"),
-    [
-        ("8", 8, "8"),
-        ("4,192", 4192, "4,192"),
-        ("4,192", 999, "999"),
-        ("2.41", 2.4078, "2.41"),
-        ("22", 22.04, "22"),
-        ("1000", 12345, "12345"),
-        ("999", 12345, "12,345"),
-        ("−3", -3, "−3"),
-        ("-3", -4, "-4"),
-        ("-3", 4, "4"),
-        ("3", -4, "−4"),
-        ("0.0", -1e-9, "0.0"),
-        ("0", -0.4, "0"),
-        ("1e5", 1e5, "1e5"),
-        ("1e5", 123456, "1e5"),
-        ("1.5e5", 123456, "1.2e5"),
-        ("1e-5", 2e-5, "2e-5"),
-        ("1e-05", 2e-5, "2e-05"),
-        ("1E+05", 2e5, "2E+05"),
-        ("1e5", -3e-7, "−3e−7"),
-        ("0e0", -0.0, "0e0"),
-        ("5", 10**30, f"{10**30:,}"),
-        ("5", True, "1"),
-    ],
-)
+@pytest.mark.parametrize(("text", "value", "right"), [
+    ("4,192", 999, "999"), ("1000", 12345, "12345"), ("999", 12345, "12,345"), ("2.41", 2.4078, "2.41"),
+    ("-3", -4, "-4"), ("3", -4, "−4"), ("0.0", -1e-9, "0.0"), ("1.5e5", 123456, "1.2e5"), ("1E+05", 2e5, "2E+05"),
+    ("1e-05", 2e-5, "2e-05"), ("5", True, "1"),
+])  # fmt: skip
 def test_numbers_are_written_like_those_before(text, value, right):
     assert written_like(text, value) == right
-
-
-def test_what_is_written_is_a_number_again_and_stays_as_it_is():
-    for text in ("0", "1,234", "1234", "−0.50", "-7", "2.5e-07", "1E+10"):
-        for value in (0, -0.0, 3, -3, -0.0004, -98765.4321, 1e-12, 2.5e17):
-            written = written_like(text, value)
-            assert NUMBER.fullmatch(f"{written}<!-- = x -->")["text"] == written
-            assert written_like(written, value) == written
-            assert not re.fullmatch(r"[-−][0.,]+", written)
+    assert NUMBER.fullmatch(f"{right}<!-- = x -->")["text"] == right
+    assert written_like(right, value) == right
 
 
 def numbers_of(text):
@@ -71,21 +41,17 @@ def test_a_number_that_is_wrong_is_told_with_what_it_should_be():
 # Putting them right
 
 PROSE = """\
-3-5<!-- = 6 --> GPT-2<!-- = 6 --> 1,2,3<!-- = 6 --> 1e5<!-- = 6 --> −0.0<!-- = 6 --> 1,234<!-- = 6 -->.
+3-5<!-- = 6 --> GPT-2<!-- = 6 --> 1e5<!-- = 6 -->.
 - é 5<!-- = 6 --> and 5<!-- = 6 -->,
   𝒳 5<!-- = 6 -->
 
-| a | b |
-| - | - |
 | 5<!-- = 6 --> | `5<!-- = 6 -->` |
+| - | - |
 
 ## About 5<!-- = 6 --> things
 
-> 5<!-- = 6 -->
-
     5<!-- = 6 -->
 """
-RIGHT = ["6", "6", "6", "6", "6e0", "6.0", "6", "6", "6", "6", "6", "6", "6"]
 
 
 def put_right(data, value=6):
@@ -94,22 +60,12 @@ def put_right(data, value=6):
     return corrected(data, corrections(numbers, [value] * len(numbers)))
 
 
-@pytest.mark.parametrize(("ending", "mark"), [("\n", b""), ("mixed", b"\xef\xbb\xbf")])
-def test_only_the_digits_change(ending, mark):
-    lines = with_prose(PROSE).replace("# One", "# One and 5<!-- = 6 -->").split("\n")
-    endings = {"mixed": ["\r\n", "\n", "\r"]}.get(ending, [ending])
-    data = mark + "".join(line + endings[i % len(endings)] for i, line in enumerate(lines)).encode()
-    new = put_right(data)
-    comment = b"<!-- = 6 -->"
-    pieces, others = data.split(comment), new.split(comment)
-    assert len(pieces) == len(others) == 16
-    changed = [(old, new) for old, new in zip(pieces, others) if old != new]
-    assert len(changed) == 13  # the two in code stay
-    olds = ["5", "5", "2", "3", "1e5", "−0.0", "1,234", "5", "5", "5", "5", "5", "5"]
-    for (before, after), old, right in zip(changed, olds, RIGHT):
-        assert before.removesuffix(old.encode()) == after.removesuffix(right.encode())
-        assert before.endswith(old.encode())
-        assert after.endswith(right.encode())
+def test_only_the_digits_change():
+    lines = with_prose(PROSE).splitlines()
+    data = "\ufeff" + "".join(line + ("\r\n", "\n", "\r")[i % 3] for i, line in enumerate(lines))
+    new = re.sub("(?<!`)(?<!    )[0-9](e5)?<!-- = 6 -->", lambda match: f"6{'e0' * bool(match[1])}<!-- = 6 -->", data)
+    assert new.count("6<!--") == 7
+    assert put_right(data.encode()) == new.encode()
 
 
 def test_what_is_right_changes_no_byte():

@@ -6,9 +6,8 @@ import hypothesis
 import pytest
 from essays import SMALL, with_prose
 from hypothesis import strategies
-from weaver.essay import Essay, Heading, WeaveError
+from weaver.essay import Essay, Heading
 from weaver.prose import SLOT, Number, Reading
-from weaver.weave import complaints
 
 from tangle import TangleError
 
@@ -19,7 +18,7 @@ USE = '<a data-peek="" href="@/#chunk-a-part"><code>double</code></a>'
 def read(prose):
     """Return (HTML, Reading) of some prose after the fences of an essay, which begins on line 12."""
     reading = Reading(Essay(with_prose(prose)))
-    html = "".join(part.text if isinstance(part, Heading) else part.html for part in reading.pages[""][1:])
+    html = "".join(part.text if isinstance(part, Heading) else part for part in reading.pages[""][1:])
     return SLOT.sub("", html).strip(), reading
 
 
@@ -45,16 +44,12 @@ def test_a_note_stands_where_the_text_refers_to_it():
 ALONE = "[^a] has no text of its own: begin a paragraph below with it and a colon"
 
 
-@pytest.mark.parametrize(
-    ("prose", "line", "problem"),
-    [
-        ("One[^a].", 12, ALONE),
-        ("One[^a] and[^a].\n\n[^a]: Text.", 12, ALONE),
-        ("One.\n\n[^a]: Text.", 14, "[^a] is referred to nowhere before the next heading"),
-        ("One[^a].\n\n[^a]: Text.\n\n[^a]: Text.", 12, "[^a] is there twice: give the second one another name"),
-        ("One[^a].\n\n## Two\n\n[^a]: Text.", 12, ALONE),
-    ],
-)
+@pytest.mark.parametrize(("prose", "line", "problem"), [
+    ("One[^a] and[^a].\n\n[^a]: Text.", 12, ALONE),
+    ("One.\n\n[^a]: Text.", 14, "[^a] is referred to nowhere before the next heading"),
+    ("One[^a].\n\n[^a]: Text.\n\n[^a]: Text.", 12, "[^a] is there twice: give the second one another name"),
+    ("One[^a].\n\n## Two\n\n[^a]: Text.", 12, ALONE),
+])  # fmt: skip
 def test_a_note_without_its_other_half_is_told(prose, line, problem):
     assert (line, problem) in read(prose)[1].errors
 
@@ -69,33 +64,19 @@ def test_names_in_prose_are_links():
     assert html_of("But not `nobody`, `double(4)` and `a double`.").count("<a ") == 0
 
 
-@pytest.mark.parametrize("name", ["⟨a\npart⟩", "⟨a-part⟩", "⟨ a  part ⟩"])
-def test_a_name_may_be_wrapped(name):
-    assert html_of(f"See {name} there.") == f"<p>See {LINK} there.</p>"
+@pytest.mark.parametrize("prose", ["⟨a\npart⟩", "⟨a-part⟩", "⟨ a  part ⟩", "> See ⟨a\n> part⟩", "- See ⟨a\n  part⟩"])
+def test_a_name_may_be_wrapped(prose):
+    assert LINK in html_of(f"{prose} there.")
 
 
-def test_a_name_may_be_wrapped_in_a_quotation_and_in_a_list():
-    assert LINK in html_of("> See ⟨a\n> part⟩ there.")
-    assert LINK in html_of("- See ⟨a\n  part⟩ there.")
-
-
-@pytest.mark.parametrize(
-    ("prose", "line", "name"),
-    [
-        ("See ⟨nothing⟩.", 12, "nothing"),
-        ("One\ntwo ⟨no\nname⟩.", 13, "no name"),
-        ("| a |\n| - |\n| ⟨no⟩ |", 14, "no"),
-        ("[⟨no⟩](https://x.y)", 12, "no"),
-        ("## About ⟨no⟩", 12, "no"),
-    ],
-)
+@pytest.mark.parametrize(("prose", "line", "name"), [
+    ("One\ntwo ⟨no\nname⟩.", 13, "no name"),
+    ("| a |\n| - |\n| ⟨no⟩ |", 14, "no"),
+    ("[⟨no⟩](https://x.y)", 12, "no"),
+    ("## About ⟨no⟩", 12, "no"),
+])  # fmt: skip
 def test_a_name_in_the_prose_that_is_no_chunk(prose, line, name):
     assert read(prose)[1].errors == [(line, f"there is no chunk ⟨{name}⟩")]
-
-
-def test_all_that_is_wrong_is_told_with_its_line():
-    essay = Essay(SMALL.replace("⟨a part⟩", "⟨nothing⟩") + "\nAnd ⟨more⟩.\n")
-    assert Reading(essay).errors == [(3, "there is no chunk ⟨nothing⟩"), (38, "there is no chunk ⟨more⟩")]
 
 
 @pytest.mark.parametrize(
@@ -108,7 +89,7 @@ def test_links_stand_wherever_prose_is(prose):
 
 def test_a_link_leads_to_a_heading_on_any_page_or_to_another_site():
     reading = Reading(Essay(SMALL + "\n[there](#one), [here](#two), [deep](#deeper), [out](https://x.y/#z).\n"))
-    assert re.findall('href="([^"]*)"', reading.pages["two/"][-1].html)[-4:] == [
+    assert re.findall('href="([^"]*)"', reading.pages["two/"][-1])[-4:] == [
         "@/#one",
         "@/two/#two",
         "@/two/#deeper",
@@ -116,47 +97,26 @@ def test_a_link_leads_to_a_heading_on_any_page_or_to_another_site():
     ]
 
 
-@pytest.mark.parametrize("target", ["#nowhere", "docs/names.txt", "/etc/passwd", "javascript:alert(1)", "README.md"])
+@pytest.mark.parametrize("target", ["#nowhere", "#term-nowhere", "docs/names.txt"])
 def test_a_link_that_leads_nowhere_is_an_error_with_its_line(target):
     _, reading = read(f"One line.\nAnd [a link]({target}).")
     assert reading.errors == [(13, f"{target} leads nowhere on the site: a link is https://… or a #heading")]
 
 
-@pytest.mark.parametrize("prose", ["![x](data:image/png;base64,{})", "[x](#{})", "⟨{}⟩"])
-def test_a_message_is_short_whatever_it_repeats(prose):
-    _, reading = read(prose.format("A" * 75_000))
-    (line,) = complaints(WeaveError(reading.errors)).split("\n")
-    assert line.startswith("microgpt.md:12: ") and "AAA […] AAA" in line and len(line) < 450
-
-
 def test_the_addresses_of_links_may_stand_on_another_page():
     reading = Reading(Essay(SMALL.replace("is here", "is [here][place]") + "\n[place]: https://x.y\n"))
-    assert '<a href="https://x.y">here</a>' in reading.pages[""][1].html
+    assert '<a href="https://x.y">here</a>' in reading.pages[""][1]
 
 
 # What is verbatim
 
 VERBATIM = [
-    "`⟨no⟩ 5<!-- = 6 -->`",
-    "`` ` ⟨no⟩ 5<!-- = 6 --> ``",
-    "    ⟨no⟩ 5<!-- = 6 -->",
-    "<pre>⟨no⟩ 5<!-- = 6 --></pre>",
-    "<!-- ⟨no⟩ `double` -->",
-    "<!-- a\nremark ⟨no⟩\n-->",
-    "a <!-- b ⟨no⟩ --> c",
-    '<div title="⟨no⟩">⟨no⟩ 5<!-- = 6 --></div>',
-    '<b title="⟨no⟩">x</b>',
-    '[x](https://x.y "⟨no⟩ 5<!-- = 6 -->")',
-    "![⟨no⟩ 5<!-- = 6 -->](https://x.y/z.png)",
-    "<https://x.y/⟨no⟩>",
-    "- a\n\n        ⟨no⟩ 5<!-- = 6 -->",
-    "[x][y]\n\n[y]: https://x.y '⟨no⟩'",
-    "[`double`](https://x.y)",
-    "    `double`",
-    "`` `double` ``",
-    '`x["a"]<!-- = 6 -->`',
+    "`` ` ⟨no⟩ 5<!-- = 6 --> ``", "    ⟨no⟩ 5<!-- = 6 -->", "<pre>⟨no⟩ 5<!-- = 6 --></pre>", "a <!-- b ⟨no⟩ --> c",
+    '<div title="⟨no⟩">⟨no⟩ 5<!-- = 6 --></div>', '<b title="⟨no⟩">x</b>', "- a\n\n        ⟨no⟩ 5<!-- = 6 -->",
+    '[x](https://x.y "⟨no⟩ 5<!-- = 6 -->")', "![⟨no⟩ 5<!-- = 6 -->](https://x.y/z.png)", "<https://x.y/⟨no⟩>",
+    "[x][y]\n\n[y]: https://x.y '⟨no⟩'", "[`double`](https://x.y)", "    `double`", '`x["a"]<!-- = 6 -->`',
     '![5<!-- = x["a"] -->](https://x.y)',
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("prose", VERBATIM)
@@ -169,7 +129,7 @@ def test_nothing_counts_in_code_attributes_and_comments(prose):
         assert hidden in html
 
 
-@pytest.mark.parametrize("fence", ["````sh", "~~~", "~~~ sh", "   ```sh", "```sh"])
+@pytest.mark.parametrize("fence", ["````sh", "~~~", "   ```sh", "```sh"])
 def test_nothing_counts_in_fences(fence):
     mark = re.match("[ `~]*", fence)[0].rstrip()
     html, reading = read(f"{fence}\n# ⟨no⟩ `double` 5<!-- = 6 -->\n{mark}\n\nText.")
@@ -181,61 +141,28 @@ def test_brackets_in_code_are_no_name():
     assert read("Open ⟨ here.\n\nAnd ⟩ closed.")[1].errors == []
 
 
-@pytest.mark.parametrize("prose", ["<div>{fence:3}</div>", "{fence:3}", "wzxhzdk:0", "klzzwxh:0001"])
-def test_nobody_can_write_what_stands_for_something(prose):
-    assert prose.strip("<div>/") in html_of(prose)
-
-
 def test_a_fence_between_lines_of_prose_stands_where_it_was():
-    reading = Reading(
-        Essay(with_prose("- one\n```text\nshown\n```\n- two\n\n<details>\n```text\nhidden\n```\n</details>\n"))
-    )
-    html = reading.pages[""][1].html
-    assert re.findall(r"fence (\d+)|(one|two|details>)", html) == [
-        ("3", ""),
-        ("7", ""),
-        ("", "one"),
-        ("13", ""),
-        ("", "two"),
-        ("", "details>"),
-        ("19", ""),
-        ("", "details>"),
-    ]
+    prose = "- one\n```text\nshown\n```\n- two\n\n<details>\n```text\nhidden\n```\n</details>\n"
+    html = Reading(Essay(with_prose(prose))).pages[""][1]
+    order = re.findall(r"fence \d+|one|two|details>", html)
+    assert order == ["fence 3", "fence 7", "one", "fence 13", "two", "details>", "fence 19", "details>"]
 
 
 # Headings
 
 
-@pytest.mark.parametrize(
-    ("written", "shown"),
-    [
-        ("C#", "C#"),
-        ("Sets {a, b}", "Sets {a, b}"),
-        ("A {#b}", "A {#b}"),
-        ("1. First", "1. First"),
-        ("- x", "- x"),
-        ("a | b", "a | b"),
-        ("*em* `code`", "<em>em</em> <code>code</code>"),
-        ("a < b & c", "a &lt; b &amp; c"),
-        ("5<!-- = 5 --> things", "5 things"),
-        ("⟨a part⟩", "⟨a part⟩"),
-        ("`double`", "<code>double</code>"),
-        ("    far", "far"),
-        ("closed ##", "closed"),
-        ("> q", "&gt; q"),
-        ("[x]: y", "[x]: y"),
-        ("", ""),
-    ],
-)
+@pytest.mark.parametrize(("written", "shown"), [
+    ("C#", "C#"), ("A {#b}", "A {#b}"), ("1. First", "1. First"), ("- x", "- x"), ("a | b", "a | b"), ("", ""),
+    ("*em* `code`", "<em>em</em> <code>code</code>"), ("a < b & c", "a &lt; b &amp; c"), ("closed ##", "closed"),
+    ("5<!-- = 5 --> things", "5 things"), ("⟨a part⟩", "⟨a part⟩"), ("`double`", "<code>double</code>"),
+])  # fmt: skip
 def test_the_text_of_a_heading_is_prose_without_links(written, shown):
     reading = Reading(Essay(with_prose(f"## {written}")))
     assert [part.text for part in reading.pages[""] if isinstance(part, Heading)] == ["One", shown]
     assert reading.errors == []
 
 
-@pytest.mark.parametrize(
-    "prose", ["Title\n=====", "Title\n-----", "a line\n#1 of all", "> # quoted", "- # listed", "#x"]
-)
+@pytest.mark.parametrize("prose", ["Title\n=====", "a line\n#1 of all", "> # quoted", "- # listed"])
 def test_headings_are_those_of_the_essay_and_no_others(prose):
     assert not re.search("<h[1-6]", html_of(prose))
 
@@ -243,30 +170,18 @@ def test_headings_are_those_of_the_essay_and_no_others(prose):
 # Numbers
 
 
-@pytest.mark.parametrize(
-    ("prose", "found"),
-    [
-        ("Twice is 8<!-- = double(4) -->.", [(12, 9, "8", "double(4)")]),
-        ("3-5<!-- = 5 --> GPT-2<!-- = 2 -->", [(12, 2, "5", "5"), (12, 20, "2", "2")]),
-        ("1,2,3<!-- = 3 --> x1,234<!-- = 1234 -->", [(12, 4, "3", "3"), (12, 19, "1,234", "1234")]),
-        ("1e5<!-- = 1e5 -->, 2.5E-07<!-- = 1 -->", [(12, 0, "1e5", "1e5"), (12, 19, "2.5E-07", "1")]),
-        (
-            "(−3<!-- = -3 -->) -4<!-- = 1 --> 0.0<!-- = 0 -->",
-            [(12, 1, "−3", "-3"), (12, 18, "-4", "1"), (12, 33, "0.0", "0")],
-        ),
-        (
-            "4,192.50<!-- = a --> 12345<!-- = b --> ½7<!-- = c -->",
-            [(12, 0, "4,192.50", "a"), (12, 21, "12345", "b"), (12, 40, "7", "c")],
-        ),
-        ("One line\nand 5<!-- = 5 --> there", [(13, 4, "5", "5")]),
-        ("- a\n- 5<!-- = 5 -->\n  6<!-- = 6 -->", [(13, 2, "5", "5"), (14, 2, "6", "6")]),
-        ("| a | b |\n| - | - |\n| 5<!-- = 5 or 6 | 7 --> | `x` |", [(14, 2, "5", "5 or 6 | 7")]),
-        ("[5<!-- = 5 -->](https://x.y) **6<!-- = 6 -->**", [(12, 1, "5", "5"), (12, 31, "6", "6")]),
-        ('<b title="x">5<!-- = d["a"] --></b>', [(12, 13, "5", 'd["a"]')]),
-        ("##   About 5<!-- = 5 --> ##", [(12, 11, "5", "5")]),
-        ("> 5<!-- = 5 -->", [(12, 2, "5", "5")]),
-    ],
-)
+@pytest.mark.parametrize(("prose", "found"), [
+    ("3-5<!-- = 5 --> GPT-2<!-- = 2 -->", [(12, 2, "5", "5"), (12, 20, "2", "2")]),
+    ("1,2,3<!-- = 3 --> x1,234<!-- = 1234 -->", [(12, 4, "3", "3"), (12, 19, "1,234", "1234")]),
+    ("1e5<!-- = 1e5 -->, 2.5E-07<!-- = 1 -->", [(12, 0, "1e5", "1e5"), (12, 19, "2.5E-07", "1")]),
+    ("(−3<!-- = -3 -->) -4<!-- = 1 -->", [(12, 1, "−3", "-3"), (12, 18, "-4", "1")]),
+    ("4,192.50<!-- = a --> 12345<!-- = b -->", [(12, 0, "4,192.50", "a"), (12, 21, "12345", "b")]),
+    ("- a\n- 5<!-- = 5 -->\n  6<!-- = 6 -->", [(13, 2, "5", "5"), (14, 2, "6", "6")]),
+    ("| a | b |\n| - | - |\n| 5<!-- = 5 or 6 | 7 --> | `x` |", [(14, 2, "5", "5 or 6 | 7")]),
+    ("[5<!-- = 5 -->](https://x.y) **6<!-- = 6 -->**", [(12, 1, "5", "5"), (12, 31, "6", "6")]),
+    ('<b title="x">5<!-- = d["a"] --></b>', [(12, 13, "5", 'd["a"]')]),
+    ("##   About 5<!-- = 5 --> ##", [(12, 11, "5", "5")]),
+])  # fmt: skip
 def test_numbers_are_found_where_they_stand(prose, found):
     html, reading = read(prose)
     assert sorted(reading.numbers) == [Number(*values) for values in found]
@@ -276,22 +191,11 @@ def test_numbers_are_found_where_they_stand(prose, found):
     assert all(lines[n.line - 1][n.column :].startswith(n.text) for n in reading.numbers)
 
 
-@pytest.mark.parametrize(
-    "prose",
-    [
-        "five<!-- = 5 -->",
-        "5 <!-- = 5 -->",
-        "5<!-- = (2 +\n3) -->",
-        "5<!--= 5 -->",
-        "**5**<!-- = 5 -->",
-        "٣<!-- = 3 -->",
-        "5\n<!-- = 5 -->",
-    ],
-)
+@pytest.mark.parametrize("prose", ["five<!-- = 5 -->", "5 <!-- = 5 -->", "5<!-- = (2 +\n3) -->", "5<!--= 5 -->",
+                                   "**5**<!-- = 5 -->", ".5<!-- = 0.5 -->", "0x10<!-- = 16 -->"])  # fmt: skip
 def test_an_expression_without_its_number_is_an_error(prose):
-    (error,) = read(prose)[1].errors
-    assert error[0] == 12 + prose.startswith("5\n")
-    assert "there is no number before this expression" in error[1]
+    ((line, message),) = read(prose)[1].errors
+    assert (line, message.partition(":")[0]) == (12, "there is no number before this expression")
 
 
 def test_other_comments_are_comments():
@@ -301,27 +205,17 @@ def test_other_comments_are_comments():
 # HTML in prose, and odd mixtures
 
 
-@pytest.mark.parametrize(
-    ("prose", "tag"),
-    [
-        ("<div>\nopen", "div"),
-        ("x\n\n</div>", "div"),
-        ("a <b> c", "b"),
-        ("<details>\n\nx\n\n## Next\n\n</details>", "details"),
-        ("## A <script>", "script"),
-        ("<b><i>x</b></i>", "i"),
-        ("<div/>", "div"),
-    ],
-)
+@pytest.mark.parametrize(("prose", "tag"), [
+    ("<div>\nopen", "div"),
+    ("x\n\n</div>", "div"),
+    ("<details>\n\nx\n\n## Next\n\n</details>", "details"),
+    ("## A <script>", "script"),
+    ("<b><i>x</b></i>", "i"),
+])  # fmt: skip
 def test_html_that_would_swallow_what_follows_is_an_error(prose, tag):
     errors = read(f"A line.\n\n{prose}")[1].errors
     message = f"HTML has to be closed before the next heading, and a <{tag}> is not"
     assert (14 + 2 * prose.startswith("x\n"), message) in errors
-
-
-def test_what_python_cannot_read_as_html_is_an_error_at_most():
-    _, reading = read("<https://x.y><pre>\n\n<!DOCTYPE x> <![a](https://x.y/z)~~~ > ")
-    assert reading.errors != []
 
 
 def test_html_that_is_closed_stays_as_it_is():
@@ -329,78 +223,13 @@ def test_html_that_is_closed_stays_as_it_is():
         assert html_of(markup).removeprefix("<p>").removesuffix("</p>") == markup
 
 
-def test_what_an_address_of_another_page_says_is_no_mark():
-    text = SMALL.replace("is here", "is [here][there]") + '\n[there]: https://x.y "⟨no⟩ 5<!-- = 6 -->"\n'
-    reading = Reading(Essay(text))
-    assert (reading.errors, len(reading.numbers)) == ([], 1)
-    assert 'title="⟨no⟩ 5&lt;!-- = 6 --&gt;"' in reading.pages[""][1].html
-
-
 PIECES = [
-    "⟨a part⟩",
-    "⟨a\npart⟩",
-    "⟨no⟩",
-    "`double`",
-    "`",
-    "``",
-    "```",
-    "~~~",
-    "    ",
-    "\t",
-    "\n",
-    "\n\n",
-    "# H",
-    "- ",
-    "1. ",
-    "> ",
-    "| a | b |\n| - | - |\n| x | y |",
-    "5<!-- = 5 -->",
-    "five<!-- = 5 -->",
-    "<!--",
-    "-->",
-    "<b>",
-    "</b>",
-    "<div>",
-    "</div>",
-    "<pre>",
-    "</pre>",
-    "<script>",
-    "[x](#one)",
-    "[x][y]",
-    '[y]: https://x.y "⟨q⟩"',
-    "*",
-    "**",
-    "_",
-    "\\",
-    "&",
-    "<",
-    "a word",
-    "{#x}",
-    "===",
-    ": def",
-    "```text\ncode\n```",
-    "~~~ sh\n# x\n~~~",
-    "⟨",
-    "⟩",
-    "wzxhzdk:0",
-    "{fence:3}",
-    "<?php ?>",
-]
-
-
-def test_an_address_that_two_pages_give_to_one_name_is_their_own():
-    page = "# {}\n\nA [link][1].\n\n## Notes{}\n\n[1]: https://{}.example/\n\n"
-    program = "``` python {file=a.py}\nx = 1\n```\n"
-    reading = Reading(Essay(page.format("One", 1, "one") + program + "\n" + page.format("Two", 2, "two")))
-    links = ["".join(getattr(part, "html", "") for part in parts) for parts in reading.pages.values()]
-    assert [re.findall("https://(...)", html) for html in links] == [["one"], ["two"]]
-
-
-@pytest.mark.parametrize("text", [".5<!-- = 0.5 -->", "0x10<!-- = 16 -->"])
-def test_a_number_that_is_written_otherwise_is_an_error(text):
-    reading = Reading(Essay(with_prose(text)))
-    assert reading.numbers == []
-    assert [line for line, _ in reading.errors] == [12]
+    "⟨a part⟩", "⟨a\npart⟩", "⟨no⟩", "`double`", "`", "``", "```", "~~~", "    ", "\t", "\n", "\n\n", "# H",
+    "- ", "1. ", "> ", "| a | b |\n| - | - |\n| x | y |", "5<!-- = 5 -->", "five<!-- = 5 -->", "<!--",
+    "-->", "<b>", "</b>", "<div>", "</div>", "<pre>", "</pre>", "<script>", "[x](#one)", "[x][y]",
+    '[y]: https://x.y "⟨q⟩"', "*", "**", "_", "\\", "&", "<", "a word", "{#x}", "===", ": def",
+    "```text\ncode\n```", "~~~ sh\n# x\n~~~", "⟨", "⟩", "wzxhzdk:0", "{fence:3}", "<?php ?>",
+]  # fmt: skip
 
 
 def test_an_address_of_a_mail_is_a_link():
@@ -411,22 +240,18 @@ def test_an_address_of_a_mail_is_a_link():
 @hypothesis.given(strategies.lists(strategies.sampled_from([*PIECES, " ", "\n", "\n\n"]), max_size=14))
 @hypothesis.settings(max_examples=200, derandomize=True)
 def test_no_mixture_of_prose_loses_a_fence_or_shows_a_mark(pieces):
-    text = with_prose("".join(pieces))
     try:
-        essay = Essay(text)
+        essay = Essay(with_prose("".join(pieces)))
     except TangleError:
         return
     reading = Reading(essay)
     if not reading.errors:
-        markup = "".join(
-            getattr(part, "html", "") + getattr(part, "text", "") for parts in reading.pages.values() for part in parts
-        )
+        markup = "".join(getattr(part, "text", part) for parts in reading.pages.values() for part in parts)
         assert SLOT.findall(markup) == [str(fence.line) for fence in essay.fences]
         assert not re.search("[\ufdd0-\ufdef\x02\x03]", SLOT.sub("", markup))
         for number in reading.numbers:
-            assert essay.lines[number.line - 1][number.column :].startswith(
-                f"{number.text}<!-- = {number.expression} -->"
-            )
+            text = f"{number.text}<!-- = {number.expression} -->"
+            assert essay.lines[number.line - 1][number.column :].startswith(text)
 
 
 # Terms and solutions
@@ -453,24 +278,12 @@ loss
 def test_terms_have_ids_and_can_be_led_to_from_anywhere():
     reading = Reading(Essay(f"{with_prose(GLOSSARY)}\n# Two\n\n[It](#term-gradient), [x](#term-loss-2).\n"))
     assert reading.errors == []
-    first = "".join(part.html for part in reading.pages[""] if not isinstance(part, Heading))
+    first = "".join(part for part in reading.pages[""] if not isinstance(part, Heading))
     assert re.findall('<dt id="([^"]*)">', first) == ["term-the-gradient", "term-gradient", "term-loss", "term-loss-2"]
     assert re.findall('<a data-peek="" href="(@/#term[^"]*)">', first) == ["@/#term-the-gradient", "@/#term-loss"]
-    second = reading.pages["two/"][1].html
+    second = reading.pages["two/"][1]
     assert re.findall('<a data-peek="" href="([^"]*)">', second) == ["@/#term-gradient", "@/#term-loss-2"]
     assert {"term-gradient", "chunk-a-part", "one"} <= {*reading.anchors}
-
-
-def test_no_term_has_the_id_of_a_heading():
-    reading = Reading(Essay(with_prose("## Term loss\n\nloss\n: A number. [It](#term-loss-2).")))
-    assert reading.errors == []
-    assert '<dt id="term-loss-2">' in reading.pages[""][-1].html
-
-
-def test_a_term_that_is_not_there_is_an_error_with_its_line():
-    _, reading = read("loss\n: A number.\n\n[There](#term-gradient).")
-    ((line, message),) = reading.errors
-    assert (line, message.split()[0]) == (15, "#term-gradient")
 
 
 def test_a_solution_is_folded_up_to_the_next_heading():
@@ -478,8 +291,8 @@ def test_a_solution_is_folded_up_to_the_next_heading():
     assert reading.errors == []
     title, _, fold, after, prose = reading.pages[""]
     head = '<details class="solution" id="solution-one"><summary>Solution: <em>one</em></summary>\n'
-    assert fold.html.startswith(head)
-    assert fold.html.endswith("</ul>\n</details>")
-    assert len(SLOT.findall(fold.html)) == 1
-    assert (title.text, after.text, prose.html) == ("One", "After", "<p>Text.</p>")
+    assert fold.startswith(head)
+    assert fold.endswith("</ul>\n</details>")
+    assert len(SLOT.findall(fold)) == 1
+    assert (title.text, after.text, prose) == ("One", "After", "<p>Text.</p>")
     assert reading.anchors["solution-one"].path == ""

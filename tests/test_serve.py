@@ -13,7 +13,7 @@ import time
 import pytest
 from essays import SMALL, demonstration, project
 from programs import ROOT
-from weaver.follow import follow
+from weaver.serve import follow
 
 pytest.importorskip("mkdocs", reason="mkdocs is not installed")
 pytest.importorskip("pweave", reason="Pweave is not installed")
@@ -47,11 +47,11 @@ class Serving:
         self.essay.write_text(text, encoding="utf-8")
         return after
 
-    def ask(self, path, method="GET", host=None):
+    def ask(self, path, host=None):
         """Send a request, for this server or another host; return (status, body, headers) of the answer."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         with contextlib.closing(connection):
-            connection.putrequest(method, path, skip_host=True)
+            connection.putrequest("GET", path, skip_host=True)
             connection.putheader("Host", f"127.0.0.1:{self.port}" if host is None else host)
             connection.endheaders()
             answer = connection.getresponse()
@@ -70,7 +70,7 @@ class Serving:
 def quiet(tmp_path_factory):
     """A server that has woven its site."""
     serving = Serving(project(tmp_path_factory.mktemp("quiet"), WRITTEN))
-    serving.wait_for(r"running greeting(?s:.*)woven in")
+    serving.wait_for(r"running twice(?s:.*)woven in")
     yield serving
     serving.end()
 
@@ -106,7 +106,7 @@ def test_a_session_of_writing(browser, tmp_path):
 
 def write(serving, browser, tmp_path):
     """Save this and that, and look at what is shown."""
-    serving.wait_for(r"woven in .*\n(?s:.*)running greeting(?s:.*)woven in")
+    serving.wait_for(r"woven in .*\nrunning twice, greeting, (?s:.*)woven in")
     page = browser.new_page(viewport={"width": 900, "height": 600}, bypass_csp=True)
     page.set_default_timeout(120_000)  # a busy machine is no failure
     note = page.locator("pre[role=status]")
@@ -142,8 +142,7 @@ def write(serving, browser, tmp_path):
     # a chunk: what depends on its program runs
     after = serving.save(WRITTEN.replace("2 * x", "3 * x").replace("four is 8", "four is 12"))
     page.wait_for_selector("#demonstration-twice .output:has-text('12')")
-    said = serving.log.read_text()[after:]
-    assert re.findall(r"^running (\S+)$", said, re.M) == ["twice", "greeting"]
+    assert "\nrunning twice, greeting, numbers in the prose: their results" in serving.log.read_text()[after:]
 
     # with a result that makes a number wrong, page and message follow as well
     serving.save(WRITTEN.replace("2 * x", "4 * x"))
@@ -165,7 +164,7 @@ def write(serving, browser, tmp_path):
     shows("mkdocs.yml")
     (tmp_path / "mkdocs.yml").write_text(settings, encoding="utf-8")
 
-    # a template that is wrong, a weaver that is wrong, and then another one
+    # a template that is wrong, and another weaver
     template = tmp_path / "docs" / "templates" / "chunk.html"
     source = template.read_text(encoding="utf-8")
     template.write_text(source + "{{ nobody }}", encoding="utf-8")
@@ -173,18 +172,18 @@ def write(serving, browser, tmp_path):
     assert "quadruple" in serving.ask("/two/")[1]
     template.write_text(source, encoding="utf-8")
     weaver = tmp_path / "docs" / "weave.py"
-    source = weaver.read_text(encoding="utf-8")
-    weaver.write_text(source + "x = (", encoding="utf-8")
-    shows("'(' was never closed")
     after = len(serving.log.read_text())
-    weaver.write_text(source + "# the same", encoding="utf-8")
+    weaver.write_text(weaver.read_text(encoding="utf-8") + "# the same", encoding="utf-8")
     page.goto(serving.wait_for(r"serving on (\S+)(?s:.*)woven in", after)[1])
 
     # Ctrl-C while something runs: all of it ends
     after = serving.save(WRITTEN.replace('print("hello")', "import time; time.sleep(100)"))
     serving.wait_for("running greeting", after)
-    started = started_by(serving.process.pid)
-    assert len(started) >= 2 or not shutil.which("ps")  # the weave, and its kernel
+    for _ in range(200):
+        started = started_by(serving.process.pid)
+        if len(started) >= 2:  # the weave, and its kernel
+            break
+        time.sleep(0.1)
     serving.process.send_signal(signal.SIGINT)
     assert serving.process.wait(60) == 130
     shows("the server has stopped")
@@ -214,23 +213,17 @@ def test_pages_files_and_news(quiet):
     assert quiet.ask("/two")[0] == 301
     assert quiet.ask("/assets/weave.css")[0] == quiet.ask("/?a=b")[0] == 200
     assert quiet.ask("/nothing/")[0] == quiet.ask("/nothing.css")[0] == 404
-    assert quiet.ask("/two/", "HEAD")[:2] == (200, "")
     assert json.loads(quiet.ask("/.news")[1])["message"] == ""
-    for path in ("/../microgpt.md", "/%2e%2e/microgpt.md", "/\\evil.example/.."):
-        _, body, headers = quiet.ask(path)
-        assert ("<<a-part>>" in body, headers["Location"]) == (False, None)
+    assert "<<a-part>>" not in quiet.ask("/%2e%2e/microgpt.md")[1]
 
 
-@pytest.mark.parametrize("path", ["/", "/.news", "/assets/weave.css"])
-def test_only_this_machine_is_answered_and_others_are_told_how_to_ask(quiet, path):
-    for host in ("localhost", f"localhost:{quiet.port}", "127.0.0.1:9"):  # another port may be that of a tunnel
-        assert quiet.ask(path, host=host)[0] == 200
-    for host in ("evil.example", f"evil.example:{quiet.port}", f"localhost.x:{quiet.port}", ""):
-        assert quiet.ask(path, "HEAD", host=host)[:2] == (403, "")
-        status, body, _ = quiet.ask(path, host=host)
-        assert (status, "edition" in body) == (403, False)
-        assert f"ask for {quiet.address}" in body
-        assert f"not to '{host}': ask for {quiet.address}" in quiet.log.read_text()
+def test_only_this_machine_is_answered(quiet):
+    for path in ("/", "/.news", "/assets/weave.css"):
+        assert quiet.ask(path, host="localhost:9")[0] == 200  # another port may be that of a tunnel
+        for host in ("evil.example", f"localhost.x:{quiet.port}", ""):
+            status, body, _ = quiet.ask(path, host=host)
+            assert (status, "edition" in body) == (403, False)
+            assert "answers to 127.0.0.1 and localhost" in body
 
 
 # Following
@@ -238,22 +231,15 @@ def test_only_this_machine_is_answered_and_others_are_told_how_to_ask(quiet, pat
 
 def test_what_is_saved_is_noticed(tmp_path):
     (tmp_path / "docs" / "deep").mkdir(parents=True)
-    (tmp_path / "a.md").write_text("1")
     (tmp_path / "docs" / "deep" / "b").write_text("1")
-    news = follow([tmp_path / "a.md", tmp_path / "docs"], interval=0)
+    news = follow([tmp_path / "a.md", tmp_path / "docs"])
     assert next(news) == set()
-    (tmp_path / "a.md").write_text("22")
-    assert next(news) == {tmp_path / "a.md"}
-    (tmp_path / "docs" / "deep" / "b").replace(tmp_path / "docs" / "c")
-    assert next(news) == {tmp_path / "docs" / "deep" / "b", tmp_path / "docs" / "c"}
-    for name in (".c.swp", "c~", ".#c"):
+    (tmp_path / "a.md").write_text("1")
+    (tmp_path / "docs" / "deep" / "b").rename(tmp_path / "docs" / "c")
+    assert next(news) == {tmp_path / "a.md", tmp_path / "docs" / "deep" / "b", tmp_path / "docs" / "c"}
+    for name in (".c.swp", "c~"):
         (tmp_path / "docs" / name).write_text("1")
-    (tmp_path / "docs" / "__pycache__").mkdir()
-    (tmp_path / "docs" / "__pycache__" / "c.pyc").write_text("1")
+    shutil.rmtree(tmp_path / "docs" / "deep")
     assert next(news) == set()
     (tmp_path / "a.md").unlink()
-    shutil.rmtree(tmp_path / "docs")
-    assert next(news) == {tmp_path / "a.md", tmp_path / "docs" / "c"}
-    assert next(news) == set()
-    (tmp_path / "a.md").write_text("22")
     assert next(news) == {tmp_path / "a.md"}

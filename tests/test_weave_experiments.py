@@ -150,27 +150,13 @@ def text_of(markup):
 # What it changes
 
 
-def test_which_lines_an_experiment_takes_out_and_which_it_follows():
-    essay = Essay(TEXT)
-    lines = {name: [[essay.lines[n - 1] for n in found] for found in pair]
-             for name, pair in experiments.all_touched(essay).items()}  # fmt: skip
-    assert lines == {"no-root": [["    size = math.sqrt(len(query))"], ["import math"]],
-                     "nothing": [[], ["def attend(query):"]]}  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("lines", "gone", "followed"),
-    [
-        ("-a = 1\n+a = 2", [7], []),
-        ("+a = 2\n-a = 1", [7], []),
-        ("+a = 2\n a = 1", [], [7]),
-        (" a = 1\n+a = 2", [], [7]),
-        (" c = 3\n+a = 2", [], [9]),
-        ("-a = 1\n-b = 2\n+d = 1\n c = 3\n+e = 1", [7, 8], [9]),
-        (" a = 1\n+d = 1\n b = 2\n-c = 3", [9], [7]),
-        ("-a = 1\n@@\n-c = 3", [7, 9], []),
-    ],
-)
+@pytest.mark.parametrize(("lines", "gone", "followed"), [
+    ("+a = 2\n-a = 1", [7], []),
+    ("+a = 2\n a = 1", [], [7]),
+    (" c = 3\n+a = 2", [], [9]),
+    ("-a = 1\n-b = 2\n+d = 1\n c = 3\n+e = 1", [7, 8], [9]),
+    ("-a = 1\n@@\n-c = 3", [7, 9], []),
+])  # fmt: skip
 def test_a_line_is_marked_where_something_is_put_after_it_and_not_where_one_replaces_it(lines, gone, followed):
     essay = Essay(f"# One\n``` python {{file=x.py}}\n<<a>>\n```\n\n``` python {{#a}}\na = 1\nb = 2\nc = 3\n```\n\n"
                   f"``` diff {{#try-it}}\n{lines}\n```\n")  # fmt: skip
@@ -188,7 +174,7 @@ def test_an_experiment_that_does_not_fit_is_a_complaint_and_the_page_shows_it():
     line = essay.lines.index("-    size = math.sqrt(3)") + 1
     said = "experiment no-root: the line that it takes out has changed; was: size = math.sqrt(3); write it as it"
     assert [(number, message[: len(said)]) for number, message in experiments.complaints(essay, [])] == [(line, said)]
-    jobs = records.jobs(essay.fences, experiments.lines_of_programs(essay))
+    jobs = records.jobs(essay.fences, essay.tangled)
     assert ("experiments", "no-root") not in jobs
 
 
@@ -223,7 +209,7 @@ def test_the_quotation_directly_after_an_experiment_is_its_explanation():
     assert "blockquote" not in first
     assert re.findall("<p>(?s:.*?)</p>", second) == ["<p>This is a quotation\nof its own.</p>",
                                                      "<p>No, it is the same one.</p>"]  # fmt: skip
-    prose = "".join(part.html for part in reading.pages[""] if hasattr(part, "html"))
+    prose = "".join(part for part in reading.pages[""] if isinstance(part, str))
     assert prose.count("<blockquote>") == 1
     assert "gets" not in prose and "same one" not in prose
     assert first in box_of("no-root")
@@ -232,13 +218,8 @@ def test_the_quotation_directly_after_an_experiment_is_its_explanation():
     assert line[number.column :].startswith("8<!-- = 8 -->")
 
 
-def test_what_is_wrong_in_an_explanation_has_its_line():
-    reading = Reading(Essay(TEXT.replace("So *there*", "So ⟨there⟩")))
-    assert reading.errors == [(1 + TEXT.split("\n").index("> So *there*."), "there is no chunk ⟨there⟩")]
-
-
 def test_experiments_have_anchors_that_show_a_preview():
-    first = Reading(Essay(TEXT)).pages[""][1].html
+    first = Reading(Essay(TEXT)).pages[""][1]
     assert '<a data-peek="" href="@/#experiment-no-root">root</a>' in first
     ids = [heading.id for heading in Essay(f"{TEXT}\n## Experiment no root\n").headings]
     assert ids[-1] == "experiment-no-root-2"
@@ -247,36 +228,24 @@ def test_experiments_have_anchors_that_show_a_preview():
 # The record, in words
 
 
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({}, "The loss on unseen names stays 2.550. It prints the same numbers. It writes the same names."),
-        ({"unseen": [2.4, 2.55]}, "Loss on unseen names: 2.475 instead of 2.550, a change of −0.0750 ± 0.0354 (mean "
-                                  "and spread over 2 paired seeds). It prints"),
-        ({"unseen": [2.9, 52.4]}, "Loss on unseen names: from 2.90 to 52.40 instead of 2.550. It prints"),
-        ({"unseen": [2.4, None]}, "Loss on unseen names: 2.400 instead of 2.500, a change of −0.1000 (with one seed)."),
-        ({"printed": [3.5, 3.4, 3.3, 9]}, "It prints the losses 3.5000, 3.4000, 3.3000 and 9.0000 at steps 1, 2, 3 and "
-                                          "1000 instead of 3.5000, 3.4000, 3.3000 and 2.5000."),
-        ({"samples": ["<b>", ""]}, "It writes the names <b> and an empty one."),
-        ({"samples": ["", ""]}, "The names that it writes are all the same: an empty one."),
-        ({"raised": STOPPED, "unseen": [None, None], "printed": [1, 2], "samples": []},
-         "It stops, with the first seed at step 3: ValueError: <no>. It prints the losses 1.0000 and 2.0000 at steps "
-         "1 and 2 instead of 3.5000 and 3.4000."),
-        ({"raised": STOPPED, "unseen": [None, None], "printed": [3.5], "steps": 2},
-         "It stops, with the first seed at step 3: ValueError: <no>. Before that it prints the same numbers."),
-        ({"printed": [3]}, "It prints the loss 3.0000 at step 1 instead of 3.5000."),
-        ({"raised": STOPPED | {"seeds": 1}}, "With 1 of 2 seeds it stops at step 3: ValueError: <no>. The loss"),
-        ({"raised": {"step": 0, "error": "AssertionError: ", "seeds": 2}, "unseen": [None, None], "printed": []},
-         "It stops before the first step: AssertionError."),
-        ({"raised": STOPPED | {"step": None}}, "It stops when it has learned, at a new name: ValueError"),
-        ({"unseen": [None, None], "printed": [3.5, None, None, None]},
-         "The loss on unseen names is no number any more. It prints the losses 3.5000, nan, nan and nan at steps"),
-        ({"names": [9, 9]}, "It prints the same numbers."),
-        ({"steps": 30, "seeds": [42], "names": [9], "unseen": [2.9], "printed": [3.5, 3.4, 3.3, 3], "samples": []},
-         "It prints the losses 3.5000, 3.4000, 3.3000 and 3.0000 at steps 1, 2, 3 and 30, of which the first "
-         "are the same."),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("changes", "said"), [
+    ({}, "The loss on unseen names stays 2.550. It prints the same numbers. It writes the same names."),
+    ({"unseen": [2.4, 2.55]}, "Loss on unseen names: 2.475 instead of 2.550, a change of −0.0750 ± 0.0354 (mean "
+                              "and spread over 2 paired seeds). It prints"),
+    ({"unseen": [2.9, 52.4]}, "Loss on unseen names: from 2.90 to 52.40 instead of 2.550. It prints"),
+    ({"unseen": [2.4, None]}, "Loss on unseen names: 2.400 instead of 2.500, a change of −0.1000 (with one seed)."),
+    ({"samples": ["<b>", ""]}, "It writes the names <b> and an empty one."),
+    ({"raised": STOPPED, "unseen": [None, None], "printed": [1, 2], "samples": []},
+     "It stops, with the first seed at step 3: ValueError: <no>. It prints the losses 1.0000 and 2.0000 at steps "
+     "1 and 2 instead of 3.5000 and 3.4000."),
+    ({"raised": STOPPED | {"seeds": 1}}, "With 1 of 2 seeds it stops at step 3: ValueError: <no>. The loss"),
+    ({"raised": STOPPED | {"step": None}}, "It stops when it has learned, at a new name: ValueError"),
+    ({"unseen": [None, None], "printed": [3.5, None, None, None]},
+     "The loss on unseen names is no number any more. It prints the losses 3.5000, nan, nan and nan at steps"),
+    ({"steps": 30, "seeds": [42], "names": [9], "unseen": [2.9], "printed": [3.5, 3.4, 3.3, 3], "samples": []},
+     "It prints the losses 3.5000, 3.4000, 3.3000 and 3.0000 at steps 1, 2, 3 and 30, of which the first are the "
+     "same."),
+])  # fmt: skip
 def test_the_record_is_told_in_words(changes, said):
     box = box_of("no-root", record_of(no_root=entry(**changes)))
     found = re.search("</summary>\n<p>(.*)</p>", box)[1]
@@ -311,7 +280,7 @@ def test_the_table_begins_with_the_largest_change():
     record = record_of(no_root=entry(unseen=[2.5, 2.7]), nothing=entry(unseen=[3.1, 3.0]))
 
     def table(record):
-        found = str(experiments.table(Renderer(essay, {}, {}, laboratory=Laboratory(record, {}))))
+        found = str(Renderer(essay, {}, {}, laboratory=Laboratory(record, {})).experiment_table())
         rows = [re.findall("<td>(.*?)</td>", row, re.S) for row in re.findall("<tr>(.*?)</tr>", found, re.S)]
         return found, [[text_of(cell).strip() for cell in row] for row in rows if row]
 
@@ -354,14 +323,14 @@ def test_a_stale_record_holds_nothing_back_in_the_preview(tmp_path):
     wrong = Weave(root)
     assert [*wrong.stale] == ["microgpt.py", "no-root", "nothing"]
     record = record_of(no_root=ENTRY, nothing=ENTRY)
-    jobs = records.jobs(wrong.essay.fences, experiments.lines_of_programs(wrong.essay))
+    jobs = records.jobs(wrong.essay.fences, wrong.essay.tangled)
     for (kind, name), (_, lines, steps) in jobs.items():
         key = records.key_of(lines, records.sum_of(root / experiments.NAMES), steps)
         record[kind][name] = entry(key=key)
     record["experiments"]["nothing"] = entry(key="of something else")
     (root / "docs" / "experiments.json").write_text(json.dumps(record))
     woven = Weave(root)
-    ((line, message),) = woven.complaints
+    ((line, message),) = woven.complaints()
     assert line == woven.essay.experiments["nothing"].fence.line
     assert message.startswith("the record of nothing is missing or stale: run `python docs/laboratory/experiments.py`")
     woven.write_pages()  # as --serve does

@@ -12,6 +12,7 @@ import platform
 import re
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import tangle
 
@@ -64,32 +65,52 @@ def key_of(lines, names_sum, steps=None):
 def key_of_text(text, names_sum, steps):
     """Return the key of a program, as in key_of; None if it is not Python."""
     try:
-        tree = ast.parse(text)
+        material = [*what_counts(text), str(SEEDS), names_sum, str(steps)]
     except SyntaxError:
         return None
-    material = [*what_counts(tree), str(SEEDS), names_sum, str(steps)]
     return hashlib.sha256("\0".join(material).encode()).hexdigest()
 
 
-def what_counts(tree):
+def what_counts(text):
     """Return the statements of a program that decide what is measured, by the names that they define.
 
     They are those that define what the laboratory calls, those that define what others of them mention, and those that
     define nothing. Of the table of flags only the rows count that the program reads so, by name and default.
     """
+    lines, rest = text.split("\n"), []
+    for node in ast.parse(text).body:
+        first = min([node.lineno, *(decorator.lineno for decorator in getattr(node, "decorator_list", []))])
+        rest += statements("\n".join(lines[first - 1 : node.end_lineno]))
+    counted, names = [], CALLED
+    while more := [statement for statement in rest if not statement.defined or statement.defined & names]:
+        rest = [statement for statement in rest if statement not in more]
+        counted += more
+        names = names.union(*(statement.mentioned for statement in more))
+    known = GIVEN.union(*(statement.mentioned for statement in counted if not statement.is_table))
+    return [ast.unparse(Rows(known).visit(ast.parse(statement.code))) if statement.is_table else statement.code
+            for statement in sorted(counted, key=lambda statement: min(statement.defined, default=""))]  # fmt: skip
+
+
+class Statement(NamedTuple):
+    """A statement of a program, without docstrings: its code, what it defines and mentions, and whether it is about the
+    table of flags.
+    """
+
+    code: str
+    defined: set
+    mentioned: set
+    is_table: bool
+
+
+@lru_cache(5000)  # experiments share all statements of a program but one or two
+def statements(source):
+    """Return the Statements in some lines of a program, without the one that runs it."""
+    tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
-            node.body = node.body[1:] or [ast.Pass()]
-    rest = [single for node in tree.body if not is_main(node) for single in apart(node)]
-    counted, names = [], CALLED
-    while more := [node for node in rest if not defined(node) or defined(node) & names]:
-        rest = [node for node in rest if node not in more]
-        counted += more
-        names = names.union(*map(mentioned, more))
-    known = GIVEN.union(*(mentioned(node) for node in counted if not is_table(node)))
-    for node in filter(is_table, counted):
-        Rows(known).visit(node)
-    return [ast.unparse(node) for node in sorted(counted, key=lambda node: min(defined(node), default=""))]
+            node.body = node.body[1:] or [ast.Pass()] * (node is not tree)
+    nodes = [single for node in tree.body if not is_main(node) for single in apart(node)]
+    return [Statement(ast.unparse(node), defined(node), mentioned(node), is_table(node)) for node in nodes]
 
 
 class Rows(ast.NodeTransformer):

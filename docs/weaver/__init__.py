@@ -13,5 +13,5 @@ site       the site's settings, and build/site, by mkdocs
 chapters   the essay in Markdown that GitHub shows, build/essay: its own lines, and what its fences print and draw
 epub       the essay as an EPUB, made of these chapters by pandoc
 weave      all of this in its order
-serve      the same while the essay is being written; follow notices what is saved
+serve      the same while the essay is being written
 """

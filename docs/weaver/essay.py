@@ -14,7 +14,6 @@ COMMENT = re.compile(r"(?<!`)<!--.*?-->", re.S)
 # No page can show these, or they make it show a line in another order than it has.
 ODD = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069\ufdd0-\ufdef\ufffe\uffff]")
 NAMED = ("demonstration", "experiment")  # fences whose id on the page is made of their name alone
-LONGEST = 150  # bytes of a name: the path of a file has to hold several
 
 
 class WeaveError(tangle.TangleError):
@@ -31,7 +30,6 @@ class Names:
         """Return a name made from a title; of two that would be the same the second gets a number."""
         plain = unicodedata.normalize("NFC", unicodedata.normalize("NFC", title).lower())
         kept = "".join(c if unicodedata.category(c)[0] in "LMN" else "-" for c in plain)
-        kept = kept.encode()[:LONGEST].decode(errors="ignore")
         base = prefix + (re.sub("-+", "-", kept).strip("-") or "untitled")
         name, number = base, 1
         while name in self.taken:
@@ -101,6 +99,11 @@ class Program:
         return ast.unparse(self.tree)
 
     @cached_property
+    def imports(self):
+        """The names of the modules that it imports."""
+        return imports_in(self.tree, self.target.rpartition("/")[0].replace("/", "."))
+
+    @cached_property
     def numbers(self):
         """{line of the essay: [its lines that come from there]}."""
         numbers = {}
@@ -130,15 +133,28 @@ class Program:
 
     @cached_property
     def uses(self):
-        """{(line, column): name} of all places where it uses a name that it defines, columns counted from 0."""
+        """{line: {column: name}} of all places where it uses a name that it defines, columns counted from 0."""
         modules = {alias.asname or alias.name for node in self.tree.body if isinstance(node, ast.Import)
                    for alias in node.names}  # fmt: skip
         top = {name for node in self.tree.body for name, _ in defined_by(node)}
         visitor = Uses(top, {*self.definitions}, modules)
         visitor.visit(self.tree)
-        lines = self.text.split("\n")
-        return {(row, len(lines[row - 1].encode()[:column].decode())): name
-                for (row, column), name in visitor.found.items()}  # fmt: skip
+        lines, uses = self.text.split("\n"), {}
+        for (row, column), name in visitor.found.items():
+            uses.setdefault(row, {})[len(lines[row - 1].encode()[:column].decode())] = name
+        return uses
+
+
+def imports_in(tree, package=""):
+    """Return the names of the modules that some code in a package imports."""
+    nodes = [*ast.walk(tree)]
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom):
+            parts = package.split(".")[: 1 - node.level or None] if node.level else []
+            module = ".".join([*parts, *filter(None, [node.module])])
+            names |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
+    return names
 
 
 def defined_by(node):
@@ -204,8 +220,9 @@ class Forms:
 
 
 class Essay:
-    """The essay, parsed and cross-referenced. Raises TangleError for what is wrong in it.
+    """The essay, parsed, tangled and cross-referenced. Raises TangleError for what is wrong in it.
 
+    `tangled` is {target: lines} of its programs, as tangle.py has them.
     `reserved` are the first parts of paths that other pages of the site have.
 
     A heading is a line outside of fences that begins with # and a blank. Tangler and weaver know no comments: that one
@@ -214,9 +231,10 @@ class Essay:
 
     def __init__(self, text, reserved=()):
         self.text, self.lines = text, text.split("\n")
-        self.programs = {target: Program(target, lines) for target, lines in tangle.tangle(text).items()}
+        self.fences, errors = tangle.parse(text)
+        self.tangled = tangle.programs_of(self.fences, errors)
+        self.programs = {target: Program(target, lines) for target, lines in self.tangled.items()}
         self.main = next(iter(self.programs.values()))
-        self.fences, _ = tangle.parse(text)
         self.chunks, self.roots = tangle.chunks_of(self.fences), tangle.roots_of(self.fences)
         self.check_text()
         self.ids = Names(*(f"{fence.kind}-{fence.name}" for fence in self.fences if fence.kind in NAMED))
@@ -229,13 +247,17 @@ class Essay:
         """{line: fence} of all lines that belong to a fence."""
         return {line: fence for fence in self.fences for line in range(fence.start, fence.end + 1)}
 
+    @cached_property
+    def prose(self):
+        """Its text with blank lines in place of fences."""
+        return "\n".join("" if n in self.inside else line for n, line in enumerate(self.lines, 1))
+
     def check_text(self):
         """Raise WeaveError for characters that no page can show, and for comments that hide what counts."""
         errors = [(n, f"{ascii(odd[0])[1:-1]} is no character of a text")
                   for n, line in enumerate(self.lines, 1) if (odd := ODD.search(line))]  # fmt: skip
-        prose = "\n".join("" if n in self.inside else line for n, line in enumerate(self.lines, 1))
-        for comment in COMMENT.finditer(prose):
-            first = prose[: comment.start()].count("\n") + 1
+        for comment in COMMENT.finditer(self.prose):
+            first = self.prose[: comment.start()].count("\n") + 1
             for number in range(first + 1, first + comment[0].count("\n") + 1):
                 if number in self.inside or HEADING.fullmatch(self.lines[number - 1]):
                     form = f"a heading or a fence in the comment that begins on line {first}: it counts all the same"
@@ -354,9 +376,17 @@ class Essay:
         return main + [user for user in users if user.fence.kind == "definition"] or users[:1]
 
     def programs_with(self, fence):
-        """Return the programs that have lines of a fence, in the order of the essay; one for a fence without lines."""
-        return [program for program in self.programs.values() if program.runs(fence)] or (
-            [self.programs[fence.name]] if fence.kind == "root" else [])  # fmt: skip
+        """Return the programs that have lines of a fence, in the order of the essay; one for a root without lines."""
+        return self.homes.get(fence.line) or ([self.programs[fence.name]] if fence.kind == "root" else [])
+
+    @cached_property
+    def homes(self):
+        """{line of a fence: programs that have lines of it, in the order of the essay}."""
+        homes = {}
+        for program in self.programs.values():
+            for line in dict.fromkeys(self.inside[number].line for number in program.numbers):
+                homes.setdefault(line, []).append(program)
+        return homes
 
     def definition(self, name, programs=None):
         """Return the place where the first of some programs that has a name defines it, or None."""
@@ -384,15 +414,15 @@ class Essay:
 
     def names_in(self, fence):
         """Return {(line of the essay, column): place of the definition} of the names that a fence uses, but its own."""
-        found = {}
+        names = {}
         for program in self.programs_with(fence)[:1]:
-            for (row, column), name in program.uses.items():
-                line = program.lines[row - 1]
-                if fence.line < line.origin < fence.end:
-                    place = self.definition(name, [program])
-                    if place.fence is not fence:
-                        found[line.origin, column - len(line.indent)] = place
-        return found
+            for number in range(fence.line + 1, fence.end):
+                for row in program.numbers.get(number, []):
+                    for column, name in program.uses.get(row, {}).items():
+                        place = self.definition(name, [program])
+                        if place.fence is not fence:
+                            names[number, column - len(program.lines[row - 1].indent)] = place
+        return names
 
     @cached_property
     def index(self):
@@ -401,9 +431,10 @@ class Essay:
         for program in self.programs.values():
             for name in program.definitions:
                 users.setdefault((name, self.definition(name, [program]).fence.line), set())
-            for (row, _), name in program.uses.items():
+            for row, names in program.uses.items():
                 user = self.place_at(program.lines[row - 1].origin)
-                users[name, self.definition(name, [program]).fence.line].add(user.fence.line)
+                for name in names.values():
+                    users[name, self.definition(name, [program]).fence.line].add(user.fence.line)
         order = sorted(users, key=lambda key: (key[0].strip("_").lower(), key))
         return [(name, self.places[line], [self.places[user] for user in sorted(users[name, line])])
                 for name, line in order]  # fmt: skip

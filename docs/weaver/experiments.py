@@ -18,7 +18,6 @@ import tangle
 
 RECORD, NAMES = "docs/experiments.json", "docs/names.txt"
 NOT_YET = "(has not been measured yet)"
-SIGNS = {"-": "removed", "+": "added", " ": "kept"}
 
 
 class Laboratory(NamedTuple):
@@ -45,14 +44,8 @@ class Laboratory(NamedTuple):
 @functools.lru_cache(maxsize=1)
 def all_touched(essay):
     """Return {name of an experiment: (lines of the essay that it takes out, lines that it puts something after)}."""
-    programs = lines_of_programs(essay)
-    code = tangle.code_of(programs)
-    return {name: touched(place.fence, programs, code) for name, place in essay.experiments.items()}
-
-
-def lines_of_programs(essay):
-    """Return {target: lines} of all programs of an essay."""
-    return {target: program.lines for target, program in essay.programs.items()}
+    code = tangle.code_of(essay.tangled)
+    return {name: touched(place.fence, essay.tangled, code) for name, place in essay.experiments.items()}
 
 
 def touched(experiment, programs, code):
@@ -71,15 +64,6 @@ def touched(experiment, programs, code):
                 if "-" not in kept[max(0, spot - 1) : spot + 1]:
                     followed.append(origins[max(0, spot - 1)])
     return sorted(gone), followed
-
-
-def lines_of(fences):
-    """Return {(kind, name) of chunks and roots: the lines of the essay with their code}."""
-    found = {}
-    for fence in fences:
-        if fence.kind in ("root", "definition"):
-            found.setdefault((fence.kind, fence.name), []).extend(line for line, _, _ in tangle.numbered([fence]))
-    return found
 
 
 def places(essay, experiment):
@@ -103,22 +87,7 @@ def tried(essay):
     return found
 
 
-# What it looks like
-
-
-def box(renderer, fence):
-    """Return the HTML of an experiment: what it changes, and, folded away, what happens."""
-    essay, laboratory = renderer.essay, renderer.laboratory
-    return renderer.template(
-        "experiment",
-        place=essay.experiments[fence.name],
-        level=renderer.level_below(fence.line),
-        chunks=[(place, renderer.is_first(place)) for place in places(essay, fence)],
-        code=diff(renderer, fence),
-        findings=told(laboratory, fence.name),
-        explanation=Markup(laboratory.explanations.get(fence.line, "")),  # noqa: S704 (made by Reading)
-        command=command(essay, fence),
-    )
+# What its record says, in words
 
 
 def told(laboratory, name):
@@ -131,17 +100,6 @@ def told(laboratory, name):
 def command(essay, fence):
     """Return the command that runs a program after an experiment."""
     return f"python3 tangle.py --run {target_of(essay, fence)} --break {fence.name}"
-
-
-def diff(renderer, experiment):
-    """Return the HTML of the lines of an experiment, with their signs and with colours as in the chunk."""
-    language = next((place.fence.language for place in places(renderer.essay, experiment)), "python")
-    shown = []
-    for place in tangle.places_of(experiment):
-        code = experiment._replace(language=language, code=[text for _, text, _ in place])
-        lines = [html for _, html in renderer.code_lines(code)]
-        shown.append([(SIGNS[sign], sign, text, html) for (sign, text, _), html in zip(place, lines, strict=True)])
-    return renderer.template("diff", places=shown)
 
 
 def findings(entry, base):
@@ -259,12 +217,6 @@ def listed(words):
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def table(renderer):
-    """Return the HTML of the table of all experiments."""
-    found = rows(renderer.essay, renderer.laboratory)
-    return renderer.template("experiments", rows=found, caption=caption(renderer.laboratory.record))
-
-
 def caption(record):
     """Return how the experiments were measured, and the order of their table."""
     if not record or not record["programs"]:
@@ -310,14 +262,16 @@ def stale(essay, record, root):
     if record is None and not essay.experiments:
         return []
     record = record or {"programs": {}, "experiments": {}}
-    return records.stale(essay.fences, lines_of_programs(essay), record, root / NAMES)
+    return records.stale(essay.fences, essay.tangled, record, root / NAMES)
 
 
-def complaints(essay, names):
+def complaints(essay, names, compiles=False):
     """Return (line, message) for experiments that do not fit, and one for all records that are missing or stale, by the
     names of what they are of: one command measures them all.
+
+    With `compiles` also for those that change nothing, or make no Python.
     """
-    errors = tangle.check_experiments(essay.fences, lines_of_programs(essay))
+    errors = tangle.check_experiments(essay.fences, essay.tangled, compiles)
     if names:
         first = essay.experiments[names[0]].fence if names[0] in essay.experiments else essay.roots[names[0]]
         one, several = f"the record of {names[0]} is", f"{len(names)} records, such as that of {names[0]}, are"

@@ -19,7 +19,6 @@ WRITTEN = {"tools/": "tools.md"}  # pages that are not in the essay: their paths
 RESERVED = ("programs", "tools", "experiments", "indexes", "everything", "run", "assets", "files", "search", "sitemap",
             "index", "404", "readme")  # fmt: skip
 RECORDS = (experiments.RECORD, "docs/benchmark.json", "docs/devices.json")  # data about programs, and not for them
-LISTED = ".pages.json"  # what the last weave wrote: nothing else is ever removed
 NAMES = "The classes, functions, methods and global names of all programs."
 ADDRESS = re.compile(r'(href|src)="@/([^"#]*)(#[^"]*)?"')
 SOLUTION = re.compile(r'(?s)(<details class="solution" [^>]*>)<summary>(Solution.*?)</summary>(.*)</details>')
@@ -46,9 +45,10 @@ def sheets(essay, reading, results, data, docs, laboratory):
     below = reading.glossaries | beside_the_main_program(essay)
     needed = [name for name in data if name not in RECORDS]
     ahead = contents(renderer, reading, minutes)
+    bodies = {page.path: filled(reading.pages[page.path], renderer) for page in essay.pages}
     for page in essay.pages:
         ways = "" if page.path else ways_in(renderer, needed, ahead)
-        sheet = essay_sheet(page, filled(reading.pages[page.path], renderer), times[page.path] + ways)
+        sheet = essay_sheet(page, bodies[page.path], times[page.path] + ways)
         found.append(sheet._replace(text=lowered(sheet.text)) if page.path in below else sheet)
     found += [run_and_edit(renderer, playground.files(essay, data, docs)[0])] if known["runs"] else []
     for program in essay.programs.values():
@@ -57,7 +57,7 @@ def sheets(essay, reading, results, data, docs, laboratory):
     found += [written(docs / file, path) for path, file in WRITTEN.items()]
     found += [all_experiments(renderer)] if essay.experiments else []
     found.append(indexes(renderer))
-    found.append(everything(reading, Renderer(essay, results, paths, deeper=1, **known), ahead))
+    found.append(everything(bodies, ahead))
     return found, renderer.unfolded()
 
 
@@ -113,7 +113,7 @@ def run_and_edit(renderer, folder):
 
 def all_experiments(renderer):
     """Return the page with a table of all experiments."""
-    text = f"# Experiments\n\n{raw(experiments.table(renderer))}"
+    text = f"# Experiments\n\n{raw(renderer.experiment_table())}"
     return Sheet("Experiments", "experiments/", part_of("Reference"), hidden(relative(text, "experiments/")))
 
 
@@ -124,12 +124,12 @@ def indexes(renderer):
     return Sheet("Indexes", "indexes/", part_of("Reference"), hidden(relative(text, "indexes/")))
 
 
-def everything(reading, renderer, ahead):
-    """Return the page that holds all pages of the essay, one level deeper."""
+def everything(bodies, ahead):
+    """Return the page that holds all pages of the essay, {path: parts}, one level deeper."""
     text = "# Everything on one page\n\nThe whole essay, for printing and for searching in the page.\n\n"
     text += f"{raw(ahead)}\n\n"
-    text += "\n".join(markdown_of(filled(parts, renderer), deeper=1) for parts in reading.pages.values())
-    text = hidden(together(text, reading.pages, "everything/"), template="everything.html")
+    text += "\n".join(markdown_of(map(lower, parts)) for parts in bodies.values())
+    text = hidden(together(text, bodies, "everything/"), template="everything.html")
     return Sheet("Everything on one page", "everything/", part_of("Reference"), text)
 
 
@@ -172,17 +172,16 @@ def filled(parts, renderer):
     def shown(match):
         return renderer.fence(fences[int(match[1])])
 
-    level = 2 + renderer.deeper
-    return [part if isinstance(part, Heading) else SLOT.sub(shown, searched(part.html, level)) for part in parts]
+    return [part if isinstance(part, Heading) else SLOT.sub(shown, searched(part)) for part in parts]
 
 
-def searched(html, level):
+def searched(html):
     """Return prose as the theme's search has to see it: it finds headings, so words are some, and no solution.
 
     It goes by tags alone: what is left out ends with the first end of any such element. There is no other <section>.
     """
     solution = r"\1<summary data-search-exclude>\2</summary><section data-search-exclude>\3</section></details>"
-    tags = {"dl": ('div class="terms"', "div"), "dt": (f"h{level}", f"h{level}"), "dd": ("div", "div")}
+    tags = {"dl": ('div class="terms"', "div"), "dt": ("h2", "h2"), "dd": ("div", "div")}
 
     def tag(match):
         return f"</{tags[match[2]][1]}" if match[1] else f"<{tags[match[2]][0]}"
@@ -196,14 +195,21 @@ def numbered(title, page):
     return title._replace(text=number + title.text)
 
 
-def markdown_of(parts, deeper=0):
-    """Return the Markdown of a page: headings as such, so that mkdocs sees them, perhaps so many levels deeper."""
-    return "\n\n".join(heading(part, deeper) if isinstance(part, Heading) else raw(part) for part in parts) + "\n"
+def lower(part):
+    """Return a part of a page with its headings one level deeper."""
+    if isinstance(part, Heading):
+        return part._replace(level=min(part.level + 1, 6))
+    return re.sub("(</?h)([2-6])", lambda match: f"{match[1]}{min(int(match[2]) + 1, 6)}", part)
 
 
-def heading(part, deeper):
+def markdown_of(parts):
+    """Return the Markdown of a page: headings as such, so that mkdocs sees them."""
+    return "\n\n".join(heading(part) if isinstance(part, Heading) else raw(part) for part in parts) + "\n"
+
+
+def heading(part):
     """Return a heading in Markdown; its text is HTML, in which nothing is Markdown any more."""
-    return f"{'#' * min(part.level + deeper, 6)} {plain(part.text)} {{ #{part.id} }}"
+    return f"{'#' * part.level} {plain(part.text)} {{ #{part.id} }}"
 
 
 def plain(html):
@@ -301,42 +307,13 @@ def files(essay, found, unfolded, docs, data):
 
 
 def write(folder, wanted):
-    """Write files into a folder, where they change; remove those that an earlier weave wrote and this one did not.
-
-    What somebody else has put there stays, unless it stands where a page belongs. Raises OSError for a link, or for a
-    folder where a file belongs.
-    """
-    for path in sorted(listed(folder) - wanted.keys()):
-        remove(folder, path)
-    check_paths(folder, wanted)
-    tangle.put(folder / LISTED, json.dumps(sorted(wanted)).encode())
+    """Make a folder hold some files, {path: bytes}, and nothing else; what is right is not touched."""
+    for path in sorted(folder.rglob("*"), reverse=True):  # what is in a folder before the folder
+        if path.is_dir() and not path.is_symlink():
+            with contextlib.suppress(OSError):  # it is not empty
+                path.rmdir()
+        elif path.relative_to(folder).as_posix() not in wanted:
+            path.unlink()
     for path, data in wanted.items():
         if tangle.read(folder / path) != data:
             tangle.put(folder / path, data)
-
-
-def check_paths(folder, paths):
-    """Raise OSError for a path in a folder of build/ on which a link stands, or a folder where a file belongs."""
-    for path in paths:
-        if obstacle := tangle.obstacle_to(folder / path, folder.parent):
-            raise OSError(f"{folder / path} is not written through a link, or in place of a folder: remove {obstacle}")
-
-
-def listed(folder):
-    """Return the paths that the last weave wrote; none that lead out of the folder."""
-    try:
-        paths = json.loads((folder / LISTED).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return set()
-    names = [path for path in paths if isinstance(path, str)] if isinstance(paths, list) else []
-    return {path for path in names if not {"", ".", ".."} & {*re.split(r"[/\\:]", path)} and "\0" not in path}
-
-
-def remove(folder, path):
-    """Remove a file of an earlier weave, and the folders that are empty without it; nothing through a link."""
-    file = folder / path
-    if file.is_file() and not tangle.obstacle_to(file, folder.parent):
-        file.unlink()
-        with contextlib.suppress(OSError):  # it is not empty
-            for parent in file.parents[: path.count("/")]:
-                parent.rmdir()

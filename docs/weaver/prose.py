@@ -11,25 +11,23 @@ A note is [^name] in a text, and below it a paragraph that begins with [^name]:,
 where the text refers to it: in the margin, and where there is none it opens in its place.
 
 A quotation directly after an experiment explains it. It is read by itself, since it is shown where the experiment has
-its fold. The terms of definition lists get ids. They are known before the first link is looked at, as all text is read
-three times: for the addresses that [names] of links stand for, for the terms, and for what is shown.
+its fold. The terms of definition lists get ids; a link to one may come before it, so its page is filled in at the end.
 """
 
 import re
-from collections import ChainMap
 from html import escape, unescape
 from html.parser import HTMLParser
 from typing import NamedTuple
 from xml.etree import ElementTree
 
 import markdown
-from markdown.blockprocessors import BlockProcessor
+from markdown.blockprocessors import BlockProcessor, ReferenceProcessor
 from markdown.inlinepatterns import InlineProcessor
 from markdown.postprocessors import Postprocessor
 from markdown.treeprocessors import Treeprocessor
 from markdown.util import ETX, STX
 
-from weaver.essay import HEADING, Names
+from weaver.essay import HEADING, Heading, Names
 
 NUMBER = re.compile(
     r"(?P<text>(?:(?<![\w)\].,])[-−])?(?<![0-9.])(?<!0[xXoObB])(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]+)?(?:[eE][-−+]?[0-9]+)?)"
@@ -40,6 +38,7 @@ NAME = re.compile(r"⟨(?P<name>(?:[^⟨⟩`\n]|\n(?![\s>]*\n))+)⟩")
 MARKED = re.compile(f"{NUMBER.pattern}|{ORPHAN.pattern}|{NAME.pattern}")
 BEGIN, END = "\ufdd0", "\ufdd1"  # Unicode keeps these for use inside of a program, and no essay has them
 MARK = re.compile(f"{BEGIN}(\\d+){END}")
+TERM = re.compile(f'@/{BEGIN}#(term-[^"]*)')  # the address of a term whose page is not known yet
 SLOT = re.compile(f"<div>{BEGIN}fence (\\d+){END}</div>")
 MENTION = re.compile(r"(\w+)(\(\))?")
 SHOWN = re.compile("@/[^#]*#(chunk|program|experiment|demonstration|term)-")  # what a link to it shows in a preview
@@ -47,6 +46,7 @@ REFERENCE = re.compile(r"\[\^([a-z0-9-]+)\](?!:)")
 NOTE = re.compile(r"(?m)^ {0,3}\[\^([a-z0-9-]+)\]:\s")
 QUOTED = re.compile(" {0,3}>")
 EXTENSIONS = ("tables", "def_list", "sane_lists")
+NOWHERE = "leads nowhere on the site: a link is https://… or a #heading"
 EMPTY = ("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr")
 
 
@@ -59,15 +59,10 @@ class Number(NamedTuple):
     expression: str
 
 
-class Prose(NamedTuple):
-    """A piece of the essay, as HTML, in which SLOT stands for a fence, with its line."""
-
-    html: str
-
-
 class Reading:
-    """What the prose of an essay says: `pages` is {path: [Heading or Prose, …]}, `numbers` a list, `errors` as well.
+    """What the prose of an essay says: `pages` is {path: [Heading or HTML, …]}, `numbers` a list, `errors` as well.
 
+    The HTML up to the next heading is a text, in which SLOT stands for a fence, with its line.
     `explanations` is {line of the fence of an experiment: HTML}, `anchors` {id: page} of all that a link may lead to,
     `glossaries` {path of a page on which terms are defined}.
     """
@@ -79,47 +74,42 @@ class Reading:
         for name in ("hashheader", "setextheader"):
             self.markdown.parser.blockprocessors.deregister(name)
         self.markdown.parser.blockprocessors.register(NoteTexts(self.markdown.parser), "notes", 17)  # before addresses
-        self.markdown.inlinePatterns.register(References(REFERENCE.pattern, self.markdown), "notes", 175)  # and links
+        references = Found(REFERENCE.pattern, "reference", self.markdown)
+        self.markdown.inlinePatterns.register(references, "notes", 175)  # before links
         self.markdown.treeprocessors.register(Notes(self), "notes", 17)  # before links are looked at
-        self.markdown.inlinePatterns.register(Marks(MARK.pattern, self.markdown), "marks", 85)  # after code and HTML
+        marks = Found(MARK.pattern, "mark", self.markdown)
+        self.markdown.inlinePatterns.register(marks, "marks", 85)  # after code and HTML
         self.markdown.treeprocessors.register(Links(self), "links", 15)  # after all inline patterns
         self.markdown.postprocessors.register(Unmarked(self), "unmarked", 35)  # before HTML comes back
         self.quoted = quotations(essay)
-        self.anchors, own, everywhere = {**essay.anchors}, {page: {} for page in essay.pages}, {}
-        self.read_pages(own, everywhere)  # [names]: of links may stand on another page
-        for references in own.values():
-            everywhere |= references
-        terms = self.read_pages(own, everywhere)
-        self.anchors |= terms
-        self.glossaries = {page.path for page in terms.values()}
-        self.read_pages(own, everywhere)
-
-    def read_pages(self, own, everywhere):
-        """Read all pages; return {id of a term: page}. Each page adds the addresses of its links to its `own` ones."""
-        self.numbers, self.errors, self.pages, self.explanations = [], [], {}, {}
+        for name, target, _, _, *titles in ReferenceProcessor.RE.findall(essay.prose):  # they may be on another page
+            self.markdown.references[name.strip().lower()] = target.strip("<>"), "".join(titles)
+        self.ids, self.terms, self.term_links = Names(*essay.ids.taken), {}, []  # {id: page}; (id, line)
+        self.explanations, self.pages = {}, {}
         self.titles, self.noted = {}, set()  # {line of a heading: HTML}; the names of all notes so far
-        terms, self.ids = {}, Names(*self.essay.ids.taken)
-        for page in self.essay.pages:
-            self.page, self.terms, self.markdown.references = page, [], ChainMap(own[page], everywhere)
-            self.note_count = 0
+        for page in essay.pages:
+            self.page, self.note_count = page, 0
             self.pages[page.path] = self.parts_of(page)
-            terms |= dict.fromkeys(self.terms, page)
-        return terms
+        self.errors += [(line, f"#{name} {NOWHERE}") for name, line in self.term_links if name not in self.terms]
+        self.anchors = essay.anchors | self.terms
+        self.glossaries = {page.path for page in self.terms.values()}
+        self.explanations = {line: self.with_terms(html) for line, html in self.explanations.items()}
+        for parts in self.pages.values():
+            parts[:] = [part if isinstance(part, Heading) else self.with_terms(part) for part in parts]
 
     def parts_of(self, page):
-        """Return what a page consists of: each heading, and the Prose up to the next; a solution is Prose as well."""
+        """Return what a page consists of: each heading, and the HTML up to the next; a solution is HTML as well."""
         headings = [heading for heading in self.essay.headings if page.start <= heading.line <= page.end]
         parts = []
         for heading in headings:
-            title, prose = self.inline(heading), self.read(heading.line + 1, self.essay.end_of(heading))
+            title, html = self.inline(heading), self.read(heading.line + 1, self.essay.end_of(heading))
             self.titles[heading.line] = title
             if heading.folds:
-                inner = "".join(part.html for part in prose)
-                fold = f'<details class="solution" id="{heading.id}"><summary>{title}</summary>\n{inner}\n</details>'
-                parts.append(Prose(fold))
+                fold = f'<details class="solution" id="{heading.id}"><summary>{title}</summary>\n{html}\n</details>'
+                parts.append(fold)
             else:
-                parts += [heading._replace(text=title), *prose]
-        return parts
+                parts += [heading._replace(text=title), html]
+        return [part for part in parts if part]
 
     def text_of(self, start, end):
         """Return the lines from `start` to `end`, what stands in fences and their ends as a line of its own each.
@@ -138,15 +128,12 @@ class Reading:
         return lines
 
     def read(self, start, end):
-        """Return the lines from `start` to `end` as a list of at most one Prose."""
+        """Return the lines from `start` to `end` as HTML."""
         for line in [line for line in self.quoted if start <= line <= end]:
             numbers = self.quoted[line]
             html = self.convert([self.essay.lines[number - 1] for number in numbers], numbers[0])
             self.explanations[line] = html.removeprefix("<blockquote>").removesuffix("</blockquote>").strip()
-        lines = self.text_of(start, end)
-        if not any(line.strip() for line in lines):
-            return []
-        return [Prose(self.convert(lines, start))]
+        return self.convert(self.text_of(start, end), start)
 
     def inline(self, heading):
         """Return the text of a heading as HTML. What stands for its # keeps it from being a list or a table."""
@@ -166,15 +153,8 @@ class Reading:
 
         self.markdown.htmlStash.reset()
         text = MARKED.sub(mark, self.text)
-        try:
-            html = MARK.sub(lambda match: escape(self.unmarked(match)), self.markdown.convert(text))
-            tag = Tags(html).odd
-        except AssertionError:  # Python's parser of HTML has met a <![ that it does not know
-            html, tag = "", "!"
-        except RecursionError:
-            self.errors.append((first, "below this line lists or quotations stand too deep inside of each other"))
-            return ""
-        if tag:
+        html = MARK.sub(lambda match: escape(self.unmarked(match)), self.markdown.convert(text))
+        if tag := Tags(html).odd:
             line = first + re.split(f"(?i)</?{tag}", SLOT.sub("", self.text))[0].count("\n")
             self.errors.append((line, f"HTML has to be closed before the next heading, and a <{tag}> is not"))
         return html
@@ -183,7 +163,7 @@ class Reading:
         """Return what the essay has in the place of a mark."""
         return self.marks[int(match[1])][0][0]
 
-    def shown(self, index, is_text):
+    def meaning(self, index, is_text):
         """Return the elements or the text for a mark; with `is_text` false it stands in a link or heading."""
         match, line, column = self.marks[index]
         if match["text"]:
@@ -204,13 +184,25 @@ class Reading:
     def address_of(self, target):
         """Return the address that a link in the prose leads to: a #heading may stand on another page."""
         name = target.removeprefix("#")
-        if name != target and name in self.anchors:
-            return f"@/{self.anchors[name].path}{target}"
+        line = self.first + self.text.partition(target)[0].count("\n")
+        if name != target and name in self.essay.anchors:
+            return f"@/{self.essay.anchors[name].path}{target}"
+        if target.startswith("#term-"):
+            self.term_links.append((name, line))
+            return f"@/{BEGIN}{target}"
         readable = re.sub(f"{STX}amp{ETX}", "&", target)  # Markdown writes the addresses of mails in entities
         if not is_foreign(unescape(readable)):
-            line = self.first + self.text.partition(target)[0].count("\n")
-            self.errors.append((line, f"{target} leads nowhere on the site: a link is https://… or a #heading"))
+            self.errors.append((line, f"{target} {NOWHERE}"))
         return target
+
+    def with_terms(self, html):
+        """Return the HTML of a text in which links to terms lead to their pages."""
+
+        def address(match):
+            page = self.terms.get(match[1])
+            return f"@/{page.path}#{match[1]}" if page else ""
+
+        return TERM.sub(address, html)
 
     def link(self, place, text, kind=""):
         """Return the element of a link to a place."""
@@ -287,12 +279,16 @@ class Unmarked(Postprocessor):
         return text
 
 
-class Marks(InlineProcessor):
-    """Python-Markdown meets a mark in its prose: it becomes an element, for Links to see where it stands."""
+class Found(InlineProcessor):
+    """Makes an element of what is found in a text, for a Treeprocessor to see where it is: a mark, or [^name]."""
+
+    def __init__(self, pattern, tag, markdown):
+        super().__init__(pattern, markdown)
+        self.element = tag
 
     def handleMatch(self, match, data):  # noqa: N802
         """Return the element and what it stands for."""
-        return ElementTree.Element("mark", index=match[1]), match.start(0), match.end(0)
+        return ElementTree.Element(self.element, name=match[1]), match.start(0), match.end(0)
 
 
 class NoteTexts(BlockProcessor):
@@ -307,14 +303,6 @@ class NoteTexts(BlockProcessor):
         for name, text in zip(*[iter(NOTE.split(blocks.pop(0))[1:])] * 2, strict=True):
             element = ElementTree.SubElement(parent, "note", name=name)
             element.text = " ".join(line.strip() for line in text.splitlines())
-
-
-class References(InlineProcessor):
-    """Makes an element of [^name] in a text."""
-
-    def handleMatch(self, match, data):  # noqa: N802
-        """Return the element and what it stands for."""
-        return ElementTree.Element("reference", name=match[1]), match.start(0), match.end(0)
 
 
 class Notes(Treeprocessor):
@@ -378,15 +366,14 @@ class Links(Treeprocessor):
         for element in [*parent]:
             inner = is_text and element.tag not in ("a", "pre")
             if element.tag == "dt":
-                self.reading.terms.append(self.reading.ids.new("".join(element.itertext()), "term-"))
-                element.set("id", self.reading.terms[-1])
+                element.set("id", self.reading.ids.new("".join(element.itertext()), "term-"))
+                self.reading.terms[element.get("id")] = self.reading.page
             for name in {"href", "src"} & {*element.attrib}:
                 element.set(name, self.reading.address_of(element.get(name)))
                 if SHOWN.match(element.get(name)):
                     element.set("data-peek", "")
-            if element.tag == "mark" and "index" in element.attrib:
-                shown = self.reading.shown(int(element.get("index")), is_text)
-                replace(parent, element, shown)
+            if element.tag == "mark" and "name" in element.attrib:
+                replace(parent, element, self.reading.meaning(int(element.get("name")), is_text))
             elif element.tag == "code" and is_text and (match := MENTION.fullmatch(element.text or "")):
                 if place := self.reading.essay.meant(match[1], self.reading.page):
                     link = self.reading.link(place, "")

@@ -4,9 +4,8 @@ All addresses are written from the site's root, which @ stands for; pages.py mak
 """
 
 import re
-from functools import lru_cache
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
-from typing import NamedTuple
 from xml.etree import ElementTree
 
 import jinja2
@@ -18,87 +17,80 @@ from pygments.util import ClassNotFound
 
 import tangle
 from weaver import experiments, playground
-from weaver.essay import Forms
 from weaver.prose import address, is_foreign
 
 STYLES = {kind: name for kind, name in STANDARD_TYPES.items() if name}
 PLAIN = {"", "n", "nn", "nx", "o", "p", "w", "sa", "vm", "fm"}  # in the colour of the text: most tokens
 TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
+JINJA = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined)
 SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 REFERRING = ("root", "definition", "experiment")  # fences that may have references
+SIGNS = {"-": "removed", "+": "added", " ": "kept"}
 NOT_YET = "(has not run yet)"
 
 for prefix, name in (("", SVG), ("xlink", XLINK)):
     ElementTree.register_namespace(prefix, name)
 
 
-class Token(NamedTuple):
-    """A piece of code of one colour: its text, and the line of the essay and the column (from 0) where it begins."""
-
-    style: str
-    text: str
-    line: int
-    column: int
-
-
-def tokens(fence):
-    """Yield the Tokens of the code of a fence; references are left out, and no token reaches over the end of a line."""
+def pieces_of(fence):
+    """Return {line of the essay: [(column, HTML)]} of the pieces of each colour in the code of a fence."""
     refers = fence.kind in REFERRING
     code = "\n".join("" if refers and tangle.REFERENCE.fullmatch(line) else line for line in fence.code)
-    line, column = fence.line + 1, 0
-    for style, text in lexed(fence.language or "text", code):
+    return dict(enumerate(coloured(fence.language, code), fence.line + 1))
+
+
+@lru_cache(2000)  # `--serve` shows the same code again after each save
+def coloured(language, code):
+    """Return [(column, HTML)] of the pieces of each colour for each line of some code."""
+    lines, column = [[]], 0
+    for kind, text in lexer_of(language).get_tokens(code):
+        style = style_of(kind)
         for i, piece in enumerate(text.split("\n")):
-            line, column = (line + 1, 0) if i else (line, column)
+            if i:
+                lines.append([])
+                column = 0
             if piece:
-                yield Token(style, piece, line, column)
-            column += len(piece)
+                html = str(escape(piece))
+                lines[-1].append((column, html if style in PLAIN else f'<span class="{style}">{html}</span>'))
+                column += len(piece)
+    return lines
 
 
-@lru_cache(5000)  # each fence is shown on two or three pages, at each weave of `--serve`
-def lexed(language, code):
-    """Return [(style, text)] of some code."""
+@cache
+def lexer_of(language):
+    """Return the lexer of a language; of one that is not known it takes all for text."""
     try:
-        lexer = get_lexer_by_name(language, stripnl=False, ensurenl=False)
+        return get_lexer_by_name(language, stripnl=False, ensurenl=False)
     except ClassNotFound:
-        lexer = TextLexer(stripnl=False, ensurenl=False)
-    found = []
-    for kind, text in lexer.get_tokens(code):
-        while kind not in STYLES and kind.parent:
-            kind = kind.parent
-        found.append((STYLES.get(kind, ""), text))
-    return found
+        return TextLexer(stripnl=False, ensurenl=False)
 
 
-def coloured(token):
-    """Return the HTML of a token."""
-    html = escape(token.text)
-    return html if token.style in PLAIN else Markup(f'<span class="{token.style}">{html}</span>')  # noqa: S704 (escaped)
+@cache
+def style_of(kind):
+    """Return the style of a kind of token, that of the nearest kind which has one."""
+    return STYLES.get(kind) or (style_of(kind.parent) if kind.parent else "")
 
 
 def peek(place, html, stop=True):
     """Return a link that shows a preview of a place; with `stop` false the Tab key passes it by."""
-    tab = "" if stop else Markup(' tabindex="-1"')
-    return Markup('<a href="{}"{} data-peek>{}</a>').format(address(place), tab, html)
+    tab = "" if stop else ' tabindex="-1"'
+    return f'<a href="{address(place)}"{tab} data-peek>{html}</a>'
 
 
-class Renderer(Forms):
+class Renderer:
     """Turns fences of an essay into HTML.
 
-    `results` is {name of a demonstration: Result}, `paths` {target: path of the page of that program}. Headings are
-    `deeper` by so many levels than in the essay. `anchors` is {id: page} of all that a link in a figure may lead to;
-    `runs` says whether the site has a page on which chunks are edited and run.
+    `results` is {name of a demonstration: Result}, `paths` {target: path of the page of that program}. `anchors` is
+    {id: page} of all that a link in a figure may lead to; `runs` says whether the site has a page on which chunks are
+    edited and run.
     """
 
-    def __init__(self, essay, results, paths, deeper=0, anchors=None, laboratory=None, runs=False):
-        self.essay, self.results, self.deeper = essay, results, deeper
+    def __init__(self, essay, results, paths, anchors=None, laboratory=None, runs=False):
+        self.essay, self.results = essay, results
         self.anchors = essay.anchors if anchors is None else anchors
         self.laboratory = laboratory or experiments.Laboratory()
         self.begin_page()
-        loader = jinja2.FileSystemLoader(TEMPLATES)
-        self.templates = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
-        self.templates.globals |= {"address": address, "main": essay.main, "paths": paths, "runs": runs}
-        self.templates.globals["indent_of"] = indent_of
-        self.templates.globals["place_in"] = self.templates.get_template("macros.html").module.place_in
+        self.known = {"address": address, "indent_of": indent_of, "main": essay.main, "paths": paths, "runs": runs}
 
     def begin_page(self):
         """Forget which places the links of the last page lead to: the first link to each is a stop for the Tab key."""
@@ -112,37 +104,47 @@ class Renderer(Forms):
 
     def template(self, name, /, **values):
         """Return a template, filled in, as HTML that is safe in others."""
-        return Markup(self.templates.get_template(f"{name}.html").render(**values))  # noqa: S704
+        return Markup(JINJA.get_template(f"{name}.html").render(**self.known, **values))  # noqa: S704
 
-    def experiment(self, fence):
-        """Return the HTML of an experiment."""
-        return experiments.box(self, fence)
-
-    def illustration(self, fence):
-        """Return the HTML of a fence that is nothing but shown."""
+    def fence(self, fence):
+        """Return the HTML of a fence of any kind."""
+        if fence.kind == "demonstration":
+            return self.demonstration(fence)
+        if fence.kind in ("root", "definition"):
+            return self.chunk(self.essay.places[fence.line])
+        if fence.kind == "experiment":
+            return self.experiment(fence)
         return self.template("illustration", code=self.code(fence))
+
+    @cached_property
+    def pieces(self):
+        """{line of the essay: [(column, HTML)]} of the code in all fences that make programs."""
+        return {line: pieces for place in self.essay.places.values() for line, pieces in pieces_of(place.fence).items()}
 
     def code_lines(self, fence):
         """Return [(text, HTML)] of the lines of a fence, with references and names of its program as links."""
-        names = self.essay.names_in(fence) if fence.line in self.essay.places else {}
-        lines = {fence.line + 1 + i: Markup("") for i in range(len(fence.code))}
-        for token in tokens(fence):
-            place, html = names.get((token.line, token.column)), coloured(token)
-            lines[token.line] += html if place is None else peek(place, html, stop=self.is_first(place))
-        for number, _, reference in tangle.numbered([fence]) if fence.kind in REFERRING else ():
-            if reference:
-                lines[number] = self.reference(reference, folds=fence.kind != "experiment")
-        return list(zip(fence.code, lines.values(), strict=True))
+        is_placed, shown = fence.line in self.essay.places, []
+        names, pieces = (self.essay.names_in(fence), self.pieces) if is_placed else ({}, pieces_of(fence))
+        for number, text, reference in tangle.numbered([fence]):
+            if reference and fence.kind in REFERRING:
+                shown.append((text, self.reference(reference, folds=fence.kind != "experiment")))
+            else:
+                shown.append((text, "".join(self.linked(names.get((number, column)), html)
+                                            for column, html in pieces[number])))  # fmt: skip
+        return shown
+
+    def linked(self, place, html):
+        """Return some HTML as a link to a place, if there is one."""
+        return peek(place, html, stop=self.is_first(place)) if place else html
 
     def reference(self, reference, folds=True):
         """Return the HTML of a reference in code: a link, and perhaps a button that shows the chunk there."""
         place = self.essay.first_place(reference["name"])
         indent = reference["indent"]
         if not folds:
-            return Markup("{}{}").format(indent, peek(place, f"⟨{place.title}⟩", stop=self.is_first(place)))
+            return indent + self.linked(place, f"⟨{place.title}⟩")
         columns, stop = len(indent.expandtabs()), self.is_first(place)
-        shown = self.template("reference", name=reference["name"], columns=columns, place=place, stop=stop)
-        return Markup("{}{}").format(indent, shown)
+        return indent + self.template("reference", name=reference["name"], columns=columns, place=place, stop=stop)
 
     def code(self, *fences):
         """Return the HTML of the code of some fences, one after the other; blank lines at the top are left out.
@@ -151,12 +153,14 @@ class Renderer(Forms):
         """
         lines = [line for fence in fences for line in self.code_lines(fence)]
         first = next((i for i, (text, _) in enumerate(lines) if text.strip()), 0)
-        shown = Markup('<span class="line" style="--indent: {}ch">{}\n</span>')
-        return Markup("").join(shown.format(indent_of(text), html) for text, html in lines[first:])
+        shown = [
+            f'<span class="line" style="--indent: {indent_of(text)}ch">{html}\n</span>' for text, html in lines[first:]
+        ]
+        return Markup("".join(shown))  # noqa: S704 (the lines are HTML)
 
     def level_below(self, line):
         """Return the level of a heading below the one that a line of the essay stands under."""
-        return min(self.essay.level_at(line) + 1 + self.deeper, 6)
+        return min(self.essay.level_at(line) + 1, 6)
 
     def chunk(self, place):
         """Return the HTML of a root or of one fence of a chunk."""
@@ -197,20 +201,45 @@ class Renderer(Forms):
 
     def program(self, program, downloads):
         """Return the HTML of the listing of a program; `downloads` are the files that one needs to run it."""
-        whole = tangle.Fence("illustration", "", language_of(self.essay, program), {}, 0, program.text.split("\n")[:-1])
-        shown = [Markup("") for _ in whole.code]
-        for token in tokens(whole):
-            name = program.uses.get((token.line, token.column))
-            html = coloured(token)
-            place = self.essay.definition(name, [program]) if name else None
-            shown[token.line - 1] += peek(place, html, stop=False) if place else html
         lines, before, tried = [], None, experiments.tried(self.essay)
-        for html, line in zip(shown, program.lines, strict=False):
-            place = self.essay.place_at(line.origin)
+        for row, line in enumerate(program.lines[: program.text.count("\n")], 1):
+            place, names = self.essay.place_at(line.origin), program.uses.get(row, {})
+            html = "" if line.indent and not line.text.strip() else line.indent
+            for column, piece in self.pieces[line.origin]:
+                name = names.get(column + len(line.indent))
+                html += peek(self.essay.definition(name, [program]), piece, stop=False) if name else piece
             values = {"place": place, "stop": place is not before, "indent": indent_of(line.text)}
-            lines.append({"html": html, "experiments": tried.get(line.origin, []), **values})
+            lines.append({"html": Markup(html), "experiments": tried.get(line.origin, []), **values})  # noqa: S704
             before = place
         return self.template("listing", program=program, lines=lines, downloads=downloads)
+
+    def experiment(self, fence):
+        """Return the HTML of an experiment: what it changes, and, folded away, what happens."""
+        return self.template(
+            "experiment",
+            place=self.essay.experiments[fence.name],
+            level=self.level_below(fence.line),
+            chunks=[(place, self.is_first(place)) for place in experiments.places(self.essay, fence)],
+            code=self.diff(fence),
+            findings=experiments.told(self.laboratory, fence.name),
+            explanation=Markup(self.laboratory.explanations.get(fence.line, "")),  # noqa: S704 (made by Reading)
+            command=experiments.command(self.essay, fence),
+        )
+
+    def diff(self, experiment):
+        """Return the HTML of the lines of an experiment, with their signs and with colours as in the chunk."""
+        language = next((place.fence.language for place in experiments.places(self.essay, experiment)), "python")
+        hunks = []
+        for hunk in tangle.places_of(experiment):
+            code = experiment._replace(language=language, code=[text for _, text, _ in hunk])
+            lines = [Markup(html) for _, html in self.code_lines(code)]  # noqa: S704
+            hunks.append([(SIGNS[sign], sign, text, html) for (sign, text, _), html in zip(hunk, lines, strict=True)])
+        return self.template("diff", hunks=hunks)
+
+    def experiment_table(self):
+        """Return the HTML of the table of all experiments."""
+        rows = experiments.rows(self.essay, self.laboratory)
+        return self.template("experiments", rows=rows, caption=experiments.caption(self.laboratory.record))
 
     def chunk_index(self):
         """Return the HTML of the index of chunks."""
@@ -242,7 +271,7 @@ class Renderer(Forms):
         found = {}
         for name, fences in self.essay.chunks.items():
             self.begin_page()
-            found[name] = str(self.code(*fences))
+            found[name] = self.code(*fences)
         return found
 
 
@@ -250,11 +279,6 @@ def indent_of(text):
     """Return how many columns a line of code is indented."""
     text = text.expandtabs()
     return len(text) - len(text.lstrip())
-
-
-def language_of(essay, program):
-    """Return the language of a program, as its root has it."""
-    return essay.roots[program.target].language
 
 
 def figure(svg, prefix, alt, anchors):

@@ -26,12 +26,13 @@ import json
 import platform
 import re
 import sys
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
 
 import tangle
-from weaver.essay import WeaveError
+from weaver.essay import WeaveError, imports_in
 
 LIBRARIES = ("Pweave", "ipykernel", "ipython", "matplotlib", "matplotlib-inline", "numpy")
 OPTIONS = ("name", "alt", "caption", "keep", "data", "widget")  # of the fence of a demonstration
@@ -112,7 +113,7 @@ class Session:
         """The files that it reads, as written."""
         return sorted({name for item in self.items for name in item.names("data")})
 
-    @property
+    @cached_property
     def reads(self):
         """All variables that its code reads."""
         nodes = [node for tree in self.trees for node in ast.walk(tree)]
@@ -121,12 +122,12 @@ class Session:
                    and isinstance(node.target, ast.Name)}  # fmt: skip
         return names | changed
 
-    @property
+    @cached_property
     def binds(self):
         """All names that its code binds."""
         return {name for tree in self.trees for node in tree.body for name in names_bound(node)}
 
-    @property
+    @cached_property
     def imports(self):
         """The names of the modules that its code imports."""
         return set().union(*map(imports_in, self.trees))
@@ -135,23 +136,6 @@ class Session:
 def module_of(program):
     """Return the name by which a demonstration imports a program."""
     return program.target.removesuffix(".py").replace("/", ".")
-
-
-def imports_of(program):
-    """Return the names of the modules that a program imports."""
-    return imports_in(program.tree, module_of(program).rpartition(".")[0])
-
-
-def imports_in(tree, package=""):
-    """Return the names of the modules that some code in a package imports."""
-    nodes = [*ast.walk(tree)]
-    modules = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
-    for node in nodes:
-        if isinstance(node, ast.ImportFrom):
-            parts = package.split(".")[: 1 - node.level or None] if node.level else []
-            module = ".".join([*parts, *filter(None, [node.module])])
-            modules |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
-    return modules
 
 
 def names_bound(node):
@@ -256,7 +240,7 @@ def imported(essay, session):
         program = modules[todo.pop(0)]
         if program not in programs:
             programs.append(program)
-            todo += [name for name in modules if name in imports_of(program)]
+            todo += [name for name in modules if name in program.imports]
     return programs
 
 
@@ -279,7 +263,7 @@ def set_keys(essay, sessions, root, environment):
     sums = data_of(essay, sessions, root)
     for session in sessions:
         programs = imported(essay, session)
-        modules = session.imports.union(*map(imports_of, programs))
+        modules = session.imports.union(*(program.imports for program in programs))
         material = [environment, *versions_of({name.partition(".")[0] for name in modules})]
         material += [f"{item.code}\0{item.names('keep')}" for item in session.items]
         material += [f"{program.target}\0{program.code}" for program in programs]

@@ -1,9 +1,9 @@
 """Serve: show the site while the essay is being written, and follow what is saved.
 
-After a save the programs are tangled and the pages woven with the results that are known, which takes some seconds, and
-the browser loads them again where it was. What has to run then runs in a process of its own, which the next save ends;
-when it is done, the pages are woven once more. Errors go to the terminal and to the foot of the page, and the last good
-page stays. The server answers only to the browser of this machine, asking for this machine.
+After a save the programs are tangled and the pages woven with the results that are known, and the browser loads them
+again where it was. What has to run then runs in a process of its own, which the next save ends; when it is done, the
+pages are woven once more. Errors go to the terminal and to the foot of the page, and the last good page stays. The
+server answers only to the browser of this machine, asking for this machine.
 """
 
 import contextlib
@@ -11,7 +11,6 @@ import functools
 import io
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -23,25 +22,12 @@ from pathlib import Path
 
 import tangle
 from weaver.essay import WeaveError
-from weaver.follow import follow
 from weaver.site import SiteError, build_site
-from weaver.weave import Weave, complaints, say, shown
+from weaver.weave import begin, complaints, say
 
+FOLLOWED = ("microgpt.md", "tangle.py", "mkdocs.yml", "docs")
 SCRIPT = Path(__file__).with_name("serve.js")
 NO_PAGE = "<!DOCTYPE html><html lang='en'><title>No page</title><body><p>There is no such page yet.</p></body></html>"
-IMPORTED = "import sys; sys.path[:0] = {!r}; import weaver.kernel, weaver.serve, weave"
-
-
-class Server(ThreadingHTTPServer):
-    """Serves many tabs at a time."""
-
-    daemon_threads = True
-    request_queue_size = 128  # what comes while a page is woven waits here
-
-    def handle_error(self, request, client_address):
-        """Say nothing of browsers that leave."""
-        if not isinstance(sys.exc_info()[1], OSError):
-            super().handle_error(request, client_address)
 
 
 class Handler(SimpleHTTPRequestHandler):
@@ -53,32 +39,27 @@ class Handler(SimpleHTTPRequestHandler):
 
     def send_head(self):
         """Begin an answer, and return what follows it: news, a page, or a file."""
-        host, own = self.headers.get("Host", ""), f"http://127.0.0.1:{self.server.server_port}/"
+        host, path = self.headers.get("Host", ""), self.path.partition("?")[0]
         if host.partition(":")[0] not in ("127.0.0.1", "localhost"):  # the port may be that of a tunnel
-            problem = f"the preview answers to localhost and 127.0.0.1, not to {host!a}: ask for {own}"
-            say(f"weave.py: {problem}")
-            self.send_error(403, explain=problem)
-            return None
-        if self.path == "/.news":
+            return self.send_error(403, explain=f"the preview answers to 127.0.0.1 and localhost, not to {host!a}")
+        if path == "/.news":
             news = {"edition": self.preview.edition, "message": self.preview.message}
             return self.answer(json.dumps(news), "application/json")
-        path, file = self.path.split("?")[0], Path(self.translate_path(self.path))
-        if not path.endswith("/") and "\\" not in path and (file.exists() or file.suffix):
+        if not path.endswith("/"):
             return super().send_head()
-        found = (file / "index.html").is_file()
-        page = (file / "index.html").read_text(encoding="utf-8") if found else NO_PAGE
+        file = Path(self.translate_path(path), "index.html")
+        with self.preview.building:
+            page = file.read_text(encoding="utf-8") if file.is_file() else NO_PAGE
         script = SCRIPT.read_text(encoding="utf-8").replace("EDITION", json.dumps(self.preview.edition))
         text = page.replace("</body>", f"<script>{script}</script></body>")
-        return self.answer(text, "text/html; charset=utf-8", 200 if found else 404)
+        return self.answer(text, "text/html; charset=utf-8", 404 if page == NO_PAGE else 200)
 
     def answer(self, text, kind, status=200):
         """Begin an answer with a text of that media type, and return the text as a file."""
-        body = text.encode()
         self.send_response(status)
         self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        return io.BytesIO(body)
+        return io.BytesIO(text.encode())
 
     def end_headers(self):
         """Let nothing be stored: the next edition comes soon."""
@@ -89,147 +70,113 @@ class Handler(SimpleHTTPRequestHandler):
         """Say nothing."""
 
 
-class Runner:
-    """The process that runs demonstrations, and puts the results into the cache; there is at most one."""
-
-    def __init__(self, command):
-        self.command, self.process = command, None
-
-    def start(self):
-        """Begin, in a session of its own: Ctrl-C reaches only us, and we end it."""
-        self.complaints = []
-        environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
-        self.process = subprocess.Popen(self.command, env=environment, encoding="utf-8", start_new_session=True,
-                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                        stderr=subprocess.PIPE)  # fmt: skip
-        self.reader = threading.Thread(target=self.read, args=(self.process.stderr,), daemon=True)
-        self.reader.start()
-
-    def read(self, stderr):
-        """Pass on what the process says, and keep what it complains of."""
-        for line in stderr:
-            say(line.rstrip())
-            if not line.startswith("running "):
-                self.complaints.append(line)
-
-    def stop(self):
-        """End the process, if there is one."""
-        if self.process and self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(5)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-        self.process = None
-
-    def outcome(self):
-        """Return None without a process or while it runs, else, only once, its complaints, or an empty text."""
-        if not self.process or self.process.poll() is None:
-            return None
-        self.reader.join(5)
-        status, self.process = self.process.returncode, None
-        return "".join(self.complaints).strip() or "the weave failed" if status else ""
-
-
 class Preview:
-    """Weaves the site of a folder after each save, into one of two folders by turns.
+    """Weaves the site into a folder after each save. Browsers are told the edition of it, and a message."""
 
-    The browsers are shown the folder `site`, which edition of it that is, and a message.
-    """
+    def __init__(self, root, site):
+        self.root, self.site, self.edition, self.message = root, site, "", ""
+        self.results, self.settings = {}, b""  # what is shown, and the settings that all pages were built with
+        self.building = threading.Lock()  # no page is shown while some are away
 
-    def __init__(self, root, temporary):
-        self.root, self.folders = root, [temporary / "a", temporary / "b"]
-        self.site, self.edition, self.message = self.folders[0], "0", ""
-        self.results, self.missing = {}, []
-        self.built = {}  # {folder: the settings of the site that all of its pages were built with}
-
-    def update(self, changed=()):
-        """Tangle, weave and build after a save; `message` says how it went, `missing` what has to run."""
-        start, message, self.missing = time.monotonic(), "", []
-        if {*changed} - {self.root / "microgpt.md"}:
-            self.built.clear()  # what is on every page may have changed
+    def update(self, changed):
+        """Tangle, weave and build after a save; `message` says how it went. Return whether something has to run."""
+        start, message, missing = time.monotonic(), "", []
+        if changed - {self.root / "microgpt.md"}:
+            self.settings = b""  # what is on every page may have changed
         try:
-            with contextlib.redirect_stdout(sys.stderr):
-                if tangle.write_programs(Path(shown(self.root / "microgpt.md"))):
-                    raise SiteError("a program in build/ was edited by hand: see the terminal")
-            weave = Weave(self.root)
-            folder = next(folder for folder in self.folders if folder != self.site)
+            woven = begin(self.root)
             with tangle.locked(self.root / "docs"):
-                self.results = weave.write_pages(self.results)
-                self.missing = weave.outcome.missing
-                message = complaints(WeaveError(sorted(weave.complaints)))
-                settings = (self.root / "build" / "mkdocs.yml").read_bytes()
-                build_site(self.root / "build", folder, only_changed=self.built.pop(folder, None) == settings)
-                self.built[folder] = settings
-            self.site, self.edition = folder, str(time.time_ns())
+                self.results = woven.write_pages(self.results)
+                missing = woven.outcome.missing
+                message = complaints(WeaveError(woven.complaints()))
+                settings = (woven.build / "mkdocs.yml").read_bytes()
+                with self.building:
+                    build_site(woven.build, self.site, only_changed=settings == self.settings)
+            self.settings, self.edition = settings, str(time.time_ns())
             say(f"woven in {time.monotonic() - start:.1f} s")
         except (tangle.TangleError, SiteError, OSError) as error:
             message = complaints(error)
         except Exception as error:  # a fault of the weaver, which may be what is being edited
             message = f"the weaver failed: {error!r}\n{traceback.format_exc()}"
-        if message:
-            say(message)
-        if self.missing:
-            names = [item.fence.name for session in self.missing for item in session.items if item.fence]
+        if missing:
+            names = [item.fence.name for session in missing for item in session.items if item.fence]
             names = ", ".join([*names, "numbers in the prose"])
             message += f"\nrunning {names}: their results on the page are still those from before"
+        self.tell(message)
+        return bool(missing)
+
+    def tell(self, message):
+        """Show a message at the foot of the page and in the terminal, if there is one."""
         self.message = message.strip()
-
-
-def broken(root):
-    """Return what is wrong with the weaver, if it cannot be imported any more."""
-    command = [sys.executable, "-c", IMPORTED.format([str(root), str(root / "docs")])]
-    environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
-    done = subprocess.run(command, env=environment, cwd=root, capture_output=True, encoding="utf-8", check=False)
-    return done.stderr.strip() if done.returncode else ""
+        if self.message:
+            say(self.message)
 
 
 def serve(root, port):
     """Serve the site of a folder until Ctrl-C; return the exit status."""
-    for name in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.default_int_handler)  # as Ctrl-C
     with tempfile.TemporaryDirectory(prefix="microgpt-") as temporary:
-        preview = Preview(root, Path(temporary))
+        preview = Preview(root, Path(temporary, "site"))
         try:
-            server = Server(("127.0.0.1", port), functools.partial(Handler, preview=preview))
+            server = ThreadingHTTPServer(("127.0.0.1", port), functools.partial(Handler, preview=preview))
         except (OSError, OverflowError) as error:
             say(f"weave.py: cannot serve on port {port} ({error}): try another one, as in --serve 8001")
             return 1
         os.environ["SITE_URL"] = f"http://127.0.0.1:{server.server_port}/"
         say(f"serving on {os.environ['SITE_URL']} and following what is saved; Ctrl-C ends it")
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        runner = Runner([sys.executable, str(root / "docs" / "weave.py"), "--run"])
         try:
-            follow_saves(preview, runner)
+            keep_up(preview, Path(temporary, "log"))
         except KeyboardInterrupt:
             return 130  # as Ctrl-C ends a program
         finally:
-            runner.stop()
             server.shutdown()
-            server.server_close()
     return os.execv(sys.executable, [sys.executable, *sys.argv])  # noqa: S606 (the weaver itself was edited)
 
 
-def follow_saves(preview, runner):
-    """Keep the preview up to date; return when the weaver itself was saved, and can be imported."""
-    root = preview.root
-    first = True
-    for changed in follow([root / name for name in ("microgpt.md", "tangle.py", "mkdocs.yml", "docs")]):
-        if any(file.suffix == ".py" for file in changed):
-            problem = broken(root)
-            if not problem:
+def keep_up(preview, log):
+    """Keep the preview up to date; return when the weaver itself was saved."""
+    run = None
+    try:
+        for number, changed in enumerate(follow([preview.root / name for name in FOLLOWED])):
+            if any(file.suffix == ".py" for file in changed):
                 return
-            say(problem)
-            preview.message = problem
-            continue
-        outcome = runner.outcome()
-        if changed or first or outcome is not None:
-            runner.stop()
-            preview.update(changed)
-            if preview.missing and outcome and not changed:
-                preview.message = outcome  # what is missing has just failed
-            elif preview.missing:
-                runner.start()
-        first = False
+            is_done = run and run.poll() is not None
+            if changed or is_done or number == 0:
+                end(run)
+                has_failed = is_done and run.returncode and not changed
+                is_missing, run = preview.update(changed), None
+                if has_failed:
+                    preview.tell(log.read_text())
+                elif is_missing:
+                    run = run_missing(preview.root, log)
+    finally:
+        end(run)
+
+
+def run_missing(root, log):
+    """Start a process that puts the results that are missing into the cache; what it says goes to a file."""
+    with log.open("w") as file:
+        return subprocess.Popen([sys.executable, str(root / "docs" / "weave.py"), "--run"], stdin=subprocess.DEVNULL,
+                                stdout=file, stderr=file, start_new_session=True)  # Ctrl-C reaches only us  # fmt: skip
+
+
+def end(run):
+    """End a process, if there is one."""
+    if run:
+        run.terminate()
+        run.wait()
+
+
+def follow(paths):
+    """Yield several times a second the set of files below some paths that were saved, added or removed."""
+    before = None
+    while True:
+        now = {}
+        for file in [file for path in paths for file in (path, *path.rglob("*"))]:
+            with contextlib.suppress(OSError):  # it has just been removed
+                if file.is_file() and "__pycache__" not in file.parts and file.name[0] != "." and file.name[-1] != "~":
+                    now[file] = file.stat().st_mtime_ns
+        before = now if before is None else before
+        yield {file for file in before.keys() | now.keys() if before.get(file) != now.get(file)}
+        before = now
+        time.sleep(0.2)

@@ -1,4 +1,4 @@
-"""The weave, in its order: parse, run what is missing, render, build. All ways to weave are this one pipeline."""
+"""The weave in its order: tangle, run what is missing, render, build. All ways to weave are this one pipeline."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ from weaver.essay import Essay, WeaveError
 from weaver.prose import Reading
 from weaver.results import Cache, DemonstrationError, Outcome, environment, imported, sessions_of, set_keys
 
-LONGEST = 400  # characters of a message
+OURS = ("mkdocs.yml", "essay", "pages", "site", "cache", ".cache")  # what the weaver writes in build/
 
 
 class Weave:
@@ -21,40 +21,32 @@ class Weave:
         self.root, self.path, self.build = root, root / "microgpt.md", root / "build"
         self.bytes = self.path.read_bytes()
         self.essay = Essay(tangle.decode(self.bytes), pages.RESERVED)
-        check_targets(self.essay)
+        check_build(self.essay, self.build)
         self.reading = Reading(self.essay)
         if self.reading.errors:
             raise WeaveError(self.reading.errors)
-        self.record = experiments.record_in(root)
-        self.stale = experiments.stale(self.essay, self.record, root)
+        record = experiments.record_in(root)
+        self.stale = experiments.stale(self.essay, record, root)
+        self.laboratory = experiments.Laboratory(record, self.reading.explanations, self.stale)
         self.numbers = sorted(self.reading.numbers)
         sessions = sessions_of(self.essay, self.numbers)
         set_keys(self.essay, sessions, root, environment())
-        cache = self.build / "cache"
-        if cache.is_symlink():
-            raise OSError(f"{cache} is a link: remove it, and the weave makes a folder of its own")
-        self.outcome = Outcome(sessions, Cache(cache))
+        self.data = sorted({name for session in sessions for name in session.data})
+        self.outcome = Outcome(sessions, Cache(self.build / "cache"))
 
     @property
-    def data(self):
-        """The files that demonstrations read, as they name them."""
-        return sorted({name for session in self.outcome.sessions for name in session.data})
-
-    @property
-    def laboratory(self):
-        """What there is to say about experiments."""
-        return experiments.Laboratory(self.record, self.reading.explanations, self.stale)
-
-    @property
-    def wrong(self):
+    def corrections(self):
         """The corrections that the numbers in the prose need, as far as is known."""
         return numbers.corrections(self.numbers, self.outcome.values(self.numbers))
 
-    @property
-    def complaints(self):
-        """What is wrong in the essay and yet leaves pages to be shown: numbers, records of experiments, and widgets."""
+    def complaints(self, compiles=False):
+        """Return what is wrong in the essay and yet leaves pages to be shown: numbers, experiments, and widgets.
+
+        With `compiles` experiments are applied as well, which takes longer.
+        """
         widgets = pages.mismatched_widgets(self.essay, self.outcome.demonstrations())
-        return numbers.complaints(self.wrong) + experiments.complaints(self.essay, self.stale) + widgets
+        wrong = experiments.complaints(self.essay, self.stale, compiles)
+        return sorted(numbers.complaints(self.corrections) + wrong + widgets)
 
     def run(self, report):
         """Run the demonstrations whose results are missing; raise DemonstrationError at an error."""
@@ -70,10 +62,8 @@ class Weave:
 
             self.outcome.run(run)
 
-    def shown(self, old=None):
-        """Return the Results that are shown, some `old` ones where none is known yet; raise WeaveError where one cannot
-        be shown.
-        """
+    def results(self, old=None):
+        """Return the Results to show, some `old` ones where none is known yet; raise WeaveError where one cannot be."""
         results = (old or {}) | self.outcome.demonstrations()
         if errors := pages.check(self.essay, results, self.reading.anchors):
             raise WeaveError(errors)
@@ -84,12 +74,10 @@ class Weave:
 
         Returns the Results that are shown. Raises WeaveError, and writes nothing, where a page would be wrong.
         """
-        results = self.shown(old)
-        found, unfolded = pages.sheets(
-            self.essay, self.reading, results, self.data, self.root / "docs", self.laboratory
-        )
-        pages.write(self.build / "pages", pages.files(self.essay, found, unfolded, self.root / "docs", self.data))
-        site.write_settings(self.build, found)
+        results, docs = self.results(old), self.root / "docs"
+        sheets, unfolded = pages.sheets(self.essay, self.reading, results, self.data, docs, self.laboratory)
+        pages.write(self.build / "pages", pages.files(self.essay, sheets, unfolded, docs, self.data))
+        site.write_settings(self.build, sheets)
         return results
 
     def write_chapters(self):
@@ -97,14 +85,13 @@ class Weave:
 
         Raises OSError, and writes nothing, where something is in the way.
         """
-        wanted = chapters.on_github(self.essay, self.reading, self.shown(), self.laboratory)
         folder = self.build / "essay"
-        pages.check_paths(folder, wanted)
+        wanted = chapters.on_github(self.essay, self.reading, self.results(), self.laboratory)
         return chapters.write(folder, wanted)
 
     def write_book(self, file):
         """Write the essay as an EPUB; raise OSError where that fails."""
-        files = epub.files(self.essay, self.reading, self.shown(), self.laboratory)
+        files = epub.files(self.essay, self.reading, self.results(), self.laboratory)
         epub.write(file, site.about(self.root), files)
 
     def update(self):
@@ -112,20 +99,35 @@ class Weave:
 
         Raises OSError, and writes nothing, if the essay was saved in the meantime.
         """
-        wrong = self.wrong
-        if wrong:
-            with tangle.locked(self.path.parent):
-                new = numbers.corrected(self.bytes, wrong)
-                tangle.write([tangle.Change(self.path.resolve(), self.bytes, new)])
-        return len(wrong)
+        corrections = self.corrections
+        if corrections:
+            with tangle.locked(self.root):
+                if tangle.read(self.path) != self.bytes:
+                    raise OSError(f"{shown(self.path)} was saved in the meantime: try again")
+                tangle.put(self.path.resolve(), numbers.corrected(self.bytes, corrections))
+        return len(corrections)
 
 
-def check_targets(essay):
-    """Raise WeaveError for programs that would stand where the weave writes in build/."""
-    ours = ("mkdocs.yml", "essay", "pages", "site", "cache", ".cache")
-    wrong = [root for root in essay.roots.values() if root.name.partition("/")[0] in ours]
-    if wrong:
-        raise WeaveError([(root.line, f"build/{root.name} is where the weaver writes: rename it") for root in wrong])
+def check_build(essay, build):
+    """Raise an error for a program where the weaver writes in build/, and for a link there, which leads elsewhere."""
+    clashes = [root for root in essay.roots.values() if root.name.partition("/")[0] in OURS]
+    if clashes:
+        raise WeaveError([(root.line, f"build/{root.name} is where the weaver writes: rename it") for root in clashes])
+    for name in OURS:
+        if (build / name).is_symlink():
+            raise OSError(f"{shown(build / name)} is a link: remove it, and the weaver makes its own")
+
+
+def begin(root):
+    """Read the essay in a folder, write its programs, and return its Weave; raise OSError where one was edited by hand.
+
+    Nothing is written where the essay is wrong.
+    """
+    with tangle.locked(root):
+        woven = Weave(root)
+        if tangle.write_build(Path(shown(woven.path)), woven.essay.tangled):
+            raise OSError("a program in build/ was edited by hand, as shown above: nothing is woven until you decide")
+    return woven
 
 
 def weave(root, report, update=False, build=True, book=None):
@@ -136,14 +138,13 @@ def weave(root, report, update=False, build=True, book=None):
     """
     if book:
         epub.check_place(book)  # before what takes long
-    woven = Weave(root)
+    woven = begin(root)
     woven.run(report)
     if update and (count := woven.update()):
         report(f"microgpt.md: {count} numbers put right")
-        woven = Weave(root)
+        woven = begin(root)
         woven.run(report)
-    programs = experiments.lines_of_programs(woven.essay)
-    if wrong := woven.complaints + tangle.check_experiments(woven.essay.fences, programs, compiles=True):
+    if wrong := woven.complaints(compiles=True):
         raise WeaveError(wrong)
     if book:
         woven.write_book(book)
@@ -164,17 +165,12 @@ def say(text):
 def complaints(error):
     """Return what there is to say about an error in the essay or in a demonstration, a line for each."""
     if isinstance(error, tangle.TangleError):
-        return "\n".join(f"microgpt.md:{line}: {shortened(message)}" for line, message in error.errors)
+        return "\n".join(f"microgpt.md:{line}: {message}" for line, message in error.errors)
     if isinstance(error, DemonstrationError):
         return f"microgpt.md:{error.line}: {error}"
     if isinstance(error, OSError) and error.filename:
         return f"{shown(error.filename)}: {error.strerror}"
     return str(error)
-
-
-def shortened(message):
-    """Return a message without the middle of what it repeats: a picture in an address is longer than any screen."""
-    return message if len(message) <= LONGEST else f"{message[: LONGEST // 2]} […] {message[-LONGEST // 2 :]}"
 
 
 def shown(path):
