@@ -407,7 +407,8 @@ def test_prose_that_was_edited_is_in_the_essay_and_changes_no_program(whole):
     page.locator("#run-lines[aria-busy=false]").wait_for()
     assert shown(page) == saved(page, "#run-download") == (BUILD / "microgpt.py").read_text(encoding="utf-8")
     assert page.locator("#run-list button").first.inner_text() == "Looking back"  # the heading above it
-    assert page.locator("#run-list del").all_inner_texts() == [f"-{line}" for line in TEXT.split("\n") if line.startswith(PROSE)]
+    lost = [f"-{line}" for line in TEXT.split("\n") if line.startswith(PROSE)]
+    assert page.locator("#run-list del").all_inner_texts() == lost
     again = visit(page)
     assert saved(again, "#run-essay") == new
     again.close()

@@ -44,19 +44,18 @@ class Laboratory(NamedTuple):
 @functools.lru_cache(maxsize=1)
 def all_touched(essay):
     """Return {name of an experiment: (lines of the essay that it takes out, lines that it puts something after)}."""
-    code = tangle.code_of(essay.tangled)
-    return {name: touched(place.fence, essay.tangled, code) for name, place in essay.experiments.items()}
+    return {name: touched(place.fence, essay.tangled) for name, place in essay.experiments.items()}
 
 
-def touched(experiment, programs, code):
+def touched(experiment, programs):
     """Return (lines of the essay that an experiment takes out, lines that stay and that it puts something after).
 
     There are none if it does not fit.
     """
     gone, followed = [], []
     with contextlib.suppress(tangle.TangleError):
-        for place, origins in tangle.locate(experiment, programs, code):
-            signs = "".join(sign for sign, _, _ in place)
+        for hunk, origins in tangle.locate(experiment, programs):
+            signs = "".join(sign for sign, _, _ in hunk)
             kept = signs.replace("+", "")
             gone += [line for sign, line in zip(kept, origins, strict=True) if sign == "-"]
             for put_in in re.finditer(r"\++", signs):
