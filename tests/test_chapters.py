@@ -27,7 +27,8 @@ SVG = (
     '<metadata>when</metadata><a xlink:href="#chunk-other"><text x="{}" y="2.5">{}</text></a></svg>'
 )
 DRAWN = SMALL.replace('name="twice"', 'name="twice", alt="a *line*", caption="It [rises]."')
-ALL = DRAWN + "\nSee [above](#deeper) and [the chunk](#chunk-a-part-2).\n\n## Break it\n\n" + (
+ALL = DRAWN + (
+    "\n## Deeper\n\nSee [above](#deeper), [here](#deeper-2) and [the chunk](#chunk-a-part-2).\n\n## Break it\n\n"
     "``` diff {#three-times}\n-    return 2 * x\n+    return 3 * x\n```\n\n> Then it is *thrice*.\n\n"
     "### Solution: none\n\nNothing.\n\n# Two\n\nBack to [One](#one), [its sequel](#two), [a solution](#solution-none), "
     "[the experiment](#experiment-three-times) and [a word](#term-word).\n\nword\n: what is _said_\n\n"
@@ -208,7 +209,7 @@ def test_links_between_chapters_lead_to_places_on_github():
     three = files["two-2.md"]
     for link in ("README.md#one", "two.md#two", "two.md#solution-none", "two.md#experiment-three-times"):
         assert f"]({link})" in three
-    assert "[above](two.md#deeper)" in files["two.md"]
+    assert "[above](two.md#deeper), [here](two.md#deeper-1)" in files["two.md"]
     assert '<a id="term-word"></a>**word**: what is _said_' in three
 
 

@@ -75,8 +75,8 @@ for name, act in {
     "stdlib": lambda: __import__("colorsys"),
     "read": lambda: open("docs/other.txt"), "essay": lambda: Path("microgpt.md").read_text(),
     "list": lambda: os.listdir(), "scan": lambda: os.scandir("docs"),
-    "write": lambda: open("docs/mine.txt", "w"), "add": lambda: open("docs/mine.txt", "a"),
-    "new": lambda: os.open("new.txt", os.O_WRONLY | os.O_CREAT), "copy": lambda: shutil.copy("docs/mine.txt", "x"),
+    "write": lambda: open("docs/mine.txt", "w"), "cut": lambda: os.open("docs/mine.txt", os.O_TRUNC),
+    "new": lambda: os.open("new.txt", os.O_CREAT), "copy": lambda: shutil.copy("docs/mine.txt", "x"),
     "remove": lambda: os.remove("docs/other.txt"), "rename": lambda: os.rename("docs/mine.txt", "x"),
     "folder": lambda: os.mkdir("x"), "link": lambda: os.symlink("/", "x"), "tree": lambda: shutil.rmtree("docs"),
     "import": lambda: print(k), "input": input,
@@ -168,12 +168,25 @@ def test_nothing_but_what_is_kept_is_left_from_one_session_to_the_next(root):
     assert results["fourth"].text == "[[1], 2] True\n"
 
 
+def test_what_is_kept_is_what_it_was_before_the_numbers_of_the_page(root):
+    text = with_prose(demonstration("a", "kept = alias = [1]", KEEP) + "\n2<!-- = kept.append(2) or len(kept) -->\n")
+    results = run(root, f"{text}\n# Second\n\n{demonstration('b', 'print(kept)')}")
+    assert [result.text for result in results.values()] == ["", "2\n", "[1]\n"]
+
+
 def test_an_error_is_told_with_the_lines_of_the_essay(root):
     message = failure(root, SMALL.replace("y = double(4)", "y = quadruple(None)"))
     assert message.startswith("microgpt.md:17: this failed\n")
     assert re.search(r"microgpt\.md:32\b.*(?s:.*)microgpt\.md:24\b.*(?s:.*)microgpt\.md:17\b", message)
     assert message.rstrip().endswith("TypeError: unsupported operand type(s) for *: 'int' and 'NoneType'")
     assert "prelude" not in message and "Cell In" not in message
+
+
+def test_an_error_ends_the_kernel(root, tmp_path):
+    file = tmp_path / "number"
+    failure(root, with_prose(demonstration("a", f"import os\nopen({str(file)!r}, 'w').write(str(os.getpid()))\n1 / 0")))
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(file.read_text()), 0)
 
 
 def test_what_cannot_be_kept_is_told(root):

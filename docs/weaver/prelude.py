@@ -35,7 +35,7 @@ COLOURS = {"BLUE": "#3d85c6", "ORANGE": "#d9731a", "GREY": "#808080"}  # 3 to 1 
 # Events of the table of audit events in Python's documentation
 LOOKING = {"open", "os.listdir", "os.scandir"}
 CHANGING = {"os.link", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.symlink", "os.truncate"}
-WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_TRUNC
 
 
 class Programs(importlib.abc.MetaPathFinder, importlib.abc.Loader):
