@@ -66,11 +66,11 @@ class Anchors(HTMLParser):
         attributes = dict(attributes)
         if "id" in attributes:
             self.ids.append(attributes["id"])
-        found = [attributes[name] for name in ("href", "src") if attributes.get(name) and tag != "use"]
+        addresses = [attributes[name] for name in ("href", "src") if attributes.get(name) and tag != "use"]
         if tag == "a":
-            self.links += found
+            self.links += addresses
         else:
-            self.loaded += found
+            self.loaded += addresses
 
 
 def test_every_internal_link_and_anchor_resolves(site, parsed):
@@ -108,10 +108,10 @@ def test_ids_are_unique(parsed):
 
 def test_a_link_to_a_page_shows_its_title_and_a_picture(site, titles):
     page = (SITE / "the-model" / "index.html").read_text(encoding="utf-8")
-    said = dict(re.findall(r'<meta (?:property|name)="([\w:]+)" content="([^"]*)">', page))
-    assert (said["og:title"], said["og:image"]) == (titles["the-model/"], f"{site}assets/card.png")
-    assert said["og:image:alt"]
-    assert said["twitter:card"] == "summary_large_image"
+    meta = dict(re.findall(r'<meta (?:property|name)="([\w:]+)" content="([^"]*)">', page))
+    assert (meta["og:title"], meta["og:image"]) == (titles["the-model/"], f"{site}assets/card.png")
+    assert meta["og:image:alt"]
+    assert meta["twitter:card"] == "summary_large_image"
     card = (SITE / "assets" / "card.png").read_bytes()
     assert struct.unpack(">II", card[16:24]) == (1200, 630)
     assert len(card) < 100_000
@@ -355,9 +355,9 @@ def test_every_chunk_unfolds_to_the_program(tab, site):
     button = page.locator("#program-microgpt-py button.unfold-all")
     button.click()
     button.filter(has_text="fold all").and_(page.locator("[aria-expanded=true]")).wait_for()
-    shown = [(column, text) for column, text in root.evaluate(COLUMNS) if not text.startswith("⟨")]
+    lines = [(column, text) for column, text in root.evaluate(COLUMNS) if not text.startswith("⟨")]
     program = (BUILD / "microgpt.py").read_text(encoding="utf-8").split("\n")
-    assert shown == [(len(line) - len(line.lstrip()), line.strip()[:30].strip()) for line in program if line.strip()]
+    assert lines == [(len(line) - len(line.lstrip()), line.strip()[:30].strip()) for line in program if line.strip()]
     addresses = root.locator("a").evaluate_all("links => links.map(link => link.href)")
     assert all(address.startswith(site) for address in addresses)
     button.click()
@@ -488,7 +488,7 @@ def panel(tab):
 
 
 @pytest.mark.parametrize(
-    ("code", "said", "names"),
+    ("code", "phrases", "names"),
     [
         ("def rmsnorm(", ["What is rmsnorm?", "The dot product of a vector with itself"], []),
         ("shift = value(", ["there is a standard recipe", "The shift is a precaution"], ["small shift"]),
@@ -501,34 +501,34 @@ def panel(tab):
         ("import argparse", ["We import what little we need"], ["no math"]),
     ],
 )
-def test_a_line_that_is_chosen_shows_its_paragraphs_and_its_experiments(panel, code, said, names):
-    page, shown = panel()
+def test_a_line_that_is_chosen_shows_its_paragraphs_and_its_experiments(panel, code, phrases, names):
+    page, region = panel()
     number = line_of(code)
     page.locator(f"#L{number}").scroll_into_view_if_needed()
     before = page.locator(f"#L{number}").bounding_box()
     page.locator(f"#L{number} .source").click(position={"x": 700, "y": 5})
-    shown.get_by_role("heading", name=f"Line {number}").wait_for()
-    text = shown.inner_text()
-    assert [words for words in said if words not in text] == []
-    assert shown.locator("li > a").all_inner_texts() == names
-    assert shown.locator("li").count() == shown.locator("li summary").count()  # all have been measured
+    region.get_by_role("heading", name=f"Line {number}").wait_for()
+    text = region.inner_text()
+    assert [words for words in phrases if words not in text] == []
+    assert region.locator("li > a").all_inner_texts() == names
+    assert region.locator("li").count() == region.locator("li summary").count()  # all have been measured
     assert page.locator(f"#L{number}").bounding_box() == before  # the code has not moved
     assert page.url.endswith(f"#L{number}")
 
 
 def test_the_link_of_the_panel_leads_to_the_chunk_and_that_of_an_experiment_to_it(panel, site, titles):
-    page, shown = panel(path=f"{LISTING}#L{line_of('shift = value(')}")
-    place = shown.locator(".lead")
-    assert place.inner_text() == f"⟨softmax⟩ in {titles['the-model/']}: Looking back"
-    shown.locator("summary").click()
-    assert re.match("Loss on unseen names|It stops|The loss", shown.locator(".finding").inner_text())
-    assert shown.locator("li > a").evaluate("a => a.href") == f"{site}the-model/#experiment-small-shift"
-    place.locator("a").click()
+    page, region = panel(path=f"{LISTING}#L{line_of('shift = value(')}")
+    lead = region.locator(".lead")
+    assert lead.inner_text() == f"⟨softmax⟩ in {titles['the-model/']}: Looking back"
+    region.locator("summary").click()
+    assert re.match("Loss on unseen names|It stops|The loss", region.locator(".finding").inner_text())
+    assert region.locator("li > a").evaluate("a => a.href") == f"{site}the-model/#experiment-small-shift"
+    lead.locator("a").click()
     page.wait_for_url(f"{site}the-model/#chunk-softmax")
 
 
 def test_the_keyboard_chooses_a_line_and_gets_its_place_back(panel):
-    page, shown = panel()
+    page, region = panel()
     lines = page.get_by_role("group", name="lines of microgpt.py")
     assert lines.locator("a").evaluate_all("links => links.filter(a => a.tabIndex >= 0).length") == 1
     page.locator("#L1 .number").focus()
@@ -536,25 +536,25 @@ def test_the_keyboard_chooses_a_line_and_gets_its_place_back(panel):
         page.keyboard.press("ArrowDown")
     focused = page.locator(".number:focus")
     assert focused.inner_text() == "4"
-    assert shown.count() == 0  # who walks through the page is not told about each line
+    assert region.count() == 0  # who walks through the page is not told about each line
     for key in ("Enter", " "):
         page.keyboard.press(key)
-        shown.get_by_role("heading", name="Line 4").wait_for()
+        region.get_by_role("heading", name="Line 4").wait_for()
         assert focused.get_attribute("aria-expanded") == "true"
         page.keyboard.press(" ")
-        shown.wait_for(state="hidden")
+        region.wait_for(state="hidden")
         assert focused.get_attribute("aria-expanded") == "false"
     page.keyboard.press("Enter")
-    shown.wait_for()
+    region.wait_for()
     page.keyboard.press("ArrowUp")
-    shown.get_by_role("heading", name="Line 3").wait_for()
+    region.get_by_role("heading", name="Line 3").wait_for()
     page.keyboard.press("Enter")  # as the page says, and it is open already
-    shown.get_by_role("heading", name="Line 3").wait_for()
+    region.get_by_role("heading", name="Line 3").wait_for()
     assert page.locator("[aria-expanded=true].number").all_inner_texts() == ["3"]
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "close"
     page.keyboard.press("Escape")
-    assert shown.count() == 0
+    assert region.count() == 0
     assert focused.inner_text() == "3"
     page.keyboard.press("End")
     assert focused.inner_text() == str(page.locator(".listing .line").count())
@@ -562,51 +562,51 @@ def test_the_keyboard_chooses_a_line_and_gets_its_place_back(panel):
 
 
 def test_a_line_closes_by_its_button_and_by_a_second_click_and_text_can_be_selected(panel):
-    page, shown = panel()
+    page, region = panel()
     line = page.locator("#L7 .source")
     line.click()
-    shown.get_by_role("button", name="close").click()
-    assert shown.count() == 0
+    region.get_by_role("button", name="close").click()
+    assert region.count() == 0
     assert page.locator(".number:focus").inner_text() == "7"
     assert "#" not in page.url
     line.click()
-    shown.wait_for()
+    region.wait_for()
     line.click()
-    assert shown.count() == 0
+    assert region.count() == 0
     box = page.locator("#L6").bounding_box()
     page.mouse.move(box["x"] + 60, box["y"] + 8)
     page.mouse.down()
     page.mouse.move(box["x"] + 250, box["y"] + 8, steps=5)
     page.mouse.up()
     assert page.evaluate("getSelection().toString()")
-    assert shown.count() == 0
+    assert region.count() == 0
 
 
 def test_on_a_phone_a_tap_opens_a_sheet_from_below(panel):
-    page, shown = panel(360, height=740, has_touch=True)
+    page, region = panel(360, height=740, has_touch=True)
     number = line_of("probabilities = softmax(")
     page.locator(f"#L{number}").scroll_into_view_if_needed()  # at the foot of the screen
     page.locator(f"#L{number} .number").tap()
-    shown.wait_for()
-    box = shown.bounding_box()
+    region.wait_for()
+    box = region.bounding_box()
     assert (box["x"], box["width"], box["y"] + box["height"]) == (0, 360, 740)
     assert box["height"] <= 0.5 * 740
     assert page.locator(f"#L{number}").bounding_box()["y"] + 10 < box["y"], "the sheet covers the line"
-    assert shown.evaluate("panel => panel.scrollHeight > panel.clientHeight")
-    shown.evaluate("panel => panel.scrollTo(0, panel.scrollHeight)")
-    close = shown.get_by_role("button", name="close")
+    assert region.evaluate("panel => panel.scrollHeight > panel.clientHeight")
+    region.evaluate("panel => panel.scrollTo(0, panel.scrollHeight)")
+    close = region.get_by_role("button", name="close")
     assert close.bounding_box()["y"] >= box["y"]  # it stays in sight
     close.tap()
-    assert shown.count() == 0
+    assert region.count() == 0
     page.locator(f"#L{number} .experiments a").tap()  # which is too small for a finger to be meant
-    shown.get_by_role("link", name="no temperature").wait_for()
+    region.get_by_role("link", name="no temperature").wait_for()
 
 
 @pytest.mark.parametrize("width", [768, 1440, *nightly(1280, 1920)])
 def test_the_panel_covers_no_code(panel, width):
-    page, shown = panel(width, path=f"{LISTING}#L72")
-    shown.wait_for()
-    box, code = shown.bounding_box(), page.locator("#L72").bounding_box()
+    page, region = panel(width, path=f"{LISTING}#L72")
+    region.wait_for()
+    box, code = region.bounding_box(), page.locator("#L72").bounding_box()
     beside = box["x"] + box["width"] <= code["x"] or code["x"] + code["width"] <= box["x"]
     below = code["y"] + code["height"] <= box["y"]
     assert below if width == 768 else beside
@@ -617,8 +617,8 @@ def test_the_panel_covers_no_code(panel, width):
 
 @pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (1440, "dark")])
 def test_no_accessibility_violation_beside_a_line(panel, axe, width, scheme):
-    page, shown = panel(width, path=f"{LISTING}#L{line_of('shift = value(')}", scheme=scheme, reduced_motion="reduce")
-    shown.locator("summary").click()
+    page, region = panel(width, path=f"{LISTING}#L{line_of('shift = value(')}", scheme=scheme, reduced_motion="reduce")
+    region.locator("summary").click()
     assert axe(page) == []
 
 
