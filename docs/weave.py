@@ -59,9 +59,9 @@ def main():
         ended.append(number)
         sys.exit(128 + number)  # and so the kernel is ended
 
-    for name in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), end)
+    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+        if signal.getsignal(number) != signal.SIG_IGN:  # as with nohup
+            signal.signal(number, end)
     if options.serve is not None:
         from weaver.serve import serve  # it is needed for nothing else
 

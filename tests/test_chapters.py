@@ -14,7 +14,7 @@ from essays import SMALL, demonstration, project
 from programs import ROOT, missing
 from weaver import chapters, epub
 from weaver.essay import Essay, Heading
-from weaver.experiments import Laboratory
+from weaver.experiments import Findings
 from weaver.prose import EMPTY, SLOT, Reading
 from weaver.results import Result
 from weaver.weave import Weave
@@ -40,8 +40,8 @@ def files_of(text, printed="8\n", figures=()):
     essay = Essay(text)
     reading = Reading(essay)
     assert reading.errors == []
-    laboratory = Laboratory(explanations=reading.explanations, waiting=("three-times",))
-    files = chapters.on_github(essay, reading, {"twice": Result(printed, [*figures])}, laboratory)
+    findings = Findings(explanations=reading.explanations, waiting=("three-times",))
+    files = chapters.on_github(essay, reading, {"twice": Result(printed, [*figures])}, findings)
     return {path: data.decode() for path, data in files.items()}
 
 
@@ -102,7 +102,7 @@ def test_the_prose_of_the_essay_says_the_same_as_on_the_site_and_leads_to_the_sa
     essay = Essay((ROOT / "microgpt.md").read_text(encoding="utf-8"))
     reading = Reading(essay)
     for page in essay.pages:
-        text = "\n\n".join(Bare(essay, reading, {}, Laboratory()).blocks(page))
+        text = "\n\n".join(Bare(essay, reading, {}, Findings()).blocks(page))
         parts = reading.pages[page.path]
         site = "\n".join(part.text if isinstance(part, Heading) else part for part in parts)
         assert words_and_links(as_github(re.sub(r"\[\^[\w-]+\]:?", "", text))) == words_and_links(site)
@@ -263,8 +263,8 @@ def whole():
     """{path: text} of what GitHub shows of the essay itself, and the book, without what its demonstrations print."""
     essay = Essay((ROOT / "microgpt.md").read_text(encoding="utf-8"))
     reading = Reading(essay)
-    laboratory = Laboratory(explanations=reading.explanations)
-    files = chapters.on_github(essay, reading, {}, laboratory) | epub.files(essay, reading, {}, laboratory)
+    findings = Findings(explanations=reading.explanations)
+    files = chapters.on_github(essay, reading, {}, findings) | epub.files(essay, reading, {}, findings)
     return {path: data.decode() for path, data in files.items()}
 
 
@@ -329,8 +329,8 @@ def test_what_was_edited_by_hand_is_neither_written_over_nor_removed(tmp_path, t
 def test_a_book_is_whole_and_always_the_same(tmp_path, monkeypatch):
     essay = Essay(ALL)
     reading = Reading(essay)
-    laboratory = Laboratory(explanations=reading.explanations)
-    parts = epub.files(essay, reading, {"twice": Result("", [SVG.format(1, "a")])}, laboratory)
+    findings = Findings(explanations=reading.explanations)
+    parts = epub.files(essay, reading, {"twice": Result("", [SVG.format(1, "a")])}, findings)
     about = {"title": "One & all", "subtitle": "*so*"}
     monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
     epub.write(tmp_path / "a.epub", about, parts)

@@ -23,7 +23,7 @@ def errors_of(text):
 
 def ids_of(essay):
     """Return the ids of all headings and places."""
-    return [*(heading.id for heading in essay.headings), *(place.id for place in essay.places.values())]
+    return [*(heading.id for heading in essay.headings), *(place.id for place in essay.blocks.values())]
 
 
 # Pages and headings
@@ -71,7 +71,7 @@ def test_a_heading_that_begins_with_solution_folds(heading, folds):
 
 
 def test_parts_of_a_chunk_have_ids_from_their_names(essay):
-    assert [(place.id, place.number) for place in essay.places.values()] == [
+    assert [(place.id, place.number) for place in essay.blocks.values()] == [
         ("program-small-py", 1),
         ("chunk-a-part", 1),
         ("chunk-a-part-2", 2),
@@ -103,7 +103,7 @@ def test_chunks_of_similar_names_have_places_of_their_own(names):
     essay = Essay(SMALL.replace("<<other>>\n", f"<<other>>\n{references}") + fences)
     assert len(ids_of(essay)) == len({*ids_of(essay)}) == 7 + 2 * len(names)
     for name in names:
-        assert essay.first_place(name).fence.name == name
+        assert essay.first_block(name).fence.name == name
 
 
 def test_roots_headings_and_chunks_of_similar_names():
@@ -137,7 +137,7 @@ def test_a_chunk_that_is_used_twice_has_two_runs():
 
 def test_a_chunk_knows_who_refers_to_it(essay):
     assert [place.title for place in essay.users["a-part"]] == ["small.py"]
-    assert [place.title for place in essay.siblings(essay.first_place("a-part"))] == ["a part"] * 2
+    assert [place.title for place in essay.siblings(essay.first_block("a-part"))] == ["a part"] * 2
 
 
 def test_names_have_the_place_where_they_are_defined(essay):

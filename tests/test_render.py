@@ -6,7 +6,7 @@ import re
 import pytest
 from essays import SMALL, demonstration, with_prose
 from weaver.essay import Essay
-from weaver.render import NOT_YET, Renderer, figure, is_svg, loose_links
+from weaver.render import NOT_YET, Renderer, figure, loose_links
 from weaver.results import Result
 
 pytest.importorskip("pygments", reason="the weaver needs Pygments")
@@ -170,11 +170,6 @@ def test_links_in_a_figure_lead_to_the_right_page_and_have_a_name():
     assert 'role="group"' in shown and 'href="#loss_1_a"' in shown
     loose = SVG.format("", '<a href="#b"/><a xlink:href="x.html"/><a xlink:href="#chunk-a"/><a href="mailto:a@b.c"/>')
     assert loose_links(loose, {"chunk-a": page}) == ["#b", "x.html"]
-
-
-def test_what_is_no_figure():
-    assert is_svg('<?xml version="1.0"?>\n<!DOCTYPE svg>\n' + SVG.format("", "<![CDATA[<b>]]>"))
-    assert not any(map(is_svg, ["", "nonsense", "<svg><b></svg>", "<svg/>"]))
 
 
 # Listings and indexes

@@ -12,7 +12,7 @@ from essays import project, weave
 from laboratory import record as records
 from weaver import experiments, pages
 from weaver.essay import Essay
-from weaver.experiments import Laboratory
+from weaver.experiments import Findings
 from weaver.prose import Reading
 from weaver.render import Renderer
 from weaver.site import build_site
@@ -137,8 +137,8 @@ def box_of(name, record=None):
     essay = Essay(TEXT)
     reading = Reading(essay)
     assert reading.errors == []
-    laboratory = Laboratory(record, reading.explanations, ["no-root"])
-    renderer = Renderer(essay, {}, {}, laboratory=laboratory)
+    findings = Findings(record or record_of(), reading.explanations, ["no-root"])
+    renderer = Renderer(essay, {}, {}, findings=findings)
     return str(renderer.fence(essay.experiments[name].fence))
 
 
@@ -169,7 +169,7 @@ def test_an_experiment_that_does_not_fit_is_a_complaint_and_the_page_shows_it():
     assert text != TEXT
     essay = Essay(text)
     assert experiments.all_touched(essay)["no-root"] == ([], [])
-    renderer = Renderer(essay, {}, {}, laboratory=Laboratory(None, Reading(essay).explanations, []))
+    renderer = Renderer(essay, {}, {}, findings=Findings(explanations=Reading(essay).explanations))
     assert "size = math.sqrt(3)" in text_of(renderer.fence(essay.experiments["no-root"].fence))
     line = essay.lines.index("-    size = math.sqrt(3)") + 1
     said = "experiment no-root: the line that it takes out has changed; was: size = math.sqrt(3); write it as it"
@@ -261,6 +261,13 @@ def test_without_a_record_nothing_is_claimed(record):
     assert "Loss" not in box_of("nothing", record)
 
 
+def test_a_change_that_ten_pairs_cannot_tell_from_none_is_called_chance():
+    may_be = experiments.may_be_chance
+    assert may_be(0.0021, 0.0031, 10) and not may_be(0.0023, 0.0028, 10)  # 2.14 and 2.60 standard errors
+    assert not may_be(-0.004, 0.0024, 10) and may_be(-0.0005, 0.0037, 10)
+    assert not may_be(0.0021, 0.0031, 3)  # nothing is said of other numbers
+
+
 # The listing and the table
 
 
@@ -280,7 +287,7 @@ def test_the_table_begins_with_the_largest_change():
     record = record_of(no_root=entry(unseen=[2.5, 2.7]), nothing=entry(unseen=[3.1, 3.0]))
 
     def table(record):
-        found = str(Renderer(essay, {}, {}, laboratory=Laboratory(record, {})).experiment_table())
+        found = str(Renderer(essay, {}, {}, findings=Findings(record or record_of(), {})).experiment_table())
         rows = [re.findall("<td>(.*?)</td>", row, re.S) for row in re.findall("<tr>(.*?)</tr>", found, re.S)]
         return found, [[text_of(cell).strip() for cell in row] for row in rows if row]
 
@@ -406,25 +413,6 @@ def test_a_link_into_a_solution_opens_it(open_page):
 
 
 @pytest.mark.slow
-def test_folds_are_open_on_paper_and_closed_again(open_page):
-    page = open_page("")
-    page.evaluate("dispatchEvent(new Event('beforeprint'))")
-    opened = "[...document.querySelectorAll('.experiment details')].map(fold => fold.open)"
-    assert page.evaluate(opened) == [True, True]
-    page.evaluate("dispatchEvent(new Event('afterprint'))")
-    assert page.evaluate(opened) == [False, False]
-
-
-@pytest.mark.slow
-def test_an_experiment_needs_no_javascript(open_page):
-    page = open_page("", java_script_enabled=False)
-    text = page.locator("#experiment-no-root details p").first
-    assert not text.is_visible()
-    page.locator("#experiment-no-root summary").click()
-    assert text.is_visible()
-
-
-@pytest.mark.slow
 def test_previews_of_a_term_and_of_an_experiment(open_page):
     page = open_page("")
     for text, shown, hidden in (
@@ -434,21 +422,3 @@ def test_previews_of_a_term_and_of_an_experiment(open_page):
         page.locator("article p a", has_text=text).first.evaluate("link => link.focus({focusVisible: true})")
         page.wait_for_function("text => document.querySelector('.preview').innerText.includes(text)", arg=shown)
         assert hidden not in page.locator(".preview").inner_text()
-
-
-@pytest.mark.slow
-def test_experiments_fit_and_are_accessible(open_page):
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed").Axe()
-    for path in ("", "experiments/"):
-        page = open_page(path, viewport={"width": 360, "height": 900}, color_scheme="dark", reduced_motion="reduce")
-        page.evaluate("for (const fold of document.querySelectorAll('details')) fold.open = true")
-        assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
-        found = axe.run(page, options={"resultTypes": ["violations"]}).response["violations"]
-        assert [(rule["id"], [node["html"][:120] for node in rule["nodes"][:3]]) for rule in found] == [], path
-
-
-def test_a_change_that_ten_pairs_cannot_tell_from_none_is_called_chance():
-    may_be = experiments.may_be_chance
-    assert may_be(0.0021, 0.0031, 10) and not may_be(0.0023, 0.0028, 10)  # 2.14 and 2.60 standard errors
-    assert not may_be(-0.004, 0.0024, 10) and may_be(-0.0005, 0.0037, 10)
-    assert not may_be(0.0021, 0.0031, 3)  # nothing is said of other numbers

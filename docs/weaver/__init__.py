@@ -1,6 +1,6 @@
 """The weaver: from the essay to a web site, and to other forms. docs/weave.py is its command.
 
-essay      the essay, cross-referenced: pages, places of chunks, what each program defines and uses
+essay      the essay, cross-referenced: pages, blocks of chunks, what each program defines and uses
 prose      its Markdown, read by Python-Markdown: links, and the numbers that have to be right
 numbers    are those numbers right, and how are they written
 duration   how long it takes to read

@@ -18,9 +18,9 @@ from markupsafe import Markup
 
 import tangle
 from weaver import experiments
-from weaver.essay import Forms, Heading, Names
+from weaver.essay import Heading, Names
 from weaver.prose import MENTION, NAME, NUMBER, QUOTED
-from weaver.render import NOT_YET, SVG, links_in
+from weaver.render import NOT_YET, SVG, Forms, links_in
 
 FIRST, FIGURES = "README", "figures"  # the file that GitHub shows for its folder; the folder in that
 GAP = "\n\n"  # a blank line, between blocks
@@ -47,8 +47,8 @@ class Chapters(Forms):
     There a page is a file, a heading has the id that GitHub makes of it, and any other place needs an empty link.
     """
 
-    def __init__(self, essay, reading, results, laboratory):
-        self.essay, self.reading, self.results, self.laboratory = essay, reading, results, laboratory
+    def __init__(self, essay, reading, results, findings):
+        self.essay, self.reading, self.results, self.findings = essay, reading, results, findings
         self.headings = {heading.line: heading for heading in essay.headings}
         self.explaining = {number for numbers in reading.quoted.values() for number in numbers}
         self.ids = {anchor: name for page in essay.pages for anchor, name in self.ids_of(page)}
@@ -128,11 +128,11 @@ class Chapters(Forms):
             if match["href"]:
                 return f"[{self.inline(match['words'])}]({self.target(match['href'])})"
             if match["name"]:
-                place = self.essay.first_place(re.sub(r"[\s>]+", "-", match["name"].strip()))
-                return self.links([place]) if page else f"⟨{place.title}⟩"
+                block = self.essay.first_block(re.sub(r"[\s>]+", "-", match["name"].strip()))
+                return self.links([block]) if page else f"⟨{block.title}⟩"
             mention = page and MENTION.fullmatch(match["code"] or "")
-            place = mention and self.essay.meant(mention[1], page)
-            return f"[{match[0]}]({self.address_of(place)})" if place else match[0]
+            block = mention and self.essay.meant(mention[1], page)
+            return f"[{match[0]}]({self.address_of(block)})" if block else match[0]
 
         return INLINE.sub(form, text)
 
@@ -142,26 +142,26 @@ class Chapters(Forms):
         is_ours = anchor != href and anchor in self.reading.anchors
         return self.address(self.reading.anchors[anchor].path, anchor) if is_ours else href
 
-    def links(self, places):
-        """Return links to places, with commas."""
-        return ", ".join(f"[⟨{escaped(place.title)}⟩]({self.address_of(place)})" for place in places)
+    def links(self, blocks):
+        """Return links to blocks, with commas."""
+        return ", ".join(f"[⟨{escaped(block.title)}⟩]({self.address_of(block)})" for block in blocks)
 
-    def address_of(self, place):
+    def address_of(self, block):
         """Return the address of a chunk, a program or an experiment."""
-        return self.address(place.page.path, place.id)
+        return self.address(block.page.path, block.id)
 
     def illustration(self, fence):
         """Return a fence that is nothing but shown."""
         return code(fence)
 
-    def chunk(self, place):
+    def chunk(self, block):
         """Return a root or one fence of a chunk: its name, its code, and what it contains and where it is used."""
-        fence = place.fence
-        title = self.program(fence.name) if fence.kind == "root" else escaped(place.title)
-        head = f"{self.anchor(place.id)}**⟨{title}⟩** {'≡' if place.number == 1 else '+≡'}"
+        fence = block.fence
+        title = self.program(fence.name) if fence.kind == "root" else escaped(block.title)
+        head = f"{self.anchor(block.id)}**⟨{title}⟩** {'≡' if block.number == 1 else '+≡'}"
         inner = dict.fromkeys(match["name"] for _, _, match in tangle.numbered([fence]) if match)
-        ways = {"contains": [*map(self.essay.first_place, inner)], "used in": self.essay.users_shown(fence)}
-        foot = " · ".join(f"{word} {self.links(places)}" for word, places in ways.items() if places)
+        ways = {"contains": [*map(self.essay.first_block, inner)], "used in": self.essay.users_shown(fence)}
+        foot = " · ".join(f"{word} {self.links(blocks)}" for word, blocks in ways.items() if blocks)
         return joined(head, code(fence), foot and f"<sub>{foot}</sub>")
 
     def demonstration(self, fence):
@@ -183,17 +183,17 @@ class Chapters(Forms):
 
     def experiment(self, fence):
         """Return an experiment: its name, what it changes, and, folded away, what happens."""
-        place = self.essay.experiments[fence.name]
-        findings = " ".join(map(str, experiments.told(self.laboratory, fence.name)))
-        findings = re.sub("<code>(.*?)</code>", lambda match: f"`{unescape(match[1])}`", findings)
+        block = self.essay.experiments[fence.name]
+        sentences = " ".join(map(str, self.findings.sentences(fence.name)))
+        sentences = re.sub("<code>(.*?)</code>", lambda match: f"`{unescape(match[1])}`", sentences)
         quoted = [self.essay.lines[number - 1] for number in self.reading.quoted.get(fence.line, [])]
-        why = self.inline("\n".join(re.sub(f"{QUOTED.pattern} ?", "", line) for line in quoted), place.page)
-        changes = self.links(experiments.places(self.essay, fence))
+        why = self.inline("\n".join(re.sub(f"{QUOTED.pattern} ?", "", line) for line in quoted), block.page)
+        changes = self.links(experiments.blocks(self.essay, fence))
         run = f"To run it: `{experiments.command(self.essay, fence)}`"
         return joined(
-            f"{self.anchor(place.id)}**Experiment: {escaped(place.title)}**, changes {changes}",
+            f"{self.anchor(block.id)}**Experiment: {escaped(block.title)}**, changes {changes}",
             code(fence),
-            folded("What happens?", joined(findings, why, run)),
+            folded("What happens?", joined(sentences, why, run)),
         )
 
 
@@ -291,9 +291,9 @@ def look_the_same(old, new):
     return texts[0] == texts[1] and all(abs(a - b) <= NEAR for a, b in zip(*numbers, strict=True))
 
 
-def on_github(essay, reading, results, laboratory):
+def on_github(essay, reading, results, findings):
     """Return {path: bytes} of all that belongs into build/essay."""
-    chapters = Chapters(essay, reading, results, laboratory)
+    chapters = Chapters(essay, reading, results, findings)
     titles = {page: chapters.inline(chapters.headings[page.start].text) for page in essay.pages}
     links = [f"[{title}]({chapters.address(page.path)})" for page, title in titles.items()]
     files = figures(essay, results)

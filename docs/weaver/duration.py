@@ -37,7 +37,7 @@ def times(essay, minutes):
     lines = {}
     for page in essay.pages:
         solutions = [heading for heading in essay.headings if heading.folds and heading.text.startswith("Solution")]
-        counts = {"experiment": sum(place.page is page for place in essay.experiments.values()),
+        counts = {"experiment": sum(block.page is page for block in essay.experiments.values()),
                   "solution": sum(page.start <= heading.line <= page.end for heading in solutions)}  # fmt: skip
         apart = " and ".join(counted(count, word) for word, count in counts.items() if count)
         lines[page.path] = about(minutes[page.path]) + (f", and {apart}" if apart else "")

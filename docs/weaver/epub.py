@@ -22,9 +22,9 @@ MIMETYPE = b"application/epub+zip"
 FIRST_DAY, LAST_DAY = 315532800, 4354819199  # from 1980 to 2107, in Unix time: a zip knows no other years
 
 
-def files(essay, reading, results, laboratory):
+def files(essay, reading, results, findings):
     """Return {path: bytes} of what pandoc makes a book of: the essay as one text in Markdown, and its figures."""
-    written = chapters.Book(essay, reading, results, laboratory)
+    written = chapters.Book(essay, reading, results, findings)
     text = chapters.GAP.join(block for page in essay.pages for block in written.blocks(page)) + "\n"
     return {TEXT: text.encode()} | chapters.figures(essay, results)
 

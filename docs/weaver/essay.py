@@ -1,4 +1,4 @@
-"""The essay, cross-referenced: its pages, the places of its chunks, and what each of its programs defines and uses."""
+"""The essay, cross-referenced: its pages, the blocks of its chunks, and what each of its programs defines and uses."""
 
 import ast
 import re
@@ -63,7 +63,7 @@ class Page(NamedTuple):
     number: int  # of the chapter; 0 if it has none
 
 
-class Place(NamedTuple):
+class Block(NamedTuple):
     """A root, a fence of a chunk or an experiment on the site: its page, its id there, its number among the fences of
     its name.
     """
@@ -113,9 +113,9 @@ class Program:
 
     def runs(self, fence):
         """Return the runs [[first, last], …] of its lines that come from a fence."""
-        found = sorted(n for line in range(fence.line + 1, fence.end) for n in self.numbers.get(line, []))
+        rows = sorted(n for line in range(fence.line + 1, fence.end) for n in self.numbers.get(line, []))
         runs = []
-        for number in found:
+        for number in rows:
             if runs and number == runs[-1][1] + 1:
                 runs[-1][1] = number
             else:
@@ -125,11 +125,11 @@ class Program:
     @cached_property
     def definitions(self):
         """{name: line} of its classes, functions, methods and global names, where each is defined first."""
-        found = {}
+        definitions = {}
         for node in self.tree.body:
             for name, line in [*defined_by(node), *(pair for inner in methods(node) for pair in defined_by(inner))]:
-                found.setdefault(name, line)
-        return found
+                definitions.setdefault(name, line)
+        return definitions
 
     @cached_property
     def uses(self):
@@ -140,7 +140,7 @@ class Program:
         visitor = Uses(top, {*self.definitions}, modules)
         visitor.visit(self.tree)
         lines, uses = self.text.split("\n"), {}
-        for (row, column), name in visitor.found.items():
+        for (row, column), name in visitor.uses.items():
             uses.setdefault(row, {})[len(lines[row - 1].encode()[:column].decode())] = name
         return uses
 
@@ -173,10 +173,10 @@ def methods(node):
 
 
 class Uses(ast.NodeVisitor):
-    """Collects where global names are used, and attributes that may be methods: `found` is {(line, column): name}."""
+    """Collects where global names are used, and attributes that may be methods: `uses` is {(line, column): name}."""
 
     def __init__(self, names, attributes, modules):
-        self.names, self.attributes, self.modules, self.found, self.local = names, attributes, modules, {}, []
+        self.names, self.attributes, self.modules, self.uses, self.local = names, attributes, modules, {}, []
 
     def visit_scope(self, node):
         """Look into a function: what it binds is its own."""
@@ -195,28 +195,14 @@ class Uses(ast.NodeVisitor):
         """A name is global, if no function around it binds it."""
         mine = isinstance(node.ctx, ast.Load) and not any(node.id in names for names in self.local)
         if mine and node.id in self.names:
-            self.found[node.lineno, node.col_offset] = node.id
+            self.uses[node.lineno, node.col_offset] = node.id
 
     def visit_Attribute(self, node):
         """An attribute is one of ours, unless it belongs to a module: math.exp is not our exp."""
         foreign = isinstance(node.value, ast.Name) and node.value.id in self.modules
         if node.attr in self.attributes and not foreign:
-            self.found[node.end_lineno, node.end_col_offset - len(node.attr.encode())] = node.attr
+            self.uses[node.end_lineno, node.end_col_offset - len(node.attr.encode())] = node.attr
         self.generic_visit(node)
-
-
-class Forms:
-    """What shows the fences of an `essay`: it has a method for each kind."""
-
-    def fence(self, fence):
-        """Return what a fence of any kind is shown as."""
-        if fence.kind == "demonstration":
-            return self.demonstration(fence)
-        if fence.kind in ("root", "definition"):
-            return self.chunk(self.essay.places[fence.line])
-        if fence.kind == "experiment":
-            return self.experiment(fence)
-        return self.illustration(fence)
 
 
 class Essay:
@@ -241,7 +227,7 @@ class Essay:
         self.ids = Names(*(f"{fence.kind}-{fence.name}" for fence in self.fences if fence.kind in NAMED))
         self.headings = self.find_headings(self.ids)
         self.pages = self.find_pages(Names(*reserved))
-        self.places = self.find_places(self.ids)
+        self.blocks = self.find_blocks(self.ids)
 
     @cached_property
     def inside(self):
@@ -286,34 +272,31 @@ class Essay:
 
     def find_parts(self, starts):
         """Return [(part, number of the chapter or 0)] of the pages that begin on these lines."""
-        begun = {n: match for n, line in enumerate(self.lines, 1)
-                 if n not in self.inside and (match := PART.fullmatch(line))}  # fmt: skip
-        if stray := begun.keys() - {start + 1 for start in starts}:
-            message = "a part of the essay begins on the line below the title of its first page"
-            raise WeaveError([(line, message) for line in sorted(stray)])
-        below = {start + 1: self.lines[start] for start in starts if start < len(self.lines)}
-        if odd := [line for line, text in below.items() if text.startswith("<!-- part") and line not in begun]:
-            message = "a part begins with <!-- part: NAME --> or <!-- part without numbers: NAME -->"
-            raise WeaveError([(line, message) for line in odd])
-        found, part, has_numbers, last = [], "", False, 0
+        begun = {n: PART.fullmatch(line) for n, line in enumerate(self.lines, 1)
+                 if n not in self.inside and re.match(r"<!-- part\b", line)}  # fmt: skip
+        if stray := [line for line, match in begun.items() if not match or line - 1 not in starts]:
+            forms = "<!-- part: NAME --> or <!-- part without numbers: NAME -->"
+            message = f"a part begins with {forms}, on the line below the title of its first page"
+            raise WeaveError([(line, message) for line in stray])
+        parts, part, has_numbers, last = [], "", False, 0
         for start in starts:
             if match := begun.get(start + 1):
                 part, has_numbers = match["name"], not match["plain"]
             last += has_numbers
-            found.append((part, last if has_numbers else 0))
-        return found
+            parts.append((part, last if has_numbers else 0))
+        return parts
 
-    def find_places(self, ids):
-        """Return {line of a fence: Place} for all roots and definitions, in their order."""
-        places, counts = {}, {}
+    def find_blocks(self, ids):
+        """Return {line of a fence: Block} for all roots and definitions, in their order."""
+        blocks, counts = {}, {}
         for fence in self.fences:
             if fence.kind in ("root", "definition"):
                 key = (fence.kind, fence.name)
                 number = counts[key] = counts.get(key, 0) + 1
                 name = fence.name if number == 1 else f"{fence.name} {number}"
                 prefix = "program-" if fence.kind == "root" else "chunk-"
-                places[fence.line] = Place(fence, self.page_of(fence.line), ids.new(name, prefix), number)
-        return places
+                blocks[fence.line] = Block(fence, self.page_of(fence.line), ids.new(name, prefix), number)
+        return blocks
 
     def page_of(self, line):
         """Return the page on which a line of the essay stands."""
@@ -331,44 +314,44 @@ class Essay:
         """Return the level of the last heading above a line; a solution that folds has none."""
         return [heading.level for heading in self.headings if heading.line <= line and not heading.folds][-1]
 
-    def first_place(self, name):
-        """Return the place of the first fence of a chunk."""
-        return self.places[self.chunks[name][0].line]
+    def first_block(self, name):
+        """Return the block of the first fence of a chunk."""
+        return self.blocks[self.chunks[name][0].line]
 
-    def siblings(self, place):
-        """Return the places of all fences of the same name, in their order."""
-        fences = [place.fence] if place.fence.kind == "root" else self.chunks[place.fence.name]
-        return [self.places[fence.line] for fence in fences]
+    def siblings(self, block):
+        """Return the blocks of all fences of the same name, in their order."""
+        fences = [block.fence] if block.fence.kind == "root" else self.chunks[block.fence.name]
+        return [self.blocks[fence.line] for fence in fences]
 
-    def place_at(self, line):
-        """Return the place that a line of code of the essay belongs to."""
-        return self.places[self.inside[line].line]
+    def block_at(self, line):
+        """Return the block that a line of code of the essay belongs to."""
+        return self.blocks[self.inside[line].line]
 
     @cached_property
     def anchors(self):
-        """{id: page} of all headings, places, demonstrations and experiments."""
+        """{id: page} of all headings, blocks, demonstrations and experiments."""
         anchors = {heading.id: self.page_of(heading.line) for heading in self.headings}
-        anchors |= {place.id: place.page for place in self.places.values()}
+        anchors |= {block.id: block.page for block in self.blocks.values()}
         named = [fence for fence in self.fences if fence.kind in NAMED]
         return anchors | {f"{fence.kind}-{fence.name}": self.page_of(fence.line) for fence in named}
 
     @cached_property
     def experiments(self):
-        """{name: Place} of all experiments, in their order."""
+        """{name: Block} of all experiments, in their order."""
         fences = {name: group[0] for name, group in tangle.named(self.fences, "experiment").items()}
-        return {name: Place(fence, self.page_of(fence.line), f"experiment-{name}", 1) for name, fence in fences.items()}
+        return {name: Block(fence, self.page_of(fence.line), f"experiment-{name}", 1) for name, fence in fences.items()}
 
     @cached_property
     def users(self):
-        """{name of a chunk: places that refer to it}."""
+        """{name of a chunk: blocks that refer to it}."""
         users = {name: [] for name in self.chunks}
-        for place in self.places.values():
-            for name in dict.fromkeys(match["name"] for _, _, match in tangle.numbered([place.fence]) if match):
-                users[name].append(place)
+        for block in self.blocks.values():
+            for name in dict.fromkeys(match["name"] for _, _, match in tangle.numbered([block.fence]) if match):
+                users[name].append(block)
         return users
 
     def users_shown(self, fence):
-        """Return the places that are said to use the chunk of a fence: the main program and chunks, or any one at all.
+        """Return the blocks that are said to use the chunk of a fence: the main program and chunks, or any one at all.
 
         Other roots are known as the programs that it is in.
         """
@@ -390,14 +373,14 @@ class Essay:
         return homes
 
     def definition(self, name, programs=None):
-        """Return the place where the first of some programs that has a name defines it, or None."""
+        """Return the block where the first of some programs that has a name defines it, or None."""
         for program in self.programs.values() if programs is None else programs:
             if name in program.definitions:
-                return self.place_at(program.lines[program.definitions[name] - 1].origin)
+                return self.block_at(program.lines[program.definitions[name] - 1].origin)
         return None
 
     def meant(self, name, page):
-        """Return the place that a name in the prose of a page means, or None.
+        """Return the block that a name in the prose of a page means, or None.
 
         __init__ and its like are the main program's. On a page with code in other languages alone, names are of these.
         """
@@ -408,34 +391,34 @@ class Essay:
     @cached_property
     def languages(self):
         """{path of a page: languages of the chunks on it}."""
-        found = {}
-        for place in self.places.values():
-            found.setdefault(place.page.path, set()).add(place.fence.language)
-        return found
+        languages = {}
+        for block in self.blocks.values():
+            languages.setdefault(block.page.path, set()).add(block.fence.language)
+        return languages
 
     def names_in(self, fence):
-        """Return {(line of the essay, column): place of the definition} of the names that a fence uses, but its own."""
+        """Return {(line of the essay, column): block of the definition} of the names that a fence uses, but its own."""
         names = {}
         for program in self.programs_with(fence)[:1]:
             for number in range(fence.line + 1, fence.end):
                 for row in program.numbers.get(number, []):
                     for column, name in program.uses.get(row, {}).items():
-                        place = self.definition(name, [program])
-                        if place.fence is not fence:
-                            names[number, column - len(program.lines[row - 1].indent)] = place
+                        block = self.definition(name, [program])
+                        if block.fence is not fence:
+                            names[number, column - len(program.lines[row - 1].indent)] = block
         return names
 
     @cached_property
     def index(self):
-        """[(name, place of its definition, places that use it)] of all programs, by the alphabet."""
+        """[(name, block of its definition, blocks that use it)] of all programs, by the alphabet."""
         users = {}
         for program in self.programs.values():
             for name in program.definitions:
                 users.setdefault((name, self.definition(name, [program]).fence.line), set())
             for row, names in program.uses.items():
-                user = self.place_at(program.lines[row - 1].origin)
+                user = self.block_at(program.lines[row - 1].origin)
                 for name in names.values():
                     users[name, self.definition(name, [program]).fence.line].add(user.fence.line)
         order = sorted(users, key=lambda key: (key[0].strip("_").lower(), key))
-        return [(name, self.places[line], [self.places[user] for user in sorted(users[name, line])])
+        return [(name, self.blocks[line], [self.blocks[user] for user in sorted(users[name, line])])
                 for name, line in order]  # fmt: skip

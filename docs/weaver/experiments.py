@@ -17,25 +17,32 @@ from markupsafe import Markup
 import tangle
 
 RECORD, NAMES = "docs/experiments.json", "docs/names.txt"
+EMPTY = {"programs": {}, "experiments": {}}
 NOT_YET = "(has not been measured yet)"
 
 
-class Laboratory(NamedTuple):
+class Findings(NamedTuple):
     """What there is to say about experiments: their record, {line of a fence: HTML of its explanation}, and the names
     of those whose record is missing or stale.
     """
 
-    record: dict = None
+    record: dict = EMPTY
     explanations: dict = {}  # noqa: RUF012 (nobody writes into it)
     waiting: tuple = ()
 
     def entry(self, name):
         """Return what is recorded of an experiment, or None."""
-        return (self.record or {}).get("experiments", {}).get(name)
+        return self.record["experiments"].get(name)
 
     def base(self, entry):
         """Return what is recorded of the program that an experiment changes, or None."""
-        return (self.record or {}).get("programs", {}).get(entry["program"])
+        return self.record["programs"].get(entry["program"])
+
+    def sentences(self, name):
+        """Return what the record says of an experiment, as sentences of HTML."""
+        entry = self.entry(name)
+        known = sentences(entry, self.base(entry)) if entry and self.base(entry) else []
+        return known or [NOT_YET] * (name in self.waiting)
 
 
 # What an experiment changes
@@ -44,7 +51,7 @@ class Laboratory(NamedTuple):
 @functools.lru_cache(maxsize=1)
 def all_touched(essay):
     """Return {name of an experiment: (lines of the essay that it takes out, lines that it puts something after)}."""
-    return {name: touched(place.fence, essay.tangled) for name, place in essay.experiments.items()}
+    return {name: touched(block.fence, essay.tangled) for name, block in essay.experiments.items()}
 
 
 def touched(experiment, programs):
@@ -65,35 +72,28 @@ def touched(experiment, programs):
     return sorted(gone), followed
 
 
-def places(essay, experiment):
-    """Return the places of the chunks and roots that an experiment changes, in their order."""
+def blocks(essay, experiment):
+    """Return the blocks of the chunks and roots that an experiment changes, in their order."""
     lines = itertools.chain(*all_touched(essay)[experiment.name])
-    return [essay.places[fence] for fence in sorted({essay.place_at(line).fence.line for line in lines})]
+    return [essay.blocks[fence] for fence in sorted({essay.block_at(line).fence.line for line in lines})]
 
 
 def target_of(essay, experiment):
     """Return the target of the first program that an experiment changes."""
-    first = [essay.programs_with(place.fence)[0] for place in places(essay, experiment)]
+    first = [essay.programs_with(block.fence)[0] for block in blocks(essay, experiment)]
     return min(first or [essay.main], key=[*essay.programs.values()].index).target
 
 
 def tried(essay):
-    """Return {line of the essay: places of the experiments that take it out or put something after it}."""
-    found = {}
+    """Return {line of the essay: blocks of the experiments that take it out or put something after it}."""
+    at_lines = {}
     for name, lines in all_touched(essay).items():
         for line in itertools.chain(*lines):
-            found.setdefault(line, []).append(essay.experiments[name])
-    return found
+            at_lines.setdefault(line, []).append(essay.experiments[name])
+    return at_lines
 
 
 # What its record says, in words
-
-
-def told(laboratory, name):
-    """Return what the record tells of an experiment, as sentences of HTML."""
-    entry = laboratory.entry(name)
-    known = findings(entry, laboratory.base(entry)) if entry and laboratory.base(entry) else []
-    return known or [NOT_YET] * (name in laboratory.waiting)
 
 
 def command(essay, fence):
@@ -101,10 +101,10 @@ def command(essay, fence):
     return f"python3 tangle.py --run {target_of(essay, fence)} --break {fence.name}"
 
 
-def findings(entry, base):
+def sentences(entry, base):
     """Return what a record says of an experiment, compared with its program, as sentences of HTML."""
-    found = [stop(entry), loss(entry, base), printed(entry, base), written(entry, base)]
-    return [sentence for sentence in found if sentence]
+    texts = [stop(entry), loss(entry, base), printed(entry, base), written(entry, base)]
+    return [sentence for sentence in texts if sentence]
 
 
 def stop(entry):
@@ -218,7 +218,7 @@ def listed(words):
 
 def caption(record):
     """Return how the experiments were measured, and the order of their table."""
-    if not record or not record["programs"]:
+    if not record["programs"]:
         return "They have not been measured yet."
     base = next(iter(record["programs"].values()))
     seeds = f"{len(base['seeds'])} seeds" if len(base["seeds"]) > 1 else "one seed"
@@ -226,15 +226,15 @@ def caption(record):
     return f"{what} ({record['machine']}, Python {record['python']}, {record['date']}). The largest comes first."
 
 
-def rows(essay, laboratory):
-    """Return [(place of an experiment, places that it changes, what came of it)], the largest change of the loss first.
+def rows(essay, findings):
+    """Return [(block of an experiment, blocks that it changes, what came of it)], the largest change of the loss first.
 
     Then come those that stop, in the order of the essay, and those without a loss.
     """
-    found = []
-    for place in essay.experiments.values():
-        entry = laboratory.entry(place.fence.name)
-        base = laboratory.base(entry) if entry else None
+    entries = []
+    for block in essay.experiments.values():
+        entry = findings.entry(block.fence.name)
+        base = findings.base(entry) if entry else None
         if base and comparable(entry, base):
             mean, spread, count = records.change(entry, base)
             text = "the same" if is_nothing(mean, spread) else signed(mean) + (f" ± {spread:.4f}" if count > 1 else "")
@@ -243,24 +243,17 @@ def rows(essay, laboratory):
             key, text = (1, 0), f"stops {moment(entry['raised'])}: {entry['raised']['error'].removesuffix(': ')}"
         else:
             key, text = (2, 0), "–"
-        found.append((key, (place, places(essay, place.fence), text)))
-    return [row for _, row in sorted(found, key=lambda pair: pair[0])]
+        entries.append((key, (block, blocks(essay, block.fence), text)))
+    return [row for _, row in sorted(entries, key=lambda pair: pair[0])]
 
 
 # Whether the record is still right
 
 
-def record_in(root):
-    """Return the record of a project, or None if it has none; raise RecordError if it is damaged."""
-    file = root / RECORD
-    return records.read(file) if file.is_file() else None
-
-
 def stale(essay, record, root):
     """Return the names of the experiments and programs whose record is missing or stale."""
-    if record is None and not essay.experiments:
+    if not (essay.experiments or record["programs"]):  # an essay that wants nothing measured
         return []
-    record = record or {"programs": {}, "experiments": {}}
     return records.stale(essay.fences, essay.tangled, record, root / NAMES)
 
 

@@ -13,7 +13,7 @@ import tangle
 from weaver import duration, experiments, playground
 from weaver.essay import Heading, Names
 from weaver.prose import SLOT
-from weaver.render import Renderer, is_svg, loose_links
+from weaver.render import Renderer, loose_links
 
 WRITTEN = {"tools/": "tools.md"}  # pages that are not in the essay: their paths, and their files in docs/
 RESERVED = ("programs", "tools", "experiments", "indexes", "everything", "run", "assets", "files", "search", "sitemap",
@@ -35,12 +35,12 @@ class Sheet(NamedTuple):
     text: str
 
 
-def sheets(essay, reading, results, data, docs, laboratory):
+def sheets(essay, reading, results, data, docs, findings):
     """Return all pages of the site, in the order of the navigation; `data` are the files offered with the programs."""
     paths = {target: f"programs/{name}/" for target, name in program_names(essay).items()}
-    known = {"anchors": reading.anchors, "laboratory": laboratory, "runs": playground.is_possible()}
+    known = {"anchors": reading.anchors, "findings": findings, "runs": playground.is_possible()}
     renderer = Renderer(essay, results, paths, **known)
-    minutes, found = duration.minutes(essay, reading), []
+    minutes, sheets = duration.minutes(essay, reading), []
     times = duration.times(essay, minutes)
     below = reading.glossaries | beside_the_main_program(essay)
     needed = [name for name in data if name not in RECORDS]
@@ -49,16 +49,16 @@ def sheets(essay, reading, results, data, docs, laboratory):
     for page in essay.pages:
         ways = "" if page.path else ways_in(renderer, needed, ahead)
         sheet = essay_sheet(page, bodies[page.path], times[page.path] + ways)
-        found.append(sheet._replace(text=lowered(sheet.text)) if page.path in below else sheet)
-    found += [run_and_edit(renderer, playground.files(essay, data, docs)[0])] if known["runs"] else []
+        sheets.append(sheet._replace(text=lowered(sheet.text)) if page.path in below else sheet)
+    sheets += [run_and_edit(renderer, playground.files(essay, data, docs)[0])] if known["runs"] else []
     for program in essay.programs.values():
         listing = renderer.program(program, [offered(program.target), *map(file_of, needed)])
-        found.append(program_sheet(paths[program.target], program, listing))
-    found += [written(docs / file, path) for path, file in WRITTEN.items()]
-    found += [all_experiments(renderer)] if essay.experiments else []
-    found.append(indexes(renderer))
-    found.append(everything(bodies, ahead))
-    return found, renderer.unfolded()
+        sheets.append(program_sheet(paths[program.target], program, listing))
+    sheets += [written(docs / file, path) for path, file in WRITTEN.items()]
+    sheets += [all_experiments(renderer)] if essay.experiments else []
+    sheets.append(indexes(renderer))
+    sheets.append(everything(bodies, ahead))
+    return sheets, renderer.unfolded()
 
 
 def essay_sheet(page, parts, time):
@@ -113,15 +113,14 @@ def run_and_edit(renderer, folder):
 
 def all_experiments(renderer):
     """Return the page with a table of all experiments."""
-    text = f"# Experiments\n\n{raw(renderer.experiment_table())}"
-    return Sheet("Experiments", "experiments/", part_of("Reference"), hidden(relative(text, "experiments/")))
+    return reference("Experiments", "experiments/", f"# Experiments\n\n{raw(renderer.experiment_table())}")
 
 
 def indexes(renderer):
     """Return the page with the indexes of chunks and of names."""
     text = f"# Indexes\n\n## Chunks\n\n{raw(renderer.chunk_index())}\n\n"
     text += f"## Names\n\n{NAMES}\n\n{raw(renderer.name_index())}"
-    return Sheet("Indexes", "indexes/", part_of("Reference"), hidden(relative(text, "indexes/")))
+    return reference("Indexes", "indexes/", text)
 
 
 def everything(bodies, ahead):
@@ -129,14 +128,19 @@ def everything(bodies, ahead):
     text = "# Everything on one page\n\nThe whole essay, for printing and for searching in the page.\n\n"
     text += f"{raw(ahead)}\n\n"
     text += "\n".join(markdown_of(map(lower, parts)) for parts in bodies.values())
-    text = hidden(together(text, bodies, "everything/"), template="everything.html")
-    return Sheet("Everything on one page", "everything/", part_of("Reference"), text)
+    text = ADDRESS.sub(lambda m: f'href="{m[3]}"' if m[2] in bodies and m[3] else m[0], text)  # it has their anchors
+    return reference("Everything on one page", "everything/", text, "everything.html")
 
 
 def written(file, path):
     """Return a page that is written by hand, in a file of its own, which begins with its title."""
     text = file.read_text(encoding="utf-8")
-    return Sheet(text.partition("\n")[0].lstrip("# "), path, part_of("Reference"), hidden(text))
+    return reference(text.partition("\n")[0].lstrip("# "), path, text)
+
+
+def reference(title, path, text, template="main.html"):
+    """Return a page of the last part of the navigation, to look something up."""
+    return Sheet(title, path, part_of("Reference"), hidden(relative(text, path), template=template))
 
 
 def file_of(name):
@@ -238,9 +242,9 @@ def hidden(text, parts="[]", template="main.html"):
 def beside_the_main_program(essay):
     """Return the paths of the pages with code of which the first program has none."""
     main, others = set(), set()
-    for place in essay.places.values():
-        if programs := essay.programs_with(place.fence):
-            (main if essay.main in programs else others).add(place.page.path)
+    for block in essay.blocks.values():
+        if programs := essay.programs_with(block.fence):
+            (main if essay.main in programs else others).add(block.page.path)
     return others - main
 
 
@@ -260,21 +264,13 @@ def relative(text, here):
     return ADDRESS.sub(address, text)
 
 
-def together(text, paths, here):
-    """Return the page that holds all of some others: addresses on these lead to their anchors."""
-    return relative(ADDRESS.sub(lambda m: f'href="{m[3]}"' if m[2] in paths and m[3] else m[0], text), here)
-
-
 def check(essay, results, anchors=None):
-    """Return (line, message) for figures without an alternative text, that are no SVG, or with links to nowhere."""
+    """Return (line, message) for figures without an alternative text, or with links to nowhere."""
     errors = []
     for fence in essay.fences:
         figures = results[fence.name].figures if fence.kind == "demonstration" and fence.name in results else []
         if figures and not fence.options.get("alt", "").strip():
             errors.append((fence.line, f'the figure of {fence.name} has no alternative text: add alt="…" to its fence'))
-        if not all(map(is_svg, figures)):
-            errors.append((fence.line, f"the figure of {fence.name} is not well-formed SVG"))
-            continue
         for target in [target for svg in figures for target in loose_links(svg, anchors or essay.anchors)]:
             where = f"{target} in the figure of {fence.name} leads nowhere on the site"
             errors.append((fence.line, f"{where}: a link is https://… or a #heading"))
@@ -292,9 +288,9 @@ def mismatched_widgets(essay, results):
     return errors
 
 
-def files(essay, found, unfolded, docs, data):
+def files(essay, sheets, unfolded, docs, data):
     """Return {path: bytes} of all that belongs into build/pages."""
-    wanted = {f"{sheet.path}index.md": sheet.text.encode() for sheet in found}
+    wanted = {f"{sheet.path}index.md": sheet.text.encode() for sheet in sheets}
     wanted |= {offered(target): program.text.encode() for target, program in essay.programs.items()}
     wanted |= {file_of(name): (docs.parent / name).read_bytes() for name in data}
     for asset in sorted((docs / "assets").iterdir()):

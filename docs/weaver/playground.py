@@ -91,8 +91,8 @@ def files(essay, data, docs):
     found = carried()
     if not found:
         return "", {}
-    tried = {name: changed_by(essay, place.fence) for name, place in essay.experiments.items()
-             if experiments.places(essay, place.fence)}  # fmt: skip
+    tried = {name: changed_by(essay, block.fence) for name, block in essay.experiments.items()
+             if experiments.blocks(essay, block.fence)}  # fmt: skip
     texts = [name for name in data if name.endswith(".txt")]
     offer = {"fences": fences(essay), "experiments": tried, "data": texts}
     edition = {asset.name: asset.read_bytes() for asset in sorted((docs / "assets").iterdir())
@@ -110,7 +110,7 @@ def files(essay, data, docs):
 
 def changed_by(essay, fence):
     """Return the key of the fence that an experiment changes first: its name, then # and its number."""
-    changed = experiments.places(essay, fence)[0]
+    changed = experiments.blocks(essay, fence)[0]
     return changed.fence.name + (f"#{changed.number}" if changed.number > 1 else "")
 
 
@@ -119,9 +119,9 @@ def fences(essay):
 
     Their lines the page finds itself, in the text as the reader has it.
     """
-    return [{"name": place.fence.name, "title": place.title, "number": place.number,
-             "page": f"{place.page.path}#{place.id}"}
-            for place in essay.places.values() if place.fence.kind != "experiment"]  # fmt: skip
+    return [{"name": block.fence.name, "title": block.title, "number": block.number,
+             "page": f"{block.page.path}#{block.id}"}
+            for block in essay.blocks.values() if block.fence.kind != "experiment"]  # fmt: skip
 
 
 def programs(essay):

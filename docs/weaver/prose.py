@@ -178,8 +178,8 @@ class Reading:
         if name not in self.essay.chunks:
             self.errors.append((line, f"there is no chunk ⟨{title}⟩"))
             return ""
-        place = self.essay.first_place(name)
-        return self.link(place, f"⟨{place.title}⟩", "chunk-link") if is_text else f"⟨{place.title}⟩"
+        block = self.essay.first_block(name)
+        return self.link(block, f"⟨{block.title}⟩", "chunk-link") if is_text else f"⟨{block.title}⟩"
 
     def address_of(self, target):
         """Return the address that a link in the prose leads to: a #heading may stand on another page."""
@@ -204,9 +204,9 @@ class Reading:
 
         return TERM.sub(address, html)
 
-    def link(self, place, text, kind=""):
-        """Return the element of a link to a place."""
-        element = ElementTree.Element("a", {"class": kind} if kind else {}, href=address(place))
+    def link(self, block, text, kind=""):
+        """Return the element of a link to a block."""
+        element = ElementTree.Element("a", {"class": kind} if kind else {}, href=address(block))
         element.set("data-peek", "")
         element.text = text
         return element
@@ -214,7 +214,7 @@ class Reading:
 
 def quotations(essay):
     """Return {line of the fence of an experiment: numbers of the lines of the quotation directly after it}."""
-    found = {}
+    quoted = {}
     for experiment in essay.experiments.values():
         lines, blank = [], True
         for number in range(experiment.fence.end + 1, len(essay.lines) + 1):
@@ -224,8 +224,8 @@ def quotations(essay):
             blank = not text.strip()
             lines += [] if blank else range(lines[-1] + 1 if lines else number, number + 1)
         if lines:
-            found[experiment.fence.line] = lines
-    return found
+            quoted[experiment.fence.line] = lines
+    return quoted
 
 
 def is_foreign(target):
@@ -233,9 +233,9 @@ def is_foreign(target):
     return bool(re.match("https?://|mailto:", target))
 
 
-def address(place):
-    """Return the address of a place: below the site's root, which @ stands for."""
-    return f"@/{place.page.path}#{place.id}"
+def address(block):
+    """Return the address of a block: below the site's root, which @ stands for."""
+    return f"@/{block.page.path}#{block.id}"
 
 
 class Tags(HTMLParser):
@@ -375,8 +375,8 @@ class Links(Treeprocessor):
             if element.tag == "mark" and "name" in element.attrib:
                 replace(parent, element, self.reading.meaning(int(element.get("name")), is_text))
             elif element.tag == "code" and is_text and (match := MENTION.fullmatch(element.text or "")):
-                if place := self.reading.essay.meant(match[1], self.reading.page):
-                    link = self.reading.link(place, "")
+                if block := self.reading.essay.meant(match[1], self.reading.page):
+                    link = self.reading.link(block, "")
                     replace(parent, element, link)
                     element.tail = None
                     link.append(element)

@@ -71,13 +71,27 @@ def style_of(kind):
     return STYLES.get(kind) or (style_of(kind.parent) if kind.parent else "")
 
 
-def peek(place, html, stop=True):
-    """Return a link that shows a preview of a place; with `stop` false the Tab key passes it by."""
+def peek(block, html, stop=True):
+    """Return a link that shows a preview of a block; with `stop` false the Tab key passes it by."""
     tab = "" if stop else ' tabindex="-1"'
-    return f'<a href="{address(place)}"{tab} data-peek>{html}</a>'
+    return f'<a href="{address(block)}"{tab} data-peek>{html}</a>'
 
 
-class Renderer:
+class Forms:
+    """What shows the fences of an `essay`: it has a method for each kind."""
+
+    def fence(self, fence):
+        """Return what a fence of any kind is shown as."""
+        if fence.kind == "demonstration":
+            return self.demonstration(fence)
+        if fence.kind in ("root", "definition"):
+            return self.chunk(self.essay.blocks[fence.line])
+        if fence.kind == "experiment":
+            return self.experiment(fence)
+        return self.illustration(fence)
+
+
+class Renderer(Forms):
     """Turns fences of an essay into HTML.
 
     `results` is {name of a demonstration: Result}, `paths` {target: path of the page of that program}. `anchors` is
@@ -85,46 +99,40 @@ class Renderer:
     edited and run.
     """
 
-    def __init__(self, essay, results, paths, anchors=None, laboratory=None, runs=False):
+    def __init__(self, essay, results, paths, anchors=None, findings=None, runs=False):
         self.essay, self.results = essay, results
         self.anchors = essay.anchors if anchors is None else anchors
-        self.laboratory = laboratory or experiments.Laboratory()
+        self.findings = findings or experiments.Findings()
         self.begin_page()
         self.known = {"address": address, "indent_of": indent_of, "main": essay.main, "paths": paths, "runs": runs}
 
     def begin_page(self):
-        """Forget which places the links of the last page lead to: the first link to each is a stop for the Tab key."""
+        """Forget which blocks the links of the last page lead to: the first link to each is a stop for the Tab key."""
         self.seen = set()
 
-    def is_first(self, place):
-        """Return whether no link before leads to a place: later ones are passed by."""
-        known = place.id in self.seen
-        self.seen.add(place.id)
+    def is_first(self, block):
+        """Return whether no link before leads to a block: later ones are passed by."""
+        known = block.id in self.seen
+        self.seen.add(block.id)
         return not known
 
     def template(self, name, /, **values):
         """Return a template, filled in, as HTML that is safe in others."""
         return Markup(JINJA.get_template(f"{name}.html").render(**self.known, **values))  # noqa: S704
 
-    def fence(self, fence):
-        """Return the HTML of a fence of any kind."""
-        if fence.kind == "demonstration":
-            return self.demonstration(fence)
-        if fence.kind in ("root", "definition"):
-            return self.chunk(self.essay.places[fence.line])
-        if fence.kind == "experiment":
-            return self.experiment(fence)
+    def illustration(self, fence):
+        """Return the HTML of a fence that is nothing but shown."""
         return self.template("illustration", code=self.code(fence))
 
     @cached_property
     def pieces(self):
         """{line of the essay: [(column, HTML)]} of the code in all fences that make programs."""
-        return {line: pieces for place in self.essay.places.values() for line, pieces in pieces_of(place.fence).items()}
+        return {line: pieces for block in self.essay.blocks.values() for line, pieces in pieces_of(block.fence).items()}
 
     def code_lines(self, fence):
         """Return [(text, HTML)] of the lines of a fence, with references and names of its program as links."""
-        is_placed, shown = fence.line in self.essay.places, []
-        names, pieces = (self.essay.names_in(fence), self.pieces) if is_placed else ({}, pieces_of(fence))
+        is_block, shown = fence.line in self.essay.blocks, []
+        names, pieces = (self.essay.names_in(fence), self.pieces) if is_block else ({}, pieces_of(fence))
         for number, text, reference in tangle.numbered([fence]):
             if reference and fence.kind in REFERRING:
                 shown.append((text, self.reference(reference, folds=fence.kind != "experiment")))
@@ -133,18 +141,18 @@ class Renderer:
                                             for column, html in pieces[number])))  # fmt: skip
         return shown
 
-    def linked(self, place, html):
-        """Return some HTML as a link to a place, if there is one."""
-        return peek(place, html, stop=self.is_first(place)) if place else html
+    def linked(self, block, html):
+        """Return some HTML as a link to a block, if there is one."""
+        return peek(block, html, stop=self.is_first(block)) if block else html
 
     def reference(self, reference, folds=True):
         """Return the HTML of a reference in code: a link, and perhaps a button that shows the chunk there."""
-        place = self.essay.first_place(reference["name"])
+        block = self.essay.first_block(reference["name"])
         indent = reference["indent"]
         if not folds:
-            return indent + self.linked(place, f"⟨{place.title}⟩")
-        columns, stop = len(indent.expandtabs()), self.is_first(place)
-        return indent + self.template("reference", name=reference["name"], columns=columns, place=place, stop=stop)
+            return indent + self.linked(block, f"⟨{block.title}⟩")
+        columns, stop = len(indent.expandtabs()), self.is_first(block)
+        return indent + self.template("reference", name=reference["name"], columns=columns, block=block, stop=stop)
 
     def code(self, *fences):
         """Return the HTML of the code of some fences, one after the other; blank lines at the top are left out.
@@ -162,17 +170,17 @@ class Renderer:
         """Return the level of a heading below the one that a line of the essay stands under."""
         return min(self.essay.level_at(line) + 1, 6)
 
-    def chunk(self, place):
+    def chunk(self, block):
         """Return the HTML of a root or of one fence of a chunk."""
-        fence, siblings = place.fence, self.essay.siblings(place)
-        neighbours = (("previous", "↑", place.number - 2), ("next", "↓", place.number))
+        fence, siblings = block.fence, self.essay.siblings(block)
+        neighbours = (("previous", "↑", block.number - 2), ("next", "↓", block.number))
         arrows = [(word, sign, siblings[i]) for word, sign, i in neighbours if 0 <= i < len(siblings)]
         uses = [(program, program.runs(fence)) for program in self.essay.programs_with(fence) if program.runs(fence)]
         return self.template(
             "chunk",
-            place=place,
+            block=block,
             level=self.level_below(fence.line),
-            found=self.essay.main in self.essay.programs_with(fence) and not self.essay.is_folded(fence.line),
+            is_searched=self.essay.main in self.essay.programs_with(fence) and not self.essay.is_folded(fence.line),
             arrows=arrows,
             users=[(user, self.is_first(user)) for user in self.essay.users_shown(fence)],
             uses=uses,
@@ -186,11 +194,11 @@ class Renderer:
         result = self.results.get(fence.name)
         text, drawn, given = result or (NOT_YET, [], "")
         alt = fence.options.get("alt", "")
-        place = f"demonstration-{fence.name}"
-        figures = [figure(svg, f"{place}_{i}_", alt, self.anchors) for i, svg in enumerate(drawn, 1)]
+        anchor = f"demonstration-{fence.name}"
+        figures = [figure(svg, f"{anchor}_{i}_", alt, self.anchors) for i, svg in enumerate(drawn, 1)]
         return self.template(
             "demonstration",
-            id=place,
+            id=anchor,
             figures=figures,
             caption=fence.options.get("caption", ""),
             widget=fence.options.get("widget") if given else None,
@@ -203,32 +211,32 @@ class Renderer:
         """Return the HTML of the listing of a program; `downloads` are the files that one needs to run it."""
         lines, before, tried = [], None, experiments.tried(self.essay)
         for row, line in enumerate(program.lines[: program.text.count("\n")], 1):
-            place, names = self.essay.place_at(line.origin), program.uses.get(row, {})
+            block, names = self.essay.block_at(line.origin), program.uses.get(row, {})
             html = "" if line.indent and not line.text.strip() else line.indent
             for column, piece in self.pieces[line.origin]:
                 name = names.get(column + len(line.indent))
                 html += peek(self.essay.definition(name, [program]), piece, stop=False) if name else piece
-            values = {"place": place, "stop": place is not before, "indent": indent_of(line.text)}
+            values = {"block": block, "stop": block is not before, "indent": indent_of(line.text)}
             lines.append({"html": Markup(html), "experiments": tried.get(line.origin, []), **values})  # noqa: S704
-            before = place
+            before = block
         return self.template("listing", program=program, lines=lines, downloads=downloads)
 
     def experiment(self, fence):
         """Return the HTML of an experiment: what it changes, and, folded away, what happens."""
         return self.template(
             "experiment",
-            place=self.essay.experiments[fence.name],
+            block=self.essay.experiments[fence.name],
             level=self.level_below(fence.line),
-            chunks=[(place, self.is_first(place)) for place in experiments.places(self.essay, fence)],
+            chunks=[(block, self.is_first(block)) for block in experiments.blocks(self.essay, fence)],
             code=self.diff(fence),
-            findings=experiments.told(self.laboratory, fence.name),
-            explanation=Markup(self.laboratory.explanations.get(fence.line, "")),  # noqa: S704 (made by Reading)
+            findings=self.findings.sentences(fence.name),
+            explanation=Markup(self.findings.explanations.get(fence.line, "")),  # noqa: S704 (made by Reading)
             command=experiments.command(self.essay, fence),
         )
 
     def diff(self, experiment):
         """Return the HTML of the lines of an experiment, with their signs and with colours as in the chunk."""
-        language = next((place.fence.language for place in experiments.places(self.essay, experiment)), "python")
+        language = next((block.fence.language for block in experiments.blocks(self.essay, experiment)), "python")
         hunks = []
         for hunk in tangle.hunks_of(experiment):
             code = experiment._replace(language=language, code=[text for _, text, _ in hunk])
@@ -238,19 +246,19 @@ class Renderer:
 
     def experiment_table(self):
         """Return the HTML of the table of all experiments."""
-        rows = experiments.rows(self.essay, self.laboratory)
-        return self.template("experiments", rows=rows, caption=experiments.caption(self.laboratory.record))
+        rows = experiments.rows(self.essay, self.findings)
+        return self.template("experiments", rows=rows, caption=experiments.caption(self.findings.record))
 
     def chunk_index(self):
         """Return the HTML of the index of chunks."""
-        rows = [[[(place, f"⟨{place.title}⟩", "chunk", True)], [], []]
-                for place in self.essay.places.values() if place.fence.kind == "root"]  # fmt: skip
+        rows = [[[(block, f"⟨{block.title}⟩", "chunk", True)], [], []]
+                for block in self.essay.blocks.values() if block.fence.kind == "root"]  # fmt: skip
         for name in sorted(self.essay.chunks):
-            first, *more = self.essay.siblings(self.essay.first_place(name))
+            first, *more = self.essay.siblings(self.essay.first_block(name))
             rows.append([
                 [(first, f"⟨{first.title}⟩", "chunk", True)],
-                [(place, f"part {place.number}", "chunk", True) for place in more],
-                [(place, f"⟨{place.title}⟩", "chunk", False) for place in self.essay.users[name]],
+                [(block, f"part {block.number}", "chunk", True) for block in more],
+                [(block, f"⟨{block.title}⟩", "chunk", False) for block in self.essay.users[name]],
             ])  # fmt: skip
         return self.template("indexes", heads=("chunk", "continued in", "used in"), rows=rows)
 
@@ -258,21 +266,21 @@ class Renderer:
         """Return the HTML of the index of names."""
         rows = [
             [
-                [(place, name, "name", True)],
-                [(place, f"⟨{place.title}⟩", "chunk", False)],
+                [(block, name, "name", True)],
+                [(block, f"⟨{block.title}⟩", "chunk", False)],
                 [(user, f"⟨{user.title}⟩", "chunk", False) for user in users],
             ]
-            for name, place, users in self.essay.index
+            for name, block, users in self.essay.index
         ]
         return self.template("indexes", heads=("name", "defined in", "used in"), rows=rows)
 
     def unfolded(self):
         """Return {name of a chunk: HTML of its code}, for the buttons that show it in place of a reference."""
-        found = {}
+        unfolded = {}
         for name, fences in self.essay.chunks.items():
             self.begin_page()
-            found[name] = self.code(*fences)
-        return found
+            unfolded[name] = self.code(*fences)
+        return unfolded
 
 
 def indent_of(text):
@@ -317,19 +325,11 @@ def figure(svg, prefix, alt, anchors):
 
 def links_in(root):
     """Return [(element, address)] of the links in a figure, as matplotlib makes them after set_url."""
-    found = [(element, element.get("href") or element.get(f"{{{XLINK}}}href")) for element in root.iter(f"{{{SVG}}}a")]
-    return [(element, target) for element, target in found if target]
+    links = [(element, element.get("href") or element.get(f"{{{XLINK}}}href")) for element in root.iter(f"{{{SVG}}}a")]
+    return [(element, target) for element, target in links if target]
 
 
 def loose_links(svg, anchors):
     """Return the addresses in a figure that lead nowhere: a link is https://… or an anchor of the site."""
-    found = [target for _, target in links_in(ElementTree.fromstring(svg))]  # noqa: S314
-    return [target for target in found if not (is_foreign(target) or (target[:1] == "#" and target[1:] in anchors))]
-
-
-def is_svg(text):
-    """Return whether a text can be shown as a figure."""
-    try:
-        return ElementTree.fromstring(text).tag == f"{{{SVG}}}svg"  # noqa: S314 (of the essay's own demonstrations)
-    except (ElementTree.ParseError, ValueError):
-        return False
+    targets = [target for _, target in links_in(ElementTree.fromstring(svg))]  # noqa: S314
+    return [target for target in targets if not (is_foreign(target) or (target[:1] == "#" and target[1:] in anchors))]

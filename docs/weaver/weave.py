@@ -5,6 +5,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from laboratory import record as records
+
 import tangle
 from weaver import chapters, epub, experiments, numbers, pages, site
 from weaver.essay import Essay, WeaveError
@@ -25,9 +27,9 @@ class Weave:
         self.reading = Reading(self.essay)
         if self.reading.errors:
             raise WeaveError(self.reading.errors)
-        record = experiments.record_in(root)
+        record = records.read(root / experiments.RECORD)
         self.stale = experiments.stale(self.essay, record, root)
-        self.laboratory = experiments.Laboratory(record, self.reading.explanations, self.stale)
+        self.findings = experiments.Findings(record, self.reading.explanations, self.stale)
         self.numbers = sorted(self.reading.numbers)
         sessions = sessions_of(self.essay, self.numbers)
         set_keys(self.essay, sessions, root, environment())
@@ -75,7 +77,7 @@ class Weave:
         Returns the Results that are shown. Raises WeaveError, and writes nothing, where a page would be wrong.
         """
         results, docs = self.results(old), self.root / "docs"
-        sheets, unfolded = pages.sheets(self.essay, self.reading, results, self.data, docs, self.laboratory)
+        sheets, unfolded = pages.sheets(self.essay, self.reading, results, self.data, docs, self.findings)
         pages.write(self.build / "pages", pages.files(self.essay, sheets, unfolded, docs, self.data))
         site.write_settings(self.build, sheets)
         return results
@@ -86,12 +88,12 @@ class Weave:
         Raises OSError, and writes nothing, where something is in the way.
         """
         folder = self.build / "essay"
-        wanted = chapters.on_github(self.essay, self.reading, self.results(), self.laboratory)
+        wanted = chapters.on_github(self.essay, self.reading, self.results(), self.findings)
         return chapters.write(folder, wanted)
 
     def write_book(self, file):
         """Write the essay as an EPUB; raise OSError where that fails."""
-        files = epub.files(self.essay, self.reading, self.results(), self.laboratory)
+        files = epub.files(self.essay, self.reading, self.results(), self.findings)
         epub.write(file, site.about(self.root), files)
 
     def update(self):
@@ -126,7 +128,7 @@ def begin(root):
     with tangle.locked(root):
         woven = Weave(root)
         if tangle.write_build(Path(shown(woven.path)), woven.essay.tangled):
-            raise OSError("a program in build/ was edited by hand, as shown above: nothing is woven until you decide")
+            raise OSError("a program in build/ was edited by hand: see the terminal, and --stitch or --force it")
     return woven
 
 
