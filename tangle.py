@@ -6,7 +6,7 @@ usage: python3 tangle.py [ESSAY] [--check | --force | --stitch | --where PLACE �
 
     ESSAY     the essay (microgpt.md beside this file when left out); programs go to build/ beside it
     --check   write nothing; show a diff and exit with 1 if build/ is not what the essay says, or an experiment is wrong
-    --force   overwrite or remove programs that were edited by hand, or that another essay made
+    --force   overwrite or remove programs that were edited by hand
     --stitch  carry what was edited by hand in build/ over to the essay, then tangle
     --where   turn FILE:LINE of a program into that of the essay, or back; with - so in text that comes through a pipe
     --run     run a Python program as the essay has it now, with --break as it is after an experiment; tracebacks,
@@ -25,11 +25,11 @@ The essay is Markdown. Prose is prose; what counts are fences of three backticks
                                      It may have more options, as in name="loss", alt="A curve"
     ```text                          an illustration: shown as it is, in any language but python
 
-Begin a name with a lower-case letter, and go on with such letters, digits and hyphens. Mind the space after the
-backticks: it keeps the weaver from running a chunk. Write other languages in the same way: ``` c {file=fast.c}. A root
-may have other attributes after its file, and an experiment after its name: ``` python {file=fast.py needs=numpy}; they
-mean nothing here. Nothing counts in longer fences: use four backticks to show a fence. What only looks like a chunk, in
-a list, a quotation or a comment, is an error, and so is a conflict that git has left.
+Names are lower-case letters, digits and hyphens, with a letter first; paths are letters, digits and ._+- with / between
+them. Mind the space after the backticks: it keeps the weaver from running a chunk. A root may have attributes after its
+file, and an experiment after its name, which mean nothing here: ``` python {file=fast.py needs=numpy}. Nothing counts
+in longer fences: use four backticks to show a fence. What only looks like a chunk, in a list, a quotation or a comment,
+is an error, and so is a conflict of git.
 
 All errors are printed as ESSAY:LINE: MESSAGE; then the exit status is 1, as after every refusal, and nothing is
 written. It is 2 if the command line is wrong.
@@ -39,15 +39,11 @@ edited by hand: it is shown as a diff and kept, and nothing is written. A progra
 unless it was edited. If you interrupt a tangle, the next one finishes it.
 
 The lines of an experiment come together at exactly one place of the first program or, if it has none, of the others. A
-line @@ begins another place. An experiment that does not fit is reported, and the programs are written all the same.
+line @@ begins another hunk. An experiment that does not fit is reported, and the programs are written all the same.
 
---stitch changes the essay only if exactly the edited programs come out of it; other programs that share their chunks
-follow, and so do experiments that quote what was edited. Lines replaced by as many others go one by one to where each
-was written. Lines put in where two chunks meet go to the one they touch, text to text, blank to blank; in doubt they
-are refused. If both essay and program were changed, make the change of the program in the essay, then use --force.
-
-In Python, parse(text) finds the fences of an essay, tangle(text) makes its programs, and expand(fences, chunks) the
-lines of some fences.
+--stitch changes the essay only if exactly the edited programs come out of it. Other programs that share their chunks
+follow, and so do experiments that quote a line for which you have put another. Lines replaced by as many others are
+paired in their order; what has no certain place is refused.
 """
 
 import argparse
@@ -56,10 +52,11 @@ import contextlib
 import difflib
 import hashlib
 import io
-import itertools
 import os
 import re
+import shutil
 import sys
+import tokenize
 import types
 import warnings
 from pathlib import Path
@@ -74,46 +71,39 @@ if sys.version_info < (3, 10):  # noqa: UP036 (this file has to compile there, s
     sys.exit("tangle.py needs Python 3.10 or later, and this is {}.{}".format(*sys.version_info))
 
 # ---------------------------------------------------------------------------------------------------------------------
-# The language: what a fence is
+# 1. The tangler. The language: what a fence is
 
 NAME = r"[a-z][a-z0-9-]*"
+TARGET = r"(?!SHA256SUMS)(?:[\w+-][\w.+-]*/)*[\w+-][\w.+-]*"  # a path below build/, without anything hidden
+HEAD = r"``` (?P<language>[\w+-]+)"
 ATTRIBUTES = r"(?P<options>(?: (?!file=)[a-z]+=[^\s{}\"']+)*)"
-OPTION = r'\w+="[^"]*"'
-FORMS = {
-    "root": re.compile(rf"``` (?P<language>[\w+-]+) \{{file=(?P<name>[^\s{{}}\"',]+){ATTRIBUTES}\}}\s*"),
-    "experiment": re.compile(rf"``` (?P<language>diff) \{{#(?P<name>{NAME}){ATTRIBUTES}\}}\s*"),
-    "definition": re.compile(rf"``` (?P<language>[\w+-]+) \{{#(?P<name>{NAME})\}}\s*"),
-    "demonstration": re.compile(rf"```(?P<language>python) (?P<options>{OPTION}(?:,\s*{OPTION})*)\s*"),
-}
-NAMELESS, NAMING = re.compile(r"``` (?P<language>[\w+-]+)\s*"), re.compile(rf"<<(?P<name>{NAME})>>=\s*")
+OPTIONS = r'(?P<options>\w+="[^"\n]*"(?:, *\w+="[^"\n]*")*)'
+FORMS = [  # of the line that opens a fence, in the last form with the line below it
+    ("root", re.compile(rf"{HEAD} \{{file=(?P<name>{TARGET}){ATTRIBUTES}\}}\s*")),
+    ("experiment", re.compile(rf"``` (?P<language>diff) \{{#(?P<name>{NAME}){ATTRIBUTES}\}}\s*")),
+    ("definition", re.compile(rf"{HEAD} \{{#(?P<name>{NAME})\}}\s*")),
+    ("demonstration", re.compile(rf'```(?P<language>python) (?=.*name="(?P<name>{NAME})"){OPTIONS}\s*')),
+    ("definition", re.compile(rf"{HEAD}\s*\n<<(?P<name>{NAME})>>=\s*")),
+]
 REFERENCE = re.compile(rf"(?P<indent>\s*)<<(?P<name>{NAME})>>\s*")
+DOUBTFUL = re.compile(rf"<<{NAME}>>|^\s*<<.*>>\s*$")  # it looks like a reference
 MARK = re.compile(r"(?P<before>[\s>]*(?:(?:[-*+]|\d{1,9}[.)])\s+)*)(?P<mark>`{3,}|~{3,})(?P<rest>.*)")
 BRACES, LOST_NAME = re.compile(r"\{ *(#|file=)"), re.compile(r"[\s>]*<<[^<>]*>>\s*=\s*")
-CONFLICT = re.compile(r"^(?:<{7}|\|{7}|>{7}) ", re.MULTILINE)
-ENCODING = re.compile(r"(?:[ \t\f]*(?:#.*)?\n)?[ \t\f]*#.*?coding[:=][ \t]*(?!(?i:utf[-_]?8))[-\w.]+")  # see PEP 263
 LOST = "malformed: a chunk is named in lower case, below three backticks at the start of a line, a space and a language"
 ALONE = "a reference <<name>> is alone on its line, in lower case; if you mean something else, put a space after <<"
-LARGEST = 100_000  # lines of a program
+CONFLICT = re.compile(r"(<{7}|\|{7}|>{7}) ")
 
 
 class Fence(NamedTuple):
-    """A fenced block of the essay: its code is on the lines after line `line` (counted from 1).
-
-    That is the one on which it opens, or the one after it if a name is there.
-    """
+    """A fenced block of the essay; lines are counted from 1."""
 
     kind: str  # "root", "definition", "experiment", "demonstration", "illustration" or "verbatim"
     name: str  # of the chunk, experiment or demonstration; of a root its target, a path below build/; else nothing
     language: str  # of a verbatim fence or an illustration, all that follows the backticks
     options: dict  # {name: text} of a demonstration, {attribute: text} of a root or an experiment
-    line: int
+    start: int  # the line on which it opens
+    line: int  # the line before its code: the same one, or the one below it with the name of the chunk
     code: list
-    names_itself: bool = False  # whether its name is the first line in it
-
-    @property
-    def start(self):
-        """The line on which it opens."""
-        return self.line - self.names_itself
 
     @property
     def end(self):
@@ -122,11 +112,16 @@ class Fence(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A line of a program: where it comes from in the essay, and how far the references on the way indented it."""
+    """A line of a program: where it comes from in the essay, and how far the references on the way indent it."""
 
-    text: str
+    code: str  # as its chunk has it
     origin: int  # number of the line in the essay, from 1
     indent: str
+
+    @property
+    def text(self):
+        """The line as the program has it."""
+        return self.indent + self.code if self.code.strip() else self.code
 
 
 class TangleError(Exception):
@@ -137,11 +132,21 @@ class TangleError(Exception):
         self.errors = sorted(set(errors))
 
 
+def decode(data):
+    """Return the text of an essay, given as bytes, with line ends \\n; raise TangleError if it is not UTF-8."""
+    try:
+        return io.StringIO(data.decode("utf-8-sig"), newline=None).read()
+    except UnicodeDecodeError as error:
+        before, byte = error.object[: error.start], error.object[error.start]
+        line = len((before + b"x").splitlines())  # the x stands for the byte: it may be the first of its line
+        raise TangleError([(line, f"byte {byte:#x} is not UTF-8: save the file as UTF-8")]) from None
+
+
 def parse(text):
     """Return (fences, errors) of an essay: its fences in their order, and (line, message) for all that is malformed."""
-    fences, errors, comment = [], [], 0  # the line on which an HTML comment begins
-    fence = closing = anything_goes = None  # the fence that is open, what closes it, and whether nothing counts in it
-    lines = text.split("\n")
+    lines, fences, errors = text.split("\n"), [], []
+    fence = closing = is_example = None  # the fence that is open, what closes it, and whether it is an example
+    comment = 0  # the line on which the HTML comment begins that is open
     for number, line in enumerate(lines, 1):
         if "\0" in line:
             errors.append((number, "a NUL byte: this is not a text file"))
@@ -164,22 +169,22 @@ def parse(text):
         elif fence and (fence.kind == "verbatim" or not opens):
             fence.code.append(line)
             if fence.kind in ("root", "definition"):
-                if is_doubtful(line):
+                if DOUBTFUL.search(line) and not REFERENCE.fullmatch(line):
                     errors.append((number, f"malformed: {ALONE}"))
-            elif not anything_goes and LOST_NAME.fullmatch(line):
+            elif not is_example and LOST_NAME.fullmatch(line):
                 errors.append((number, LOST))
         elif opens:
             if fence:
                 errors.append((fence.start, f"unclosed: this fence is still open where line {number} opens another"))
-            fence = open_fence(line, lines[number : number + 1], number, errors)
+            fence = open_fence(line, "".join(lines[number : number + 1]), number, errors)
             if comment and fence.kind != "illustration":
                 errors.append((number, f"hidden: nobody sees this {fence.kind} in the comment of line {comment}"))
-            closing, anything_goes = re.compile(r"```\s*"), False
+            closing, is_example = re.compile(r"```\s*"), False
             fences.append(fence)
         elif mark and re.fullmatch(" {0,3}", mark["before"]):
-            fence = Fence("verbatim", "", mark["rest"].strip(), {}, number, [])
+            fence = Fence("verbatim", "", mark["rest"].strip(), {}, number, number, [])
             closing = re.compile(rf" {{0,3}}{mark['mark']}{mark['mark'][0]}*\s*")
-            anything_goes = len(mark["mark"]) > 3
+            is_example = len(mark["mark"]) > 3
             fences.append(fence)
         elif LOST_NAME.fullmatch(line):
             errors.append((number, LOST))
@@ -188,35 +193,23 @@ def parse(text):
     return fences, errors
 
 
-def open_fence(line, after, number, errors):
-    """Return the fence, still empty, that a line with three backticks opens; a malformed one is an illustration.
-
-    `after` has the line after it, if there is one.
-    """
-    for kind, form in FORMS.items():
-        match = form.fullmatch(line)
+def open_fence(line, below, number, errors):
+    """Return the fence, still empty, that a line with three backticks opens; a malformed one is an illustration."""
+    for kind, form in FORMS:
+        match = form.fullmatch(line) or form.fullmatch(f"{line}\n{below}")
         if match:
-            found = match.groupdict()
-            pairs = re.findall(r'(\w+)=("[^"]*"|\S+)', found.get("options") or "")
+            groups = match.groupdict()
+            pairs = re.findall(r'(\w+)=("[^"]*"|\S+)', groups.get("options") or "")
             options = {option: value.strip('"') for option, value in pairs}
             if len(options) < len(pairs):
                 errors.append((number, "malformed: an option or attribute is given twice"))
-            name = found.get("name") or options.get("name", "")
-            if kind != "demonstration" or re.fullmatch(NAME, name):
-                return Fence(kind, name, found["language"], options, number, [])
-    head, naming = NAMELESS.fullmatch(line), NAMING.fullmatch("".join(after))
-    if head and naming:
-        return Fence("definition", naming["name"], head["language"], {}, number + 1, [], names_itself=True)
+            named = number + 1 if "\n<<" in match[0] else number
+            return Fence(kind, groups["name"], groups["language"], options, number, named, [])
     if re.match(r"```\s*[{.]*python", line, re.IGNORECASE) or BRACES.search(line):
         forms = "``` and its language, with that space, and then <<name>>= or {file=path}"
         others = 'a demonstration ```python name="…", an illustration ```text or ```pycon'
         errors.append((number, f"malformed: a chunk is {forms}, {others}"))
-    return Fence("illustration", "", line[3:].strip(), {}, number, [])
-
-
-def is_doubtful(line):
-    """Return whether a line of a chunk looks like a reference and is none."""
-    return bool(re.search(rf"<<{NAME}>>|^\s*<<.*>>\s*$", line)) and not REFERENCE.fullmatch(line)
+    return Fence("illustration", "", line[3:].strip(), {}, number, number, [])
 
 
 def numbered(fences):
@@ -226,7 +219,6 @@ def numbered(fences):
             yield number, text, REFERENCE.fullmatch(text)
 
 
-# ---------------------------------------------------------------------------------------------------------------------
 # The programs: from fences to lines
 
 
@@ -236,44 +228,27 @@ def tangle(text):
 
 
 def programs_of(fences, errors=()):
-    """Return the programs of an essay that parse() has read, {target: [Line, …]}; raise TangleError, as tangle() does."""
-    roots, chunks, errors = roots_of(fences), chunks_of(fences), [*errors]
-    try:
-        errors += check_targets(fences) + check_references(roots, chunks)
-        programs = {} if errors else expand_all(roots, chunks)
-    except RecursionError:
-        raise TangleError([*errors, (1, "there are chunks in chunks deeper than Python can go")]) from None
+    """Return the programs of what parse() has returned, {target: [Line, …]}; raise TangleError, as tangle() does."""
+    roots, chunks, errors = named(fences, "root"), named(fences, "definition"), [*errors]
+    if not roots and not errors:
+        errors = [(1, "no program: it begins with a fence like ``` python {file=name.py}")]
+    errors += check_targets(roots) + check_references(roots, chunks)
+    programs = {} if errors else {target: [*expand(root, chunks)] for target, root in roots.items()}
     for target, program in programs.items():
-        if len(program) > LARGEST:
-            errors.append((roots[target].line, f"{target} would have more than {LARGEST:,} lines"))
-        elif target.endswith(".py"):
-            errors += check_syntax(program, roots[target])
+        if target.endswith(".py"):
+            errors += check_syntax(program, *roots[target])
     if errors:
         raise TangleError(errors)
     return programs
 
 
-def roots_of(fences):
-    """Return {target: fence} for the roots of an essay, in their order; of two with one target the first."""
-    roots = {}
+def named(fences, kind):
+    """Return {name: [fence, …]} for the fences of a kind, in their order: "root", "definition" or "experiment"."""
+    groups = {}
     for fence in fences:
-        if fence.kind == "root":
-            roots.setdefault(fence.name, fence)
-    return roots
-
-
-def chunks_of(fences):
-    """Return {name: [fence, …]} for the chunks of an essay."""
-    chunks = {}
-    for fence in fences:
-        if fence.kind == "definition":
-            chunks.setdefault(fence.name, []).append(fence)
-    return chunks
-
-
-def expand_all(roots, chunks):
-    """Return {target: lines} of roots that are right; what has no end is cut."""
-    return {target: [*itertools.islice(expand([root], chunks), LARGEST + 1)] for target, root in roots.items()}
+        if fence.kind == kind:
+            groups.setdefault(fence.name, []).append(fence)
+    return groups
 
 
 def expand(fences, chunks, indent=""):
@@ -285,11 +260,21 @@ def expand(fences, chunks, indent=""):
         if reference:
             yield from expand(chunks[reference["name"]], chunks, indent + reference["indent"])
         else:
-            yield Line(indent + text if text.strip() else text, number, indent)
+            yield Line(text, number, indent)
+
+
+def check_targets(roots):
+    """Return what is wrong with targets: two roots have one, or one is a folder of another."""
+    errors = []
+    for target, (root, *others) in roots.items():
+        errors += [(other.line, f"{target} begins on line {root.line} already: rename one") for other in others]
+        for folder in {str(path) for path in Path(target).parents} & roots.keys():
+            errors.append((root.line, f"{folder} on line {roots[folder][0].line} is a program, and can be no folder"))
+    return errors
 
 
 def check_references(roots, chunks):
-    """Return all that is wrong with references: undefined, cyclic, and chunks in no program."""
+    """Return what is wrong with references: undefined, cyclic, and chunks that no program uses."""
     errors, seen = [], set()
 
     def visit(fences, path):
@@ -298,7 +283,7 @@ def check_references(roots, chunks):
             if name in path:
                 errors.append((number, "cyclic: " + " -> ".join([*path[path.index(name) :], name])))
             elif name and name not in chunks:
-                near = difflib.get_close_matches(name, chunks, 1) if len(errors) < 20 else []  # it takes long
+                near = difflib.get_close_matches(name, chunks, 1)
                 hint = f"; did you mean <<{near[0]}>>?" if near else ""
                 errors.append((number, f"undefined: there is no chunk <<{name}>>{hint}"))
             elif name and name not in seen:
@@ -306,61 +291,36 @@ def check_references(roots, chunks):
                 visit(chunks[name], [*path, name])
 
     for root in roots.values():
-        visit([root], [])
+        visit(root, [])
     for name in chunks.keys() - seen:
         errors.append((chunks[name][0].line, f"unused: no program has a reference to <<{name}>>"))
         visit(chunks[name], [name])  # it may be wrong in other ways as well
     return errors
 
 
-def check_targets(fences):
-    """Return what is wrong with the targets of an essay: their paths, and that one may be in the way of another."""
-    errors, roots = [], [fence for fence in fences if fence.kind == "root"]
-    for number, root in enumerate(roots):
-        if not is_target(root.name):
-            form = "relative, of printable characters, with / between names, without '..', and short"
-            errors.append((root.line, f"{printable(root.name)} is not a path that can be written in build/: {form}"))
-        for other in roots[:number]:
-            one, two = root.name.casefold() + "/", other.name.casefold() + "/"  # some disks do not tell A from a
-            if is_target(root.name) and (one.startswith(two) or two.startswith(one)):
-                clash = f"{root.name} clashes with {other.name} on line {other.line}"
-                errors.append((root.line, f"{clash}: no two programs are one file, and none is a folder"))
-                break
-    return errors if roots else [(1, "no program: it begins with a fence like ``` python {file=name.py}")]
-
-
-def is_target(path):
-    """Return whether a path may be a target below build/; most systems take no more than 255 bytes in a name."""
-    parts = path.split("/")
-    is_ours = parts[0] == SUMS or any(part.startswith(".tangle-") for part in parts)
-    is_odd = not path.isprintable() or re.search(r"[\\:]", path) or any(part in ("", ".", "..") for part in parts)
-    return not is_ours and not is_odd and len(path.encode()) <= 200
-
-
 def check_syntax(program, root):
     """Return an error, with the offending line of the essay and a caret, if a program is not Python."""
 
     def line_at(number):
-        return program[min(number or 1, len(program)) - 1]  # Python may point behind the last line
+        return program[min(number or 1, len(program)) - 1]  # Python may point past the last line
 
-    cookie = ENCODING.match(render(program))
-    if cookie:
-        line = line_at(cookie[0].count("\n") + 1)
-        return [(line.origin, "programs are written as UTF-8, and this line tells Python otherwise")]
+    text = render(program)
     try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(text.encode()).readline)
+        if not encoding.startswith("utf-8"):
+            return [(root.line, f"{root.name} is written as UTF-8, and tells Python that it is {encoding}")]
         with warnings.catch_warnings():
             for kind in (SyntaxWarning, DeprecationWarning):  # what one Python warns of is an error to the next
                 warnings.simplefilter("error", kind)
-            compile(render(program), root.name, "exec", dont_inherit=True)
+            compile(text, root.name, "exec", dont_inherit=True)
     except SyntaxError as error:
         line = line_at(error.lineno)
-        source = line.text.removeprefix(line.indent)
         column = max(0, (error.offset or 1) - 1 - len(line.indent))
-        caret = re.sub(r"\S", " ", source[:column]) + "^"
+        caret = re.sub(r"\S", " ", line.code[:column]) + "^"
         message = re.sub(r"\bline (\d+)", lambda match: f"line {line_at(int(match[1])).origin}", error.msg)
-        return [(line.origin, f"{message}\n    {printable(source)}\n    {caret}")]
-    except (ValueError, RecursionError, MemoryError) as error:
-        return [(root.line, f"{root.name} does not compile: {str(error) or type(error).__name__}")]
+        return [(line.origin, f"{message}\n    {line.code}\n    {caret}")]
+    except (RecursionError, MemoryError):
+        return [(root.line, f"{root.name} is nested too deeply for Python")]
     return []
 
 
@@ -369,39 +329,20 @@ def render(program):
     return "\n".join(line.text for line in program).rstrip("\n") + "\n"
 
 
-def printable(text):
-    """Return a text in which nothing can mislead a terminal."""
-    return "".join(c if c.isprintable() or c == "\t" else ascii(c)[1:-1] for c in text)
+# The files
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# The files: reading, and writing without losing what was edited by hand
-
-SUMS = "SHA256SUMS"
-COUNTER = itertools.count()  # of temporary files: no two of a process have the same name
-STALE = "not what the essay says: run tangle.py"
-EDITED = "edited by hand (--stitch carries this over to the essay, --force drops it)"
-DIVERGED = "edited by hand, from other code than the essay has now: unite the two in the essay, then use --force"
-CONFLICTED = "git has left a conflict in it: resolve it in the essay, then use --force"
-
-
-class Change(NamedTuple):
-    """A file that has to change. None in place of bytes stands for no file."""
-
-    path: Path
-    old: bytes
-    new: bytes
-    state: str = STALE  # or EDITED, DIVERGED, CONFLICTED
-
-
-def decode(data):
-    """Return the text of an essay, given as bytes, with line ends \\n; raise TangleError if it is not UTF-8."""
+def put(path, data):
+    """Write a file in one move: it is what it was, or what it is to be, and never half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".tangle-{os.getpid()}")
     try:
-        return io.StringIO(data.decode("utf-8-sig"), newline=None).read()
-    except UnicodeDecodeError as error:
-        before, byte = error.object[: error.start], error.object[error.start]
-        line = len((before + b"x").splitlines())  # the x stands for the byte: it may be the first of its line
-        raise TangleError([(line, f"byte {byte:#x} is not UTF-8: save the file as UTF-8")]) from None
+        temporary.write_bytes(data)
+        if path.exists():
+            shutil.copymode(path, temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def read(path):
@@ -409,245 +350,94 @@ def read(path):
     return path.read_bytes() if path.is_file() else None
 
 
-def put(path, data):
-    """Write a file in one move: it is what it was, or what it is to be, and never half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".tangle-{os.getpid()}-{next(COUNTER)}")
-    try:
-        temporary.write_bytes(data)
-        if path.exists():
-            with contextlib.suppress(OSError, AttributeError):  # only root may, and Windows has no owners
-                os.chown(temporary, path.stat().st_uid, path.stat().st_gid)
-            temporary.chmod(path.stat().st_mode)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write(changes):
-    """Make some Changes, each in one move; raise OSError, and go no further, if a file is not what it was before."""
-    for change in changes:
-        if read(change.path) != change.old:
-            raise OSError(f"{change.path} was saved in the meantime: try again")
-        if change.new is None:
-            change.path.unlink()
-        else:
-            put(change.path, change.new)
-
-
-@contextlib.contextmanager
-def locked(folder):
-    """Let other tangles of the same folder wait, if the system has locks."""
-    if not fcntl:
-        yield
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        with contextlib.suppress(OSError):  # some folders in a network have none
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
-
-
-def write_programs(essay, force=False):
-    """Tangle an essay; return the exit status: 1 if something was edited by hand."""
-    with locked(essay.parent):
-        return write_build(essay, tangle(decode(essay.read_bytes())), force)
-
-
-def write_build(essay, programs, force=False):
-    """Bring build/ up to date with an essay, which has these programs; return the exit status.
-
-    It is 1 if something was edited by hand. Hold locked(essay.parent) since the essay was read.
-    """
-    changes = changes_in(essay, programs, force)
-    edited = [change for change in changes if change.state != STALE and not force]
-    for change in edited:
-        show(change)
-    if edited:
-        return 1
-    sums = essay.parent / "build" / SUMS
-    if changes and changes[-1].path == sums:  # until all is written, both versions are known
-        _, old, new, _ = changes.pop()
-        both = (old or b"") + b"\n" + new
-        changes = [Change(sums, old, both), *changes, Change(sums, both, new)]
-    write(changes)
-    for path, _, new, _ in changes:
-        if path != sums:
-            print(f"{path}:", "removed" if new is None else "{} lines".format(new.count(b"\n")))
-    return 0
-
-
-def check_programs(essay):
-    """Show where build/ is not what an essay says; return the exit status."""
-    with locked(essay.parent):
-        changes = changes_in(essay, tangle(decode(essay.read_bytes())))
-    for change in changes:
-        show(change)
-    return 1 if changes else 0
-
-
-def changes_in(essay, programs, force=False):
-    """Return the Changes that build/ needs to have these programs: what goes, what comes, the checksums as the last."""
-    build, (owner, known) = essay.parent / "build", recorded(essay)
-    if owner not in (None, essay.name) and (essay.parent / owner).is_file() and not force:
-        raise OSError(f"{build} has the programs of {owner}: give {essay.name} a folder of its own")
-    wanted = {target: render(programs[target]).encode() for target in sorted(programs)}
-    gone = sorted({target for target, _ in known} - wanted.keys())
-    sums = {target: digest(data) for target, data in wanted.items()}
-    lines = [f"# The programs of {essay.name}", *(f"{value}  {target}" for target, value in sums.items())]
-    wanted[SUMS] = "".join(f"{line}\n" for line in lines).encode("utf-8", "replace")
-    changes = []
-    for target in [*gone, *wanted]:  # what goes comes first: it may make room for a folder
-        path, new, state = build / target, wanted.get(target), STALE
-        obstacle = obstacle_to(path, build)
-        if obstacle and new is None:
-            continue  # the checksums are damaged: no program was ever there
-        if obstacle:
-            raise OSError(f"{path} cannot be written, through a link or in place of a folder: remove {obstacle}")
-        old = read(path)
-        if target != SUMS and old is not None and (target, digest(old)) not in known:
-            before = {value for name, value in known if name == target}
-            state = EDITED if before == {sums.get(target)} else DIVERGED  # after an interruption nobody can be sure
-            if CONFLICT.search(old.decode("utf-8", "replace")):
-                state = CONFLICTED
-        if unix(old) != new:
-            changes.append(Change(path, old, new, state))
-    return changes
-
-
-def recorded(essay):
-    """Return (the name of the essay that made the programs in build/, or None; {(target, checksum)} of all of them)."""
-    file = essay.parent / "build" / SUMS
-    owner = re.match(rb"# The programs of (.+)\n", unix(read(file)) or b"")
-    return owner and owner[1].decode("utf-8", "replace"), sums_in(file)
-
-
-def sums_in(file):
-    """Return {(target, checksum)} of the files that SHA256SUMS names; lines that are damaged do not count.
-
-    After an interruption, or a conflict of git, a target may have two.
-    """
-    lines = re.findall(rb"^([0-9a-f]{64})  (.+)$", unix(read(file)) or b"", re.MULTILINE)
-    found = {(target.decode("utf-8", "replace"), value.decode()) for value, target in lines}
-    return {(target, value) for target, value in found if is_target(target)}
-
-
 def unix(data):
     """Return the bytes of a file, or None, with line ends \\n: git may have written \\r\\n, and it is the same file."""
     return None if data is None else data.replace(b"\r\n", b"\n")
 
 
-def digest(data):
-    """Return the checksum of a program, as it is in SHA256SUMS."""
-    return hashlib.sha256(unix(data)).hexdigest()
-
-
-def obstacle_to(path, build):
-    """Return what keeps a path in build/ from being a file: a link on the way, a folder or a device; or None."""
-    for step in [step for step in (path, *path.parents) if step.is_relative_to(build)]:
-        if step.is_symlink():
-            return step
-    return path if path.exists() and not path.is_file() else None
-
-
-def show(change):
-    """Print the diff of a Change, and say on stderr what it is."""
-    versions = [(data or b"").decode("utf-8", "replace").split("\n") for data in (change.old, change.new)]
-    names = f"{change.path} (as it is)", f"{change.path} (from the essay)"
-    print(*map(printable, difflib.unified_diff(*versions, *names, lineterm="")), sep="\n")
-    print(f"{change.path}: {change.state}", file=sys.stderr)
-
+# Here the tangler ends. Copied up to this line, and with a loop over tangle(decode(Path("essay.md").read_bytes())) that
+# calls put(), it is a whole one, which overwrites what was edited by hand.
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Here the tangler ends. What follows is built on it: first experiments, programs in which some lines are others
+# 2. Experiments: programs in which some lines are others
 
 
-def experiments_of(fences):
-    """Return {name: fence} for the experiments of an essay, in their order."""
-    return {fence.name: fence for fence in fences if fence.kind == "experiment"}
-
-
-def places_of(experiment):
-    """Return the places that an experiment changes: for each a list of (sign, text, line of the essay)."""
-    places = [[]]
+def hunks_of(experiment):
+    """Return the hunks of an experiment: each a list of (sign, text, line of the essay)."""
+    hunks = [[]]
     for number, line in enumerate(experiment.code, experiment.line + 1):
         if line.rstrip() == "@@":
-            places.append([])
+            hunks.append([])
         else:
-            places[-1].append((line[:1] or " ", line[1:], number))
-    return places
+            hunks[-1].append((line[:1] or " ", line[1:], number))
+    return hunks
 
 
-def code_of(programs):
-    """Return {target: its lines as their chunks have them} of programs."""
-    return {target: [line.text.removeprefix(line.indent) for line in lines] for target, lines in programs.items()}
+def locate(experiment, programs):
+    """Return [(hunk, lines of the essay)]: where an experiment finds what it takes out or shows.
 
-
-def locate(experiment, programs, code=None):
-    """Return [(place, lines of the essay)]: where an experiment finds what it takes out or shows.
-
-    `code` is code_of(programs), if it is known. Raises TangleError if a place is not clear.
+    Raises TangleError if that is not clear.
     """
-    code, found = code or code_of(programs), []
-    for place in places_of(experiment):
-        old = [text for sign, text, _ in place if sign != "+"]
-        line, problem, origins = place[0][2] if place else experiment.line, None, set()
-        if not old or all(sign == " " for sign, _, _ in place) or any(sign not in " -+" for sign, _, _ in place):
+    located = []
+    for hunk in hunks_of(experiment):
+        old = [text for sign, text, _ in hunk if sign != "+"]
+        origins, line, problem = set(), hunk[0][2] if hunk else experiment.line, None
+        if not old or all(sign == " " for sign, _, _ in hunk) or any(sign not in " -+" for sign, _, _ in hunk):
             problem = "it has lines that begin with - or + or a space, and at least one of them is in a program"
-        elif any(sign == "+" and REFERENCE.fullmatch(text) for sign, text, _ in place):
+        elif any(sign == "+" and REFERENCE.fullmatch(text) for sign, text, _ in hunk):
             problem = "it puts in code, and no references"
         else:
-            first, *others = [origins_of(old, lines, programs[target]) for target, lines in code.items()]
+            first, *others = [origins_of(old, program) for program in programs.values()]
             origins = first or set().union(*others)
         if len(origins) > 1:
             problem = f"its lines are at {len(origins)} places: show one more of those around them"
         elif not problem and not origins:
             problem = "its lines do not follow each other any more: write them as they are now"
-            every = {text for lines in code.values() for text in lines}
-            gone = [part for part in place if part[0] != "+" and part[1] not in every]
-            if gone:
-                sign, text, line = gone[0]
+            every = {line.code for program in programs.values() for line in program}
+            lost = [part for part in hunk if part[0] != "+" and part[1] not in every]
+            if lost:
+                sign, text, line = lost[0]
                 what = "takes out" if sign == "-" else "shows"
-                problem = f"the line that it {what} has changed; was: {printable(text.strip())}; write it as it is now"
+                problem = f"the line that it {what} has changed; was: {text.strip()}; write it as it is now"
         if problem:
             raise TangleError([(line, f"experiment {experiment.name}: {problem}, or take the experiment out")])
-        found.append((place, *origins))
-    return found
+        located.append((hunk, origins.pop()))
+    lines = [line for _, origins in located for line in origins]
+    if len(set(lines)) < len(lines):
+        raise TangleError([(experiment.line, f"experiment {experiment.name}: two of its hunks meet: make them one")])
+    return located
 
 
-def origins_of(old, code, program):
+def origins_of(old, program):
     """Return where some lines of code that a program has are in the essay: a set of tuples, one for each place."""
+    code = [line.code for line in program]
     starts = [i for i, text in enumerate(code) if text == old[0] and code[i : i + len(old)] == old]
     return {tuple(line.origin for line in program[i : i + len(old)]) for i in starts}
 
 
-def changed_by(experiment, programs, code=None):
+def changed_by(experiment, programs):
     """Return {target: lines} of the programs that an experiment changes; raise TangleError if there are none."""
-    code, changed = code or code_of(programs), {}
-    for place, origins in locate(experiment, programs, code):
-        first = next(text for sign, text, _ in place if sign != "+")
-        for target in [target for target in programs if first in code[target]]:
-            changed[target] = [*replaced(changed.get(target, programs[target]), place, origins)]
-    changed = {target: lines for target, lines in changed.items() if render(lines) != render(programs[target])}
+    after = dict(programs)
+    for hunk, origins in locate(experiment, programs):
+        after = {target: [*replaced(program, hunk, origins)] for target, program in after.items()}
+    changed = {target: program for target, program in after.items() if render(program) != render(programs[target])}
     if not changed:
         raise TangleError([(experiment.line, f"experiment {experiment.name}: it changes nothing: take it out")])
     return changed
 
 
-def replaced(lines, place, origins):
-    """Yield the lines of a program; those from some lines of the essay are as a place of an experiment has them."""
+def replaced(lines, hunk, origins):
+    """Yield the lines of a program; those from some lines of the essay are as a hunk has them."""
     i = 0
     while i < len(lines):
-        if lines[i].origin != origins[0] or tuple(line.origin for line in lines[i : i + len(origins)]) != origins:
+        if tuple(line.origin for line in lines[i : i + len(origins)]) != origins:
             yield lines[i]
             i += 1
             continue
         line = lines[i]
-        for sign, text, number in place:
+        for sign, text, number in hunk:
             if sign == "+":
-                yield Line(line.indent + text if text.strip() else text, number, line.indent)
+                yield Line(text, number, line.indent)
             else:
                 line, i = lines[i], i + 1
                 if sign == " ":
@@ -659,33 +449,21 @@ def check_experiments(fences, programs, compiles=False):
 
     With `compiles` also for those that change nothing, or make a program that is not Python: that takes longer.
     """
-    errors, code = [], code_of(programs)
-    taken = {fence.name: fence.line for fence in fences if fence.kind == "definition"}
-    for fence in [fence for fence in fences if fence.kind == "experiment"]:
-        line = taken.setdefault(fence.name, fence.line)
-        if line != fence.line:
-            errors.append((fence.line, f"experiment {fence.name}: line {line} has a chunk or experiment of that name"))
-        try:
-            locate(fence, programs, code)
-            changed = changed_by(fence, programs, code) if compiles else {}
-            python = [lines for target, lines in changed.items() if target.endswith(".py")]
-            wrong = check_syntax(python[0], fence) if python else []  # what is wrong in one is wrong in all
-            errors += [(line, f"experiment {fence.name}: {message}") for line, message in wrong]
-        except TangleError as error:
-            errors += error.errors
+    errors, chunks = [], named(fences, "definition")
+    for name, group in named(fences, "experiment").items():
+        first = [*chunks.get(name, []), *group][0]
+        errors += [(fence.line, f"experiment {name}: line {first.line} has a chunk or experiment of that name")
+                   for fence in group if fence is not first]  # fmt: skip
+        for fence in group:
+            try:
+                changed = changed_by(fence, programs) if compiles else locate(fence, programs) and {}
+                for lines in [lines for target, lines in changed.items() if target.endswith(".py")][:1]:
+                    errors += [(line, f"experiment {name}: {message}") for line, message in check_syntax(lines, fence)]
+            except TangleError as error:
+                errors += error.errors
     return sorted(set(errors))
 
 
-def tell_experiments(essay, compiles=False):
-    """Print on stderr which experiments of an essay that tangles do not fit; return the exit status."""
-    fences, _ = parse(decode(essay.read_bytes()))
-    errors = check_experiments(fences, expand_all(roots_of(fences), chunks_of(fences)), compiles)
-    for line, message in errors:
-        print(f"{essay}:{line}: {message}", file=sys.stderr)
-    return 1 if errors else 0
-
-
-# ---------------------------------------------------------------------------------------------------------------------
 # Running: programs whose lines are the essay's
 
 
@@ -722,101 +500,199 @@ def run(program, essay, target, arguments):
         sys.path.remove(str(file.parent))
 
 
-def to_run(essay, words):
+def to_run(essay, fences, programs, words):
     """Return (program, target, arguments) for the words after --run; raise ValueError if they make no sense."""
-    text = decode(essay.read_bytes())
-    programs, (target, *arguments) = tangle(text), words
+    target, *arguments = words
     python = [name for name in programs if name.endswith(".py")]
     if target not in python:
         reason = f"{target} is not Python: run build/{target}; " if target in programs else ""
         raise ValueError(f"{reason}--run takes a program of {essay}: {', '.join(python)}")
-    cookie = ENCODING.match(text)
-    if cookie:
-        line = cookie[0].count("\n") + 1
-        print(f"{essay}:{line}: Python takes this for an encoding, and will not show lines of it", file=sys.stderr)
-    if arguments[:1] == ["--break"]:
-        name, experiments = "".join(arguments[1:2]), experiments_of(parse(text)[0])
-        if name not in experiments:
-            raise ValueError(f"--break takes an experiment of {essay}: {', '.join(experiments) or 'it has none'}")
-        errors = check_experiments([experiments[name]], programs, compiles=True)
-        if errors:
-            raise TangleError(errors)
-        changed = changed_by(experiments[name], programs)
-        if target not in changed:
-            raise ValueError(f"{name} changes nothing in {target}, but {', '.join(changed)}")
-        return changed[target], target, arguments[2:]
-    return programs[target], target, arguments
+    if arguments[:1] != ["--break"]:
+        return programs[target], target, arguments
+    name, experiments = "".join(arguments[1:2]), named(fences, "experiment")
+    if name not in experiments:
+        raise ValueError(f"--break takes an experiment of {essay}: {', '.join(experiments) or 'it has none'}")
+    errors = check_experiments(experiments[name], programs, compiles=True)
+    if errors:
+        raise TangleError(errors)
+    changed = changed_by(experiments[name][0], programs)
+    if target not in changed:
+        raise ValueError(f"{name} changes nothing in {target}, but {', '.join(changed)}")
+    return changed[target], target, arguments[2:]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Editing: places in both directions, and edits carried back
+# 3. Editing. What was edited by hand in build/ is never lost: the checksums of what was written tell it apart
+
+SUMS = "SHA256SUMS"
+STALE = "not what the essay says: run tangle.py"
+EDITED = "edited by hand (--stitch carries this over to the essay, --force drops it)"
+DIVERGED = "edited by hand, from other code than the essay has now: unite the two in the essay, then use --force"
 
 
-def where(text, essay, programs):
-    """Return a text in which each place in a program is replaced by that in the essay, and the other way round.
+class Change(NamedTuple):
+    """A program in build/ that has to change. None in place of bytes stands for no file."""
 
-    A place is FILE:LINE, FILE:LINE:COLUMN or, as in tracebacks, FILE", line LINE. What the essay has on one line may
-    be in several programs: then a line for each. Colours of a terminal, which may divide a place, are left out.
+    path: Path
+    target: str
+    old: bytes
+    new: bytes
+    state: str  # STALE, EDITED or DIVERGED
+
+
+def write_programs(essay, force=False):
+    """Tangle an essay, and report experiments that do not fit; return the exit status: 1 if something was edited."""
+    with locked(essay.parent):
+        _, fences, programs = read_essay(essay)
+        status = write_build(essay, programs, force)
+    if status == 0:
+        report(essay, check_experiments(fences, programs))
+    return status
+
+
+def check_programs(essay):
+    """Show where build/ is not what an essay says, and report experiments that are wrong; return the exit status."""
+    with locked(essay.parent):
+        _, fences, programs = read_essay(essay)
+        changes = changes_in(essay, programs)
+    for change in changes:
+        show(change)
+    errors = check_experiments(fences, programs, compiles=True)
+    report(essay, errors)
+    return 1 if changes or errors else 0
+
+
+def read_essay(essay):
+    """Return (bytes, fences, programs) of an essay, a path."""
+    data = essay.read_bytes()
+    fences, errors = parse(decode(data))
+    return data, fences, programs_of(fences, errors)
+
+
+def report(essay, errors):
+    """Print errors on stderr, with their lines."""
+    for line, message in errors:
+        print(f"{essay}:{line}: {message}", file=sys.stderr)
+
+
+def write_build(essay, programs, force=False):
+    """Bring build/ up to date with an essay, which has these programs; return the exit status.
+
+    It is 1 if something was edited by hand. Hold locked(essay.parent) since the essay was read.
     """
-    build, numbers = essay.parent / "build", {}  # {(target, line of the essay): [lines of the program]}
-    for target, program in programs.items():
-        for number, line in enumerate(program, 1):
-            numbers.setdefault((target, line.origin), []).append(number)
-    forms = [form(path) for path in (build, essay.parent) for form in (os.path.abspath, os.path.relpath, str)]
-    folders = "|".join(re.escape(f"{form}{os.sep}") for form in forms)
-    files = "|".join(map(re.escape, sorted([*programs, essay.name], reverse=True)))  # the longer of two comes first
-    path = rf"(?<![\w./-])(?:\./)?(?:{folders})?(?P<file>{files})"
-    place = path + r'(?P<sign>:|", line )(?P<line>\d{1,9})(?::(?P<column>\d{1,9}))?'
+    changes = changes_in(essay, programs)
+    edited = [change for change in changes if change.state != STALE and not force]
+    for change in edited:
+        show(change)
+    if changes and not edited:
+        sums = essay.parent / "build" / SUMS
+        put(sums, (read(sums) or b"") + b"\n" + sums_of(programs))  # until all is written, both are known
+        for change in [change for change in changes if change.path != sums]:
+            save(change.path, change.old, change.new)
+            print(f"{change.path}:", "removed" if change.new is None else f"{len(programs[change.target])} lines")
+        put(sums, sums_of(programs))
+    return 1 if edited else 0
 
-    def elsewhere(match):
-        """Return the same place in the other file, or in all other files."""
-        file, sign, number, column = match["file"], match["sign"], int(match["line"]), match["column"]
-        if file == essay.name:
-            found = [f"{build / target}{sign}{n}" for target in programs for n in numbers.get((target, number), [])]
-            return "\n".join(found) or match[0]
-        if not 0 < number <= len(programs[file]):
-            return match[0]
-        line = programs[file][number - 1]
-        return f"{essay}{sign}{line.origin}" + (f":{max(1, int(column) - len(line.indent))}" if column else "")
 
-    return re.sub(place, elsewhere, re.sub(r"\x1b\[[0-9;]*m", "", text))
+def changes_in(essay, programs):
+    """Return the Changes that build/ needs to have these programs: removals, then programs, then the checksums."""
+    build = essay.parent / "build"
+    known = sums_in(build / SUMS)
+    files = {target: render(programs[target]).encode() for target in sorted(programs)}
+    lost = sorted({target for target, _ in known} - files.keys())
+    changes = []
+    for target in [*lost, *files]:
+        old, new, state = read(build / target), files.get(target), STALE
+        if old is not None and (target, digest(old)) not in known:
+            before = {value for name, value in known if name == target}  # after an interruption there are two
+            state = EDITED if new and before == {digest(new)} else DIVERGED
+        if unix(old) != new:
+            changes.append(Change(build / target, target, old, new, state))
+    old, new = read(build / SUMS), sums_of(programs)
+    if unix(old) != new:
+        changes.append(Change(build / SUMS, SUMS, old, new, STALE))
+    return changes
+
+
+def sums_of(programs):
+    """Return the bytes of SHA256SUMS for some programs."""
+    lines = [f"{digest(render(programs[target]).encode())}  {target}\n" for target in sorted(programs)]
+    return "".join(lines).encode()
+
+
+def sums_in(file):
+    """Return {(target, checksum)} of the files that SHA256SUMS names; after an interruption a target may have two."""
+    text = (unix(read(file)) or b"").decode("utf-8", "replace")
+    return {(target, value) for value, target in re.findall(rf"^([0-9a-f]{{64}})  ({TARGET})$", text, re.MULTILINE)}
+
+
+def digest(data):
+    """Return the checksum of a file, as it is in SHA256SUMS."""
+    return hashlib.sha256(unix(data)).hexdigest()
+
+
+def show(change):
+    """Print the diff of a Change, and say on stderr what it is."""
+    versions = [(data or b"").decode("utf-8", "replace").split("\n") for data in (change.old, change.new)]
+    names = f"{change.path} (as it is)", f"{change.path} (from the essay)"
+    print(*difflib.unified_diff(*versions, *names, lineterm=""), sep="\n")
+    print(f"{change.path}: {change.state}", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def locked(folder):
+    """Let other tangles of the same folder wait, if the system has locks."""
+    if not fcntl:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # some folders in a network have none
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def save(path, old, new):
+    """Write a file that had the bytes `old` when it was read; raise OSError if it was saved in the meantime.
+
+    None in place of bytes stands for no file. Folders that are empty without it go as well.
+    """
+    if read(path) != old:
+        raise OSError(f"{path} was saved in the meantime: try again")
+    if new is None:
+        path.unlink()
+        with contextlib.suppress(OSError):  # it is not empty
+            for folder in path.parents:
+                folder.rmdir()
+    else:
+        put(path, new)
+
+
+# Edits in build/ are carried back
 
 
 def stitch_programs(essay):
     """Carry what was edited by hand in build/ over to an essay, then tangle; return the exit status."""
     with locked(essay.parent):
-        data = essay.read_bytes()
-        programs = tangle(decode(data))
+        data, _, programs = read_essay(essay)
         edited = [change for change in changes_in(essay, programs) if change.state != STALE]
         for change in edited:
             show(change)
         if any(change.state != EDITED for change in edited):
             return 1
+        if edited and not essay.stat().st_mode & 0o200:
+            raise OSError(f"{essay} is read-only: nothing is carried over")
         if edited:
-            if not essay.stat().st_mode & 0o200:
-                raise OSError(f"{essay} is read-only: nothing is carried over")
-            texts = {change.path.relative_to(essay.parent / "build").as_posix(): text_of(change) for change in edited}
-            stitched, too = stitch(data, programs, texts)
-            write([Change(essay.resolve(), data, stitched)])
-            print(f"{essay}: takes over the edits of {', '.join(texts)}{too}")
+            texts = {change.target: unix(change.old).decode() for change in edited}
+            save(essay.resolve(), data, stitch(data, programs, texts))
+            print(f"{essay}: takes over the edits of {', '.join(texts)}")
     return write_programs(essay)
 
 
-def text_of(change):
-    """Return the text of an edited program; raise ValueError if a tangle can make no such program."""
-    try:
-        text = unix(change.old).decode()
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise ValueError(f"{change.path}:{line}: this is not UTF-8: save the file as UTF-8") from None
-    if not text.endswith("\n"):
-        line = text.count("\n") + 1
-        raise ValueError(f"{change.path}:{line}: the last line has no line end: give it one")
-    return text
-
-
 def stitch(data, programs, edited):
-    """Return (the essay, as bytes, that makes the edited programs, {target: text}; what to say of its experiments)."""
+    """Return the essay, as bytes, that makes the edited programs, {target: text}."""
     errors, changes = [], {}
     for target, new in edited.items():
         for start, end, lines in edits(programs[target], new.split("\n")[:-1], errors):
@@ -824,8 +700,7 @@ def stitch(data, programs, edited):
     if errors:
         raise TangleError(errors)
     first = min([start for start, _ in changes], default=1)
-    quotations, names = requote(parse(decode(data))[0], programs, changes)
-    stitched = replace_lines(data, changes | quotations)
+    stitched = replace_lines(data, changes | quotations(parse(decode(data))[0], programs, changes))
     try:
         made = {target: render(program) for target, program in tangle(decode(stitched)).items()}
     except TangleError as error:
@@ -834,28 +709,27 @@ def stitch(data, programs, edited):
         raise TangleError([(first, problem)]) from None
     wrong = [target for target in edited if edited[target] != made.get(target)]
     if wrong:
-        problem = "a chunk edited in one place of several, a line indented less, or an odd line end?"
+        problem = "a chunk edited in one place of several, a line indented less, or none or an odd line end?"
         raise TangleError([(first, f"{', '.join(wrong)} would come out otherwise than edited: {problem}")])
-    experiments = experiments_of(parse(decode(stitched))[0])
-    return stitched, "".join(f", and experiment {name}, line {experiments[name].line}, with it" for name in names)
+    return stitched
 
 
-def requote(fences, programs, changes):
-    """Return ({(line, line after it): [its new text]} of experiments that quote lines that change, their names).
+def quotations(fences, programs, changes):
+    """Return {(line, line after it): [its new text]} of experiments that quote lines that change.
 
     That is clear if one line takes the place of one; an experiment that quotes other edits will not fit any more.
     """
-    quotations, names, code = {}, {}, code_of(programs)
-    for fence in experiments_of(fences).values():
+    quoted = {}
+    for fence in [fence for fence in fences if fence.kind == "experiment"]:
         with contextlib.suppress(TangleError):  # it did not fit before
-            for place, origins in locate(fence, programs, code):
+            for hunk, origins in locate(fence, programs):
                 lines = iter(origins)
-                for sign, _, number in place:
+                for sign, _, number in hunk:
                     line = next(lines) if sign != "+" else 0
                     new = changes.get((line, line + 1), [])
                     if len(new) == 1:
-                        quotations[number, number + 1], names[fence.name] = [sign + new[0]], None
-    return quotations, list(names)
+                        quoted[number, number + 1] = [sign + new[0]]
+    return quoted
 
 
 def replace_lines(data, changes):
@@ -911,6 +785,40 @@ def sides(program, i, added):
     return begins_alike, ends_alike
 
 
+# Places in both directions
+
+
+PLACE = re.compile(r'(?P<path>[^\n":]+)(?P<sign>:|", line )(?P<line>\d{1,9})(?::(?P<column>\d{1,9}))?')
+
+
+def where(text, essay, programs):
+    """Return a text in which each place in a program is replaced by that in the essay, and the other way round.
+
+    A place is FILE:LINE, FILE:LINE:COLUMN or, as in tracebacks, FILE", line LINE. What the essay has on one line may
+    be in several programs: then a line for each. Colours of a terminal, which may divide a place, are left out.
+    """
+    build = essay.parent / "build"
+    files = {Path(file): target for target in programs for file in (target, (build / target).absolute())}
+
+    def elsewhere(match):
+        """Return the same place in the other file, or in all other files."""
+        sign, number, column = match["sign"], int(match["line"]), int(match["column"] or 0)
+        for start in re.finditer(r"(?<![\w./-])[\w./-]", match["path"]):  # a path may have blanks, or words before it
+            before, path = match["path"][: start.start()], Path(match["path"][start.start() :])
+            if path.absolute() == essay.absolute():
+                numbers = [(target, n) for target in programs for n, line in enumerate(programs[target], 1)
+                           if line.origin == number]  # fmt: skip
+                return "\n".join(f"{before}{build / target}{sign}{n}" for target, n in numbers) or match[0]
+            target = files.get(path) or files.get(path.absolute())
+            if target and 0 < number <= len(programs[target]):
+                line = programs[target][number - 1]
+                rest = f":{max(1, column - len(line.indent))}" if column else ""
+                return f"{before}{essay}{sign}{line.origin}{rest}"
+        return match[0]
+
+    return PLACE.sub(elsewhere, re.sub(r"\x1b\[[0-9;]*m", "", text))
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # The command
 
@@ -922,27 +830,26 @@ def main():
     options = command_line()
     essay = options.essay
     try:
-        if options.run:
-            program, target, arguments = to_run(essay, options.run)
-        elif options.where:
+        if options.check:
+            return check_programs(essay)
+        if options.stitch:
+            return stitch_programs(essay)
+        if not options.run and not options.where:
+            return write_programs(essay, options.force)
+        _, fences, programs = read_essay(essay)
+        if options.where:
             places = "\n".join(options.where)
             text = open(0, errors="replace").read() if places == "-" else places  # noqa: SIM115
-            found = where(text, essay, tangle(decode(essay.read_bytes())))
-            print(found.removesuffix("\n"))
-            return int(found == text and places != "-")
-        elif options.check:
-            return check_programs(essay) | tell_experiments(essay, compiles=True)
-        else:
-            status = stitch_programs(essay) if options.stitch else write_programs(essay, options.force)
-            if status == 0:
-                tell_experiments(essay)
-            return status
+            answer = where(text, essay, programs)
+            print(answer.removesuffix("\n"))
+            return int(answer == text and places != "-")
+        program, target, arguments = to_run(essay, fences, programs, options.run)
     except (KeyboardInterrupt, BrokenPipeError):
         os._exit(130)  # at once: the usual end would try to print what nobody reads
     except TangleError as error:
-        print(*(f"{essay}:{line}: {message}" for line, message in error.errors), sep="\n", file=sys.stderr)
+        report(essay, error.errors)
         return 1
-    except (OSError, RuntimeError, ValueError) as error:  # of links in a circle, and of names that no system takes
+    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: links in a circle; ValueError: an odd name
         reason = f"{error.filename}: {error.strerror}" if getattr(error, "filename", None) else error
         print(f"tangle.py: {reason}", file=sys.stderr)
         return 1

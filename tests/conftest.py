@@ -163,13 +163,6 @@ def site(pytestconfig):
     return pytestconfig.site
 
 
-@pytest.fixture(scope="session")
-def results(request):
-    """Wait for the weave, if there is one: then build/cache holds the results of all demonstrations."""
-    if request.config.weaves:
-        request.getfixturevalue("site")
-
-
 @pytest.fixture
 def tab(browser, site):
     """Return a function that opens a page: tab(path, width, scheme, …) -> Playwright page, which must not complain."""
@@ -215,6 +208,25 @@ def stranger():
     yield f"http://127.0.0.1:{server.server_port}/", asked
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture(scope="session")
+def axe():
+    """Return a function that says what axe finds on an open page: axe(page, …) -> [(rule, element), …]."""
+    checker = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed").Axe()
+
+    def violations(page, context=None, **options):
+        answer = checker.run(page, context=context, options={"resultTypes": ["violations"], **options}).response
+        return [(rule["id"], node["html"][:120]) for rule in answer["violations"] for node in rule["nodes"][:3]]
+
+    return violations
+
+
+@pytest.fixture(scope="session")
+def results(request):
+    """Wait for the weave, if there is one: then build/cache holds the results of all demonstrations."""
+    if request.config.weaves:
+        request.getfixturevalue("site")
 
 
 @pytest.fixture(scope="session")

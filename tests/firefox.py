@@ -49,9 +49,9 @@ class Firefox:
         """Run the body of an async function of JavaScript in the page, and return what it returns."""
         wrapped = f"const done = arguments[arguments.length - 1]; (async (...given) => {{ {code} }})(...arguments)"
         wrapped += ".then((value) => done({ value }), (error) => done({ error: String(error) }))"
-        found = self.tell("WebDriver:ExecuteAsyncScript", script=wrapped, args=list(arguments))
-        assert "error" not in found, found["error"]
-        return found.get("value")
+        answer = self.tell("WebDriver:ExecuteAsyncScript", script=wrapped, args=list(arguments))
+        assert "error" not in answer, answer["error"]
+        return answer.get("value")
 
     def find(self, selector):
         """Return the name by which Firefox knows an element."""

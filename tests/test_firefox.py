@@ -3,9 +3,9 @@
 import shutil
 
 import pytest
+from browsing import FLAGS, SMALL, WALL, escapes, needs_pyodide
 from firefox import Firefox
 from programs import run
-from run_page import FLAGS, SMALL, WALL, escapes, needs_pyodide
 
 FIREFOX = shutil.which("firefox-esr") or shutil.which("firefox")
 ENDED = """
@@ -31,7 +31,7 @@ def firefox(site, tmp_path_factory):
 def test_the_essay_is_edited_and_run(firefox, site):
     """It prints the same numbers, and a line that is typed keeps its indentation and can be taken back."""
     firefox.visit(site + "run/#chunk=softmax")
-    fill = 'for (const [name, value] of Object.entries(given[0])) document.getElementById(`run-${name}`).value = value;'
+    fill = "for (const [name, value] of Object.entries(given[0])) document.getElementById(`run-${name}`).value = value;"
     firefox.script(fill, SMALL)
     firefox.click("#run-start")
     assert firefox.script(ENDED).strip() == run(*FLAGS).stdout.strip()

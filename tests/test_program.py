@@ -81,7 +81,7 @@ def count_tokens(source):
 
 
 def test_the_program_is_small():
-    chunks = tangle.chunks_of(FENCES)
+    chunks = tangle.named(FENCES, "definition")
     command_line = {line.origin for line in tangle.expand(chunks["command-line"], chunks)}
     program = PROGRAMS["microgpt.py"]
     algorithm = "\n".join(line.text for line in program if line.origin not in command_line) + "\n"

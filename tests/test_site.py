@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 from urllib.parse import unquote, urljoin, urlparse
 
 import pytest
+from browsing import press, turn
 from programs import BUILD, CONTRACTS, ROOT
 
 pytest.importorskip("mkdocs", reason="mkdocs is not installed")
@@ -16,6 +17,11 @@ pytestmark = pytest.mark.slow
 
 SITE = BUILD / "site"
 LISTING = "programs/microgpt-py/"
+
+
+def nightly(*more):
+    """Return more of the same for a parametrised test, which runs at night."""
+    return [pytest.param(*(one if isinstance(one, tuple) else [one]), marks=pytest.mark.nightly) for one in more]
 
 
 @pytest.fixture(scope="module")
@@ -48,25 +54,6 @@ def parsed(pages):
     return {page: Anchors((SITE / page / "index.html").read_text(encoding="utf-8")) for page in pages}
 
 
-@pytest.fixture(scope="module")
-def axe():
-    """Return a function that says what axe finds on an open page: axe(page, …) -> [(rule, element), …]."""
-    checker = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed").Axe()
-
-    def violations(page, **options):
-        found = checker.run(page, options={"resultTypes": ["violations"], **options}).response["violations"]
-        return [(rule["id"], node["html"][:120]) for rule in found for node in rule["nodes"][:3]]
-
-    return violations
-
-
-def turn(page, width, scheme):
-    """Give an open page another width and colour scheme."""
-    page.set_viewport_size({"width": width, "height": 900})
-    name = "slate" if scheme == "dark" else "default"  # as the theme calls them
-    page.evaluate("name => { document.body.dataset.mdColorScheme = name; }", name)
-
-
 class Anchors(HTMLParser):
     """Collect the ids in a page, the addresses that a reader may follow, and those that the browser loads."""
 
@@ -79,11 +66,11 @@ class Anchors(HTMLParser):
         attributes = dict(attributes)
         if "id" in attributes:
             self.ids.append(attributes["id"])
-        found = [attributes[name] for name in ("href", "src") if attributes.get(name) and tag != "use"]
+        addresses = [attributes[name] for name in ("href", "src") if attributes.get(name) and tag != "use"]
         if tag == "a":
-            self.links += found
+            self.links += addresses
         else:
-            self.loaded += found
+            self.loaded += addresses
 
 
 def test_every_internal_link_and_anchor_resolves(site, parsed):
@@ -121,10 +108,10 @@ def test_ids_are_unique(parsed):
 
 def test_a_link_to_a_page_shows_its_title_and_a_picture(site, titles):
     page = (SITE / "the-model" / "index.html").read_text(encoding="utf-8")
-    said = dict(re.findall(r'<meta (?:property|name)="([\w:]+)" content="([^"]*)">', page))
-    assert (said["og:title"], said["og:image"]) == (titles["the-model/"], f"{site}assets/card.png")
-    assert said["og:image:alt"]
-    assert said["twitter:card"] == "summary_large_image"
+    meta = dict(re.findall(r'<meta (?:property|name)="([\w:]+)" content="([^"]*)">', page))
+    assert (meta["og:title"], meta["og:image"]) == (titles["the-model/"], f"{site}assets/card.png")
+    assert meta["og:image:alt"]
+    assert meta["twitter:card"] == "summary_large_image"
     card = (SITE / "assets" / "card.png").read_bytes()
     assert struct.unpack(">II", card[16:24]) == (1200, 630)
     assert len(card) < 100_000
@@ -160,7 +147,7 @@ LOOK = """() => {  // what is to be seen on a page, at the width that it has
 }"""
 
 
-@pytest.mark.parametrize("width", [360, pytest.param(768, marks=pytest.mark.nightly), 1440])
+@pytest.mark.parametrize("width", [360, 1440, *nightly(768)])
 def test_every_page_has_room(tab, site, kinds, width):
     """Nothing scrolls sideways; figures can be read on a phone; no line of code is broken at a desktop."""
     page, texts = tab("", width), 0
@@ -224,12 +211,8 @@ def test_the_essay_on_one_page_prints_as_a_book(tab):
     assert printed == {"controls": [], "titles": ["A GPT that you can read"], "chapters": chapters, "closed": 0}
 
 
-MORE = [pytest.param(path, marks=pytest.mark.nightly)
-        for path in ("everything/", "indexes/", "in-a-browser/")]  # fmt: skip
-
-
 @pytest.mark.parametrize("path", ["", "the-model/", "the-same-in-c/", "your-turn/", "words/", "run/", LISTING, "tools/",
-                                  "experiments/", *MORE])  # fmt: skip
+                                  "experiments/", *nightly("everything/", "indexes/", "in-a-browser/")])  # fmt: skip
 def test_no_accessibility_violation(tab, axe, path):
     """Each kind of page, and of code; the other chapters are like these."""
     page = tab(path, reduced_motion="reduce")
@@ -343,35 +326,24 @@ COLUMNS = """element => {
 }"""
 
 
-@pytest.mark.parametrize(("width", "way"), [(360, "finger"), (1440, "mouse"), (1440, "keyboard")])
-def test_a_reference_unfolds_in_place_and_folds_again(tab, way, width):
-    page = tab("the-model/", width, has_touch=True)
-    button = page.locator("#chunk-layer-by-layer button.unfold")
-
-    def press():
-        if way == "mouse":
-            button.click()
-        elif way == "finger":
-            button.tap()
-        else:
-            button.focus()
-            page.keyboard.press("Enter")
-
-    code = page.locator("#chunk-layer-by-layer .code")
+@pytest.mark.parametrize("way", ["tap", "click", "key"])
+def test_a_reference_unfolds_in_place_and_folds_again(tab, way):
+    page = tab("the-model/", 360 if way == "tap" else 1440, has_touch=True)
+    chunk = page.locator("#chunk-layer-by-layer")
+    code, button, unfolded = (chunk.locator(selector) for selector in (".code", "button.unfold", ".unfolded"))
+    press_it = {"tap": button.tap, "click": button.click, "key": lambda: press(button, "Enter")}[way]
     before = code.evaluate(COLUMNS)
-    press()
-    page.wait_for_selector("#chunk-layer-by-layer .unfolded")
+    press_it()
+    unfolded.wait_for()
     assert button.get_attribute("aria-expanded") == "true"
     after = code.evaluate(COLUMNS)
-    place = next(i for i, (_, text) in enumerate(after) if text.startswith("⟨mlp⟩"))
-    assert [column for column, _ in after[place : place + 3]] == [4, 4, 4]  # the reference, and both lines of the chunk
-    assert after[place + 1][1].startswith("hidden = [h.relu()")
-    assert after[: place + 1] + after[place + 3 :] == before
-    assert page.locator("#chunk-layer-by-layer .unfolded a[data-peek]").count() >= 3  # as in the chunk itself
-    colours = "element => new Set([...element.querySelectorAll('span')].map(e => getComputedStyle(e).color)).size"
-    assert page.locator("#chunk-layer-by-layer .unfolded").evaluate(colours) >= 3
-    press()
-    assert page.locator("#chunk-layer-by-layer .unfolded").count() == 0
+    at = next(i for i, (_, text) in enumerate(after) if text.startswith("⟨mlp⟩"))
+    assert [column for column, _ in after[at : at + 3]] == [4, 4, 4]  # the reference, and both lines of the chunk
+    assert after[at + 1][1].startswith("hidden = [h.relu()")
+    assert after[: at + 1] + after[at + 3 :] == before
+    assert unfolded.locator("a[data-peek]").count() >= 3  # as in the chunk itself
+    press_it()
+    assert unfolded.count() == 0
     assert code.evaluate(COLUMNS) == before
 
 
@@ -383,9 +355,9 @@ def test_every_chunk_unfolds_to_the_program(tab, site):
     button = page.locator("#program-microgpt-py button.unfold-all")
     button.click()
     button.filter(has_text="fold all").and_(page.locator("[aria-expanded=true]")).wait_for()
-    shown = [(column, text) for column, text in root.evaluate(COLUMNS) if not text.startswith("⟨")]
+    lines = [(column, text) for column, text in root.evaluate(COLUMNS) if not text.startswith("⟨")]
     program = (BUILD / "microgpt.py").read_text(encoding="utf-8").split("\n")
-    assert shown == [(len(line) - len(line.lstrip()), line.strip()[:30].strip()) for line in program if line.strip()]
+    assert lines == [(len(line) - len(line.lstrip()), line.strip()[:30].strip()) for line in program if line.strip()]
     addresses = root.locator("a").evaluate_all("links => links.map(link => link.href)")
     assert all(address.startswith(site) for address in addresses)
     button.click()
@@ -409,23 +381,24 @@ def test_copying_gives_the_code_of_the_essay(tab):
     assert "<<mlp>>" in copied
 
 
-@pytest.mark.parametrize(
-    ("word", "place"),
-    [
-        ("softmax", "the-model/#chunk-softmax_code"),
-        ("rmsnorm", "the-model/#chunk-rmsnorm_code"),
-        ("attention", "the-model/#chunk-attention_code"),
-        ("KV cache", "words/#term-cache"),
-        ("gradient", "words/#term-gradient"),
-        ("embedding", "words/#term-embedding"),
-        ("temperature", "writing/#the-temperature"),
-        # what others call it
-        ("backprop", "words/#term-backpropagation"),
-        ("autograd", "words/#term-backpropagation"),
-        ("perplexity", "words/#term-surprise"),
-    ],
-)
-def test_search_leads_to_the_explanation(tab, site, word, place):
+SOUGHT = {
+    "softmax": "the-model/#chunk-softmax_code",
+    "KV cache": "words/#term-cache",
+    "gradient": "words/#term-gradient",
+    "temperature": "writing/#the-temperature",
+    "backprop": "words/#term-backpropagation",  # what others call it
+}
+MORE_SOUGHT = {
+    "rmsnorm": "the-model/#chunk-rmsnorm_code",
+    "attention": "the-model/#chunk-attention_code",
+    "embedding": "words/#term-embedding",
+    "autograd": "words/#term-backpropagation",
+    "perplexity": "words/#term-surprise",
+}
+
+
+@pytest.mark.parametrize(("word", "address"), [*SOUGHT.items(), *nightly(*MORE_SOUGHT.items())])
+def test_search_leads_to_the_explanation(tab, site, word, address):
     page = tab("")
     page.keyboard.press("/")
     page.keyboard.type(word)
@@ -433,7 +406,7 @@ def test_search_leads_to_the_explanation(tab, site, word, place):
     links.first.wait_for(timeout=10000)
     addresses = [link.removeprefix(site) for link in links.evaluate_all("links => links.map(link => link.href)")]
     assert not [address for address in addresses if re.match("(everything|indexes|programs|tools)/", address)]
-    path, anchor = place.split("#")
+    path, anchor = address.split("#")
     page.locator(f'.md-search-result__link[href^="{site}{path}"][href$="#{anchor}"]').wait_for()
     page.keyboard.press("Enter")  # which is to take the best one
     page.wait_for_url(re.compile(f"{re.escape(site + path)}.*#{anchor}"))
@@ -450,53 +423,11 @@ def test_search_sees_no_answer_and_no_foot(site):
     assert not re.search(r"used in ⟨|\.py lines? \d|edit and run|Try it|What happens\?|Loss on unseen|Solution:", text)
 
 
-def test_the_listing_hangs_its_lines_and_keeps_the_navigation(tab):
-    page = tab(LISTING, 768)
+def test_the_listing_has_all_lines_and_keeps_the_navigation(tab):
+    page = tab(LISTING)
     lines = page.locator(".listing .line")
     assert lines.count() == len((BUILD / "microgpt.py").read_text(encoding="utf-8").splitlines())
-    edges = """line => {
-      const walker = document.createTreeWalker(line, NodeFilter.SHOW_TEXT), lefts = [];
-      for (let node; (node = walker.nextNode());) {
-        const range = document.createRange();
-        range.selectNodeContents(node);
-        lefts.push(...[...range.getClientRects()].filter(r => r.width > 1).map(r => [Math.round(r.top), r.left]));
-      }
-      return lefts;
-    }"""
-    wrapped = 0
-    for line in lines.all():
-        rects = line.evaluate(edges)
-        number, *rest = rects
-        first = [left for top, left in rest if abs(top - number[0]) < 6]
-        for _, left in [(top, left) for top, left in rest if top > number[0] + 6]:
-            wrapped += 1
-            assert left > min(first) + 8, line.inner_text()
-    assert wrapped > 5
-    page = tab(LISTING, 1440)
     assert page.locator(".md-nav--primary a:visible", has_text="The model").count() == 1
-
-
-def test_letters_in_figures_do_not_cover_each_other(tab):
-    for path, figure in (
-        ("learning/", "#demonstration-embeddings"),
-        ("values-that-remember/", "#demonstration-tape-drawing"),
-    ):
-        boxes = tab(path, 360).evaluate("""id => [...document.querySelectorAll(id + " svg text")].map(text => {
-            const box = text.getBoundingClientRect(), h = box.height / 4;  // a line of text is higher than its letters
-            return [text.textContent.trim(), box.left, box.right, box.top + h, box.bottom - h];
-        })""", figure)  # fmt: skip
-        covered = [(a[0], b[0]) for i, a in enumerate(boxes) for b in boxes[:i]
-                   if a[1] < b[2] and b[1] < a[2] and a[3] < b[4] and b[3] < a[4]]  # fmt: skip
-        assert len(boxes) > 10
-        assert covered == []
-
-
-def test_underlines_leave_underscores_visible(tab):
-    page = tab("indexes/")
-    names = page.locator(".index a", has_text="loss_of").first
-    assert names.evaluate(
-        "a => parseFloat(getComputedStyle(a).textUnderlineOffset) >= 0.3 * parseFloat(getComputedStyle(a).fontSize)"
-    )
 
 
 def test_links_work_without_javascript(tab, site):
@@ -506,7 +437,7 @@ def test_links_work_without_javascript(tab, site):
     assert page.locator("button.unfold:visible, button.copy:visible").count() == 0
 
 
-@pytest.mark.parametrize("path", ["", "the-model/", "learning/", "indexes/", "run/"])
+@pytest.mark.parametrize("path", ["", "learning/", "run/", *nightly("the-model/", "indexes/")])
 def test_the_first_view_is_light(tab, site, path):
     page, asked = tab(path, service_workers="block"), set()
     page.on("request", lambda request: asked.add(urlparse(request.url).path.lstrip("/")))
@@ -557,7 +488,7 @@ def panel(tab):
 
 
 @pytest.mark.parametrize(
-    ("code", "said", "names"),
+    ("code", "phrases", "names"),
     [
         ("def rmsnorm(", ["What is rmsnorm?", "The dot product of a vector with itself"], []),
         ("shift = value(", ["there is a standard recipe", "The shift is a precaution"], ["small shift"]),
@@ -570,34 +501,34 @@ def panel(tab):
         ("import argparse", ["We import what little we need"], ["no math"]),
     ],
 )
-def test_a_line_that_is_chosen_shows_its_paragraphs_and_its_experiments(panel, code, said, names):
-    page, shown = panel()
+def test_a_line_that_is_chosen_shows_its_paragraphs_and_its_experiments(panel, code, phrases, names):
+    page, region = panel()
     number = line_of(code)
     page.locator(f"#L{number}").scroll_into_view_if_needed()
     before = page.locator(f"#L{number}").bounding_box()
     page.locator(f"#L{number} .source").click(position={"x": 700, "y": 5})
-    shown.get_by_role("heading", name=f"Line {number}").wait_for()
-    text = shown.inner_text()
-    assert [words for words in said if words not in text] == []
-    assert shown.locator("li > a").all_inner_texts() == names
-    assert shown.locator("li").count() == shown.locator("li summary").count()  # all have been measured
+    region.get_by_role("heading", name=f"Line {number}").wait_for()
+    text = region.inner_text()
+    assert [words for words in phrases if words not in text] == []
+    assert region.locator("li > a").all_inner_texts() == names
+    assert region.locator("li").count() == region.locator("li summary").count()  # all have been measured
     assert page.locator(f"#L{number}").bounding_box() == before  # the code has not moved
     assert page.url.endswith(f"#L{number}")
 
 
 def test_the_link_of_the_panel_leads_to_the_chunk_and_that_of_an_experiment_to_it(panel, site, titles):
-    page, shown = panel(path=f"{LISTING}#L{line_of('shift = value(')}")
-    place = shown.locator(".place")
-    assert place.inner_text() == f"⟨softmax⟩ in {titles['the-model/']}: Looking back"
-    shown.locator("summary").click()
-    assert re.match("Loss on unseen names|It stops|The loss", shown.locator(".finding").inner_text())
-    assert shown.locator("li > a").evaluate("a => a.href") == f"{site}the-model/#experiment-small-shift"
-    place.locator("a").click()
+    page, region = panel(path=f"{LISTING}#L{line_of('shift = value(')}")
+    lead = region.locator(".lead")
+    assert lead.inner_text() == f"⟨softmax⟩ in {titles['the-model/']}: Looking back"
+    region.locator("summary").click()
+    assert re.match("Loss on unseen names|It stops|The loss", region.locator(".finding").inner_text())
+    assert region.locator("li > a").evaluate("a => a.href") == f"{site}the-model/#experiment-small-shift"
+    lead.locator("a").click()
     page.wait_for_url(f"{site}the-model/#chunk-softmax")
 
 
 def test_the_keyboard_chooses_a_line_and_gets_its_place_back(panel):
-    page, shown = panel()
+    page, region = panel()
     lines = page.get_by_role("group", name="lines of microgpt.py")
     assert lines.locator("a").evaluate_all("links => links.filter(a => a.tabIndex >= 0).length") == 1
     page.locator("#L1 .number").focus()
@@ -605,25 +536,25 @@ def test_the_keyboard_chooses_a_line_and_gets_its_place_back(panel):
         page.keyboard.press("ArrowDown")
     focused = page.locator(".number:focus")
     assert focused.inner_text() == "4"
-    assert shown.count() == 0  # who walks through the page is not told about each line
+    assert region.count() == 0  # who walks through the page is not told about each line
     for key in ("Enter", " "):
         page.keyboard.press(key)
-        shown.get_by_role("heading", name="Line 4").wait_for()
+        region.get_by_role("heading", name="Line 4").wait_for()
         assert focused.get_attribute("aria-expanded") == "true"
         page.keyboard.press(" ")
-        shown.wait_for(state="hidden")
+        region.wait_for(state="hidden")
         assert focused.get_attribute("aria-expanded") == "false"
     page.keyboard.press("Enter")
-    shown.wait_for()
+    region.wait_for()
     page.keyboard.press("ArrowUp")
-    shown.get_by_role("heading", name="Line 3").wait_for()
+    region.get_by_role("heading", name="Line 3").wait_for()
     page.keyboard.press("Enter")  # as the page says, and it is open already
-    shown.get_by_role("heading", name="Line 3").wait_for()
+    region.get_by_role("heading", name="Line 3").wait_for()
     assert page.locator("[aria-expanded=true].number").all_inner_texts() == ["3"]
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "close"
     page.keyboard.press("Escape")
-    assert shown.count() == 0
+    assert region.count() == 0
     assert focused.inner_text() == "3"
     page.keyboard.press("End")
     assert focused.inner_text() == str(page.locator(".listing .line").count())
@@ -631,51 +562,51 @@ def test_the_keyboard_chooses_a_line_and_gets_its_place_back(panel):
 
 
 def test_a_line_closes_by_its_button_and_by_a_second_click_and_text_can_be_selected(panel):
-    page, shown = panel()
+    page, region = panel()
     line = page.locator("#L7 .source")
     line.click()
-    shown.get_by_role("button", name="close").click()
-    assert shown.count() == 0
+    region.get_by_role("button", name="close").click()
+    assert region.count() == 0
     assert page.locator(".number:focus").inner_text() == "7"
     assert "#" not in page.url
     line.click()
-    shown.wait_for()
+    region.wait_for()
     line.click()
-    assert shown.count() == 0
+    assert region.count() == 0
     box = page.locator("#L6").bounding_box()
     page.mouse.move(box["x"] + 60, box["y"] + 8)
     page.mouse.down()
     page.mouse.move(box["x"] + 250, box["y"] + 8, steps=5)
     page.mouse.up()
     assert page.evaluate("getSelection().toString()")
-    assert shown.count() == 0
+    assert region.count() == 0
 
 
 def test_on_a_phone_a_tap_opens_a_sheet_from_below(panel):
-    page, shown = panel(360, height=740, has_touch=True)
+    page, region = panel(360, height=740, has_touch=True)
     number = line_of("probabilities = softmax(")
     page.locator(f"#L{number}").scroll_into_view_if_needed()  # at the foot of the screen
     page.locator(f"#L{number} .number").tap()
-    shown.wait_for()
-    box = shown.bounding_box()
+    region.wait_for()
+    box = region.bounding_box()
     assert (box["x"], box["width"], box["y"] + box["height"]) == (0, 360, 740)
     assert box["height"] <= 0.5 * 740
     assert page.locator(f"#L{number}").bounding_box()["y"] + 10 < box["y"], "the sheet covers the line"
-    assert shown.evaluate("panel => panel.scrollHeight > panel.clientHeight")
-    shown.evaluate("panel => panel.scrollTo(0, panel.scrollHeight)")
-    close = shown.get_by_role("button", name="close")
+    assert region.evaluate("panel => panel.scrollHeight > panel.clientHeight")
+    region.evaluate("panel => panel.scrollTo(0, panel.scrollHeight)")
+    close = region.get_by_role("button", name="close")
     assert close.bounding_box()["y"] >= box["y"]  # it stays in sight
     close.tap()
-    assert shown.count() == 0
+    assert region.count() == 0
     page.locator(f"#L{number} .experiments a").tap()  # which is too small for a finger to be meant
-    shown.get_by_role("link", name="no temperature").wait_for()
+    region.get_by_role("link", name="no temperature").wait_for()
 
 
-@pytest.mark.parametrize("width", [768, 1280, 1440, 1920])
+@pytest.mark.parametrize("width", [768, 1440, *nightly(1280, 1920)])
 def test_the_panel_covers_no_code(panel, width):
-    page, shown = panel(width, path=f"{LISTING}#L72")
-    shown.wait_for()
-    box, code = shown.bounding_box(), page.locator("#L72").bounding_box()
+    page, region = panel(width, path=f"{LISTING}#L72")
+    region.wait_for()
+    box, code = region.bounding_box(), page.locator("#L72").bounding_box()
     beside = box["x"] + box["width"] <= code["x"] or code["x"] + code["width"] <= box["x"]
     below = code["y"] + code["height"] <= box["y"]
     assert below if width == 768 else beside
@@ -686,8 +617,8 @@ def test_the_panel_covers_no_code(panel, width):
 
 @pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (1440, "dark")])
 def test_no_accessibility_violation_beside_a_line(panel, axe, width, scheme):
-    page, shown = panel(width, path=f"{LISTING}#L{line_of('shift = value(')}", scheme=scheme, reduced_motion="reduce")
-    shown.locator("summary").click()
+    page, region = panel(width, path=f"{LISTING}#L{line_of('shift = value(')}", scheme=scheme, reduced_motion="reduce")
+    region.locator("summary").click()
     assert axe(page) == []
 
 
@@ -696,8 +627,3 @@ def test_without_javascript_the_number_of_a_line_leads_to_the_essay(tab, site):
     assert page.locator(".choose").is_hidden()
     page.locator(f"#L{line_of('def softmax(')} .number").click()
     assert page.url == f"{site}the-model/#chunk-softmax"
-
-
-def test_unfolded_code_is_in_one_file_of_json(site):
-    chunks = json.loads((SITE / "assets" / "chunks.json").read_text(encoding="utf-8"))
-    assert "hidden" in chunks["mlp"]

@@ -87,7 +87,7 @@ def test_a_name_may_be_the_first_line_of_its_fence():
 def test_names_of_chunks_can_be_read_where_markdown_is_shown():
     """GitHub shows nothing of what follows the backticks, but the first line of the code."""
     chunks = [fence for fence in parse(TEXT)[0] if fence.kind == "definition"]
-    assert chunks and all(chunk.names_itself for chunk in chunks)
+    assert chunks and all(chunk.line == chunk.start + 1 for chunk in chunks)
 
 
 def test_what_is_no_chunk_is_left_alone():
@@ -162,6 +162,7 @@ def test_options_and_attributes_are_taken_literally(head, kind, options):
     "head",
     [
         '```python name="x", alt="a\\"b"', "```python name=x", '```python name="x",', '```python name="x" alt="y"',
+        '```python name="x", alt="A\nc"',
         '```python name="x" , alt="y"', '```python alt="y"', '```python name="X"', '```python name="x", name="y"',
         '``` python name="x"', "``` python {file=a.py needs}", "``` python {file=a.py needs=}", "``` python {#X}",
         "``` python {file=a.py  needs=x}", "``` python {file=a.py needs='x'}", "``` python {needs=x file=a.py}",
@@ -197,12 +198,11 @@ PART = "``` c {file=a.c}\n<<k>>\n```\n``` c\n<<k>>=\nint a;\n```\n"
     "not alone on its line": (A + "<<x>>  # this\n```\n``` python {#x}\n```\n", [(2, "malformed"), (4, "unused")]),
     "in a string": (A + "s = '<<x>>'\n```\n``` python {#x}\n```\n", [(2, "malformed"), (4, "unused")]),
     "two names": (A + "<<x>>\n```\n``` python\n<<x>>=\n<<x>>=\n```\n", [(6, "malformed")]),
-    "named twice": (A + "```\n" + A + "```\n", [(3, "a.py clashes with a.py on line 1")]),
-    "a file in a file": (A + "```\n``` c {file=a.py/b}\n```\n", [(3, "a.py/b clashes with a.py on line 1")]),
-    "alike on some disks": (A + "```\n``` python {file=A.py}\n```\n", [(3, "A.py clashes with a.py on line 1")]),
-    **{f"target {path[:20]!r}": (f"``` python {{file={path}}}\n```\n", [(1, "")]) for path in (
-        "/etc/a.py", "x/../../a.py", "C:a.py", "./a.py", "x//a.py", "SHA256SUMS", "SHA256SUMS/a", "x/.tangle-1",
-        "x/" * 150 + "a.py", "a\u202e.py", "a\x1b.py")},
+    "a folder of another": ("``` c {file=x/y/z}\n```\n" + "``` c {file=x}\n```\n", [(1, "x on line 3 is a program")]),
+    "nested too deeply": (A + "x = " + "-" * 9000 + "1\n```\n", [(1, "a.py is nested too deeply")]),
+    "named twice": (A + "```\n" + A + "```\n", [(3, "a.py begins on line 1")]),
+    **{f"target {path!r}": (f"``` python {{file={path}}}\n```\n", [(1, "malformed")]) for path in (
+        "/etc/a.py", "x/../../a.py", "C:a.py", "./a.py", "x//a.py", "SHA256SUMS", "x/.tangle-1", "a\x1b.py")},
     "no program": ("Only prose.\n", [(1, "no program")]),
     "a NUL byte": (A + "```\n\0\n", [(3, "a NUL byte")]),
     "indented": (A + "```\n  ``` python {#x}\n  ```\n", [(3, "malformed")]),
@@ -224,13 +224,8 @@ PART = "``` c {file=a.c}\n<<k>>\n```\n``` c\n<<k>>=\nint a;\n```\n"
     "a conflict in the prose": (A + "```\n" + CONFLICT.format("y\n", "z\n"),
                                 [(3, "a conflict that git"), (7, "a conflict that git")]),
     "a conflict in three versions": (A + "```\n||||||| base\n", [(3, "a conflict that git")]),
-    "Python in another encoding": (A + "# coding: latin-1\nprint('é')\n```\n", [(2, "programs are written as UTF-8")]),
-    "an encoding in its second line": (A + "#!python\n# -*- coding: x -*-\n```\n", [(3, "programs are written")]),
-    "chunks too deep": (A + "<<c0>>\n```\n" + "".join(f"``` c {{#c{i}}}\n<<c{i + 1}>>\n```\n" for i in range(3000))
-                        + "``` c {#c3000}\ny\n```\n", [(1, "there are chunks in chunks deeper than Python can go")]),
-    "a program without end": (A + "<<c0>>\n```\n" + "".join(
-        f"``` c {{#c{i}}}\n<<c{i + 1}>>\n<<c{i + 1}>>\n```\n" for i in range(40)) + "``` c {#c40}\ny\n```\n",
-        [(1, "a.py would have more than 100,000 lines")]),
+    "Python in another encoding": (A + "# coding: latin-1\n```\n", [(1, "a.py is written as UTF-8, and tells Python")]),
+    "an encoding in its second line": (A + "#!python\n# -*- coding: x -*-\n```\n", [(2, "unknown encoding: x")]),
 }.items())  # fmt: skip
 def test_errors_and_their_lines(text, expected):
     _, (text, expected) = text, expected
@@ -238,7 +233,6 @@ def test_errors_and_their_lines(text, expected):
     assert [line for line, _ in found] == [line for line, _ in expected]
     for (_, message), (_, beginning) in zip(found, expected):
         assert message.startswith(beginning)
-        assert message.isprintable()
 
 
 @pytest.mark.parametrize(("code", "line", "message"), [
@@ -247,7 +241,6 @@ def test_errors_and_their_lines(text, expected):
     ("x = 1\nif x:\ny = 2", 4, "expected an indented block after 'if' statement on line 3\n"),
     ("x = '''\r\r\r", 2, "unterminated triple-quoted string"),  # Python points behind the last line
     ("x = 1\ny = '\\d'", 3, "invalid escape sequence '\\d'"),  # what one Python warns of is an error to the next
-    ("x = (\n\x1b[1A", 3, "invalid non-printable character U+001B\n    \\x1b[1A\n    ^"),
 ])  # fmt: skip
 def test_python_that_does_not_compile_is_shown_where_it_was_written(code, line, message):
     ((number, text),) = errors_of(A + code + "\n```\n")
@@ -319,17 +312,25 @@ def test_what_would_not_change_is_not_touched_and_a_root_that_is_gone_takes_its_
     assert folder.call() == folder.call("--check") == (0, "", "")
 
 
-def test_permissions_and_owner_are_kept_and_ordinary_for_new_files(folder):
+@pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")
+def test_permissions_are_kept(folder):
     folder.write(HELLO).call()
-    target, plain = folder.build / "a.py", folder.build / "plain"
-    plain.write_text("")
-    assert target.stat().st_mode == plain.stat().st_mode
-    target.chmod(0o755)
-    if os.name == "posix" and os.geteuid() == 0:
-        os.chown(target, 12345, 12345)
-    owner = target.stat().st_uid
+    (folder.build / "a.py").chmod(0o755)
     folder.write(BYE).call()
-    assert (target.stat().st_mode & 0o777, target.stat().st_uid) == (0o755, owner)
+    assert (folder.build / "a.py").stat().st_mode & 0o777 == 0o755
+
+
+def test_a_program_that_cannot_be_written_stays_whole(folder, monkeypatch):
+    folder.write(HELLO).call()
+    before = snapshot(folder.build)
+
+    def full(*_):
+        raise OSError(28, "No space left on device", "build/a.py")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", full)
+        assert folder.write(BYE).call() == (1, "", "tangle.py: build/a.py: No space left on device\n")
+    assert snapshot(folder.build) == before
 
 
 def test_checksums_are_in_the_format_of_sha256sum(folder):
@@ -399,96 +400,67 @@ def test_check_writes_nothing_and_shows_what_is_stale(folder):
     assert "SHA256SUMS: not what the essay says" in folder.write(HELLO).call("--check")[2]
 
 
-def test_a_diff_cannot_mislead_a_terminal(folder):
+def test_a_merge_that_leaves_a_conflict_in_the_checksums_alone_is_nothing_to_mend(folder):
     folder.write(HELLO).call()
-    (folder.build / "a.py").write_text("evil = 1  # \x1b[1K\r\x1b[1A\u202e\n", encoding="utf-8")
-    for mode in ("--check", "--stitch"):
-        assert "\n-evil = 1  # \\x1b[1K\\r\\x1b[1A\\u202e\n" in folder.call(mode)[1]
-
-
-def test_a_conflict_of_git_in_a_program_is_not_taken_for_an_edit(folder):
-    folder.write(HELLO).call()
-    (folder.build / "a.py").write_text(CONFLICT.format("print('hello')\n", "print('bye')\n"))
-    for mode in ((), ("--check",), ("--stitch",)):
-        status, _, said = folder.call(*mode)
-        assert status == 1
-        assert "a.py: git has left a conflict in it" in said
-    assert folder.essay.read_text() == HELLO
     sums = (folder.build / "SHA256SUMS").read_text()
-    (folder.build / "a.py").write_text("print('hello')\n")  # after a merge of two branches only the checksums conflict
-    (folder.build / "SHA256SUMS").write_text(CONFLICT.format(sums, sums.replace(sums[40:70], "0" * 30)))
+    (folder.build / "SHA256SUMS").write_text(CONFLICT.format(sums, sums.replace(sums[:30], "0" * 30)))
     assert folder.write(BYE).call()[::2] == (0, "")
+    assert folder.call("--check") == (0, "", "")
 
 
-def test_the_programs_of_another_essay_are_left_alone(folder):
-    folder.write(HELLO).call()
-    (folder.path / "other.md").write_text(HELLO.replace("a.py", "other.py"))
-    before = snapshot(folder.path)
-    for mode in ((), ("--check",), ("--stitch",)):
-        assert folder.call(*mode, essay="other.md") == (
-            1, "", "tangle.py: build has the programs of essay.md: give other.md a folder of its own\n")  # fmt: skip
-    assert snapshot(folder.path) == before
-    folder.essay.rename(folder.path / "renamed.md")  # that is no other essay
-    assert folder.call(essay="renamed.md") == (0, "", "")
+def test_another_essay_takes_over_what_nobody_has_edited(folder):
+    folder.write(HELLO + PART).call()
+    (folder.build / "a.c").write_text("edited\n")
+    (folder.path / "other.md").write_text(BYE.replace("a.py", "other.py"))
+    assert folder.call(essay="other.md")[0] == 1
+    assert {path.as_posix() for path in snapshot(folder.build)} == {"a.py", "a.c", "SHA256SUMS"}
     assert folder.call("--force", essay="other.md")[0] == 0
     assert {path.as_posix() for path in snapshot(folder.build)} == {"other.py", "SHA256SUMS"}
 
 
-@pytest.mark.parametrize("link", ["build", "build/x", "build/x/a.py", "build/SHA256SUMS"])
-def test_nothing_is_written_through_a_link(folder, link):
-    folder.write(HELLO.replace("a.py", "x/a.py")).call()
-    outside = (folder.path / link).rename(folder.path / "outside")
-    (folder.path / link).symlink_to(outside, target_is_directory=outside.is_dir())
-    folder.write(BYE.replace("a.py", "x/a.py"))
-    before = snapshot(folder.path)
-    for mode in ((), ("--force",), ("--stitch",), ("--check",)):
-        status, _, said = folder.call(*mode)
-        assert (status, said.count("\n")) == (1, 1)
-        assert "through a link" in said
-        assert snapshot(folder.path) == before
+def test_a_file_may_become_a_folder_and_a_folder_a_file(folder):
+    one, two = "``` c {file=a}\nx\n```\n", "``` c {file=a/b/c}\nx\n```\n"
+    for essay, path in ((one, "a"), (two, "a/b/c"), (one, "a")):
+        assert folder.write(essay).call()[::2] == (0, "")
+        assert {path.as_posix() for path in snapshot(folder.build)} == {path, "SHA256SUMS"}
 
 
-def test_a_file_may_become_a_folder_but_a_folder_no_file(folder):
-    folder.write("``` c {file=a}\nx\n```\n``` c {file=b/c}\nx\n```\n").call()
-    assert folder.write("``` c {file=a/d}\nx\n```\n``` c {file=b/c}\nx\n```\n").call()[0] == 0
-    assert {path.as_posix() for path in snapshot(folder.build)} == {"a/d", "b/c", "SHA256SUMS"}
-    before = snapshot(folder.build)
-    status, _, said = folder.write("``` c {file=a/d}\ny\n```\n``` c {file=b}\nx\n```\n").call()
-    assert (status, said.count("\n")) == (1, 1)
-    assert snapshot(folder.build) == before
+def test_an_edit_that_is_saved_while_the_programs_are_written_is_kept(folder, monkeypatch):
+    folder.write(HELLO).call()
+    changes_in = tangler.changes_in
+
+    def edited_meanwhile(*arguments):
+        changes = changes_in(*arguments)
+        (folder.build / "a.py").write_text("mine\n")
+        return changes
+
+    monkeypatch.setattr(tangler, "changes_in", edited_meanwhile)
+    said = f"tangle.py: {Path('build/a.py')} was saved in the meantime: try again\n"
+    assert folder.write(BYE).call() == (1, "", said)
+    assert (folder.build / "a.py").read_text() == "mine\n"
 
 
 @pytest.mark.parametrize("damage", [b"\xff\xfe\0binary", b"0" * 64 + b"  ../precious", b"0" * 64 + b"  /etc/passwd",
-                                    b"0" * 64 + b"  folder", b"0" * 64 + b"  " + b"x/" * 3000, b"\r"])  # fmt: skip
+                                    b"\r"])  # fmt: skip
 def test_damaged_checksums_do_no_harm(folder, damage):
     folder.write(HELLO).call()
     (folder.path / "precious").write_text("precious")
-    (folder.build / "folder").mkdir()
-    (folder.build / "folder" / "mine").write_text("mine")
     before = snapshot(folder.path)
     (folder.build / "SHA256SUMS").write_bytes(damage + b"\n" + (folder.build / "SHA256SUMS").read_bytes())
     assert folder.call() == (0, "", "")
     assert snapshot(folder.path) == before
 
 
-def test_a_tangle_is_alone_from_its_first_look(folder, monkeypatch):
-    """Otherwise it might see half of what another one does, and take it for an edit by hand."""
-    fcntl = pytest.importorskip("fcntl", reason="this system has no such locks")
-    plain, handle, seen = tangler.decode, os.open(folder.path, os.O_RDONLY), []
-
-    def look(data):
-        with pytest.raises(BlockingIOError):
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        seen.append(data)
-        return plain(data)
-
+def test_a_tangle_waits_for_another_one_in_the_same_folder(folder):
+    """Otherwise it might see half of what the other does, and take it for an edit by hand."""
+    pytest.importorskip("fcntl", reason="this system has no such locks")
     folder.write(HELLO)
-    monkeypatch.setattr(tangler, "decode", look)
-    for mode in (tangler.write_programs, tangler.check_programs, tangler.stitch_programs):
-        assert mode(folder.essay) == 0
-    assert len(seen) >= 3
-    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    os.close(handle)
+    with tangler.locked(folder.path):
+        process = subprocess.Popen([sys.executable, ROOT / "tangle.py", "essay.md"], stdout=subprocess.PIPE)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(1)
+        assert not folder.build.exists()
+    assert process.communicate(timeout=60) and process.returncode == 0
 
 
 def version(name, *targets):
@@ -502,31 +474,25 @@ SECOND = version("second", "b", "x/c", "new/f", "e")  # two go, one comes
 THIRD = version("third", "a/deeper", "b")
 
 
-class Interruption(BaseException):
-    """The process is gone."""
-
-
 def interrupted(folder, number, monkeypatch):
     """Tangle, and be gone before the change of that number to a file; return whether there were so many."""
-    plain_put, plain_unlink, left = tangler.put, Path.unlink, [number]
+    left = [number]
 
     def counting(function):
         def act(path, *rest, **options):
-            if options.get("missing_ok"):
-                return function(path, *rest, **options)
-            left[0] -= 1
+            left[0] -= not options.get("missing_ok")  # of a temporary file
             if left[0] < 0:
-                raise Interruption
+                raise KeyboardInterrupt
             return function(path, *rest, **options)
 
         return act
 
     with monkeypatch.context() as patched:
-        patched.setattr(tangler, "put", counting(plain_put))
-        patched.setattr(Path, "unlink", counting(plain_unlink))
+        patched.setattr(tangler, "put", counting(tangler.put))
+        patched.setattr(Path, "unlink", counting(Path.unlink))
         try:
             tangler.write_programs(folder.essay)
-        except Interruption:
+        except KeyboardInterrupt:
             return True
     return False
 
@@ -539,20 +505,14 @@ def test_an_interrupted_tangle_is_finished_by_the_next_and_no_edit_is_lost(folde
             shutil.rmtree(folder.build, ignore_errors=True)
             assert folder.write(FIRST).call()[0] == 0
             is_more = interrupted(folder.write(SECOND), number, monkeypatch)
-            found = snapshot(folder.build)
-            assert folder.write(then).call()[::2] == (0, ""), number
+            left_behind = (folder.build / "b").read_bytes()
+            (folder.build / "b").write_bytes(left_behind + b"mine\n")
+            status, _, said = folder.write(then).call()
+            assert (status, "b: edited by hand" in said) == (1, True), number
+            (folder.build / "b").write_bytes(left_behind)
+            assert folder.call()[::2] == (0, ""), number
             assert {path.as_posix(): data.decode() for path, data in snapshot(folder.build).items()
                     if path.name != "SHA256SUMS"} == programs_of(then)  # fmt: skip
-            shutil.rmtree(folder.build)
-            for path, data in found.items():
-                (folder.build / path).parent.mkdir(parents=True, exist_ok=True)
-                (folder.build / path).write_bytes(data + (b"mine\n" if path.name == "b" else b""))
-            if (then, number) != (FIRST, 0) and (then, is_more) != (SECOND, False):  # nothing is done, or all of it
-                for mode in ((), ("--stitch",)):
-                    status, _, said = folder.call(*mode)
-                    assert (status, "b: edited by hand" in said) == (1, True), number
-            assert (folder.build / "b").read_bytes().endswith(b"mine\n")
-            assert folder.essay.read_text() == then
         number += 1
     assert number > 6
 
@@ -561,8 +521,8 @@ def test_an_interrupted_tangle_is_finished_by_the_next_and_no_edit_is_lost(folde
 @pytest.mark.parametrize("words", ["--check >&-", "--check | :", "--where - <&-", "--where - <bytes", "--help | :"])
 def test_odd_streams(folder, words):
     """Whatever it is called with, in whatever encoding: no traceback."""
-    folder.write("``` python {file=é→.py}\nprint('é→')\n```\n").call()
-    (folder.build / "é→.py").write_text("→é\n" * 50_000, encoding="utf-8")
+    folder.write("``` python {file=é.py}\nprint('é→')\n```\n").call()
+    (folder.build / "é.py").write_text("→é\n" * 50_000, encoding="utf-8")
     (folder.path / "bytes").write_bytes(b"\xff\n")
     done = subprocess.run(["sh", "-c", f'"{sys.executable}" "{ROOT / "tangle.py"}" essay.md {words}'], check=False,
                           cwd=folder.path, capture_output=True, text=True,
@@ -655,10 +615,3 @@ def test_a_random_essay_is_tangled_or_its_errors_have_lines(text):
         assert all(render(program).endswith("\n") for program in programs.values())
         errors = tangler.check_experiments(parse(text)[0], programs, compiles=True)
     assert all(1 <= line <= text.count("\n") + 1 for line, _ in errors)
-
-
-@pytest.mark.parametrize("line", ["    " + "`" * 200_000 + "{" + " " * 200_000, ">" * 200_000 + "`", "- " * 100_000,
-                                  "``` c {#x}" + " " * 200_000 + "x", "<<" * 200_000, "<<x>> " * 100_000])  # fmt: skip
-def test_a_long_line_takes_no_time_to_speak_of(line):
-    """Where a pattern tries each beginning with each end, such a line takes minutes."""
-    parse(A + line + "\n```\n" + line)

@@ -352,7 +352,7 @@ function begin(text, flags) { // all that is made before the training, with as m
   return { documents, characters, bos, lessons, model: newModel(bos + 1, flags, random), random };
 }
 
-globalThis.microgpt = { FLAGS, DEFAULTS, Random, begin, newModel, train, sample };
+globalThis.microgpt = { FLAGS, DEFAULTS, Random, begin, newModel, train, sample, attend, adam, softmax };
 
 // Below a package.json with "type": "module", node has no require; a page has neither that nor a process.
 if (typeof require === "function" ? require.main === module : /microgpt\.js$/.test(globalThis.process?.argv[1])) main();

@@ -11,18 +11,34 @@ import { fixed, lettering, slider, table } from "./widgets.js";
  * @typedef {{ letters: string[], place: number, looks: number[][], chances: ArrayLike<number> }} Seen
  */
 
-export const LONGEST = 15;  // letters of a name; one position is for BOS
+const LONGEST = 15;  // letters of a name; one position is for BOS
 const WIDTH = 13.2, TOP = 4, HEIGHT = 86;  // of the bars: each token has so much room
 
 /**
  * Return the letters of a text that the model knows, and a line that names the others; nothing, if there are none.
  * @param {string} text
  */
-export function spelled(text) {
+function spelled(text) {
   const all = [...text.trim().toLowerCase()], isKnown = (/** @type {string} */ letter) => /[a-z]/.test(letter);
   const others = new Set(all.map((letter) => (isKnown(letter) ? "" : letter.trim() || "a blank")).filter(Boolean));
   const problem = `It has never seen ${[...others].join(" ")}: the names are of the letters a to z.`;
-  return { letters: all.filter(isKnown).slice(0, LONGEST), problem: others.size ? problem : "" };
+  return { letters: all.filter(isKnown), problem: others.size ? problem : "" };
+}
+
+/**
+ * Make a field for a name, or for how one begins.
+ * @param {string} label
+ * @param {string} name
+ * @param {() => void} change is told after each change
+ */
+export function nameField(label, name, change) {
+  const input = make("input", { className: "widget-field", value: name, maxLength: LONGEST, autocomplete: "off",
+    spellcheck: false });
+  input.addEventListener("input", change);
+  return {
+    row: make("p", { className: "widget-row" }, make("label", {}, label, input)),
+    read: () => spelled(input.value),
+  };
 }
 
 /**
@@ -67,17 +83,24 @@ export function drawBars(picture, values, title, say) {
  * Let a name be written, and a place in it be chosen; after each change the trained model reads it.
  * @param {{ name: string, place: number }} given
  * @param {ReturnType<typeof import("./widgets.js").saying>} says
- * @param {(seen: Seen, state: import("./engine.js").State) => void} show is told what the model has found
+ * @param {(seen: Seen, state: Begun) => void} show is told what the model computes
  */
 export function asking(given, says, show) {
   let letters = [...given.name], changes = 0;
-  const field = make("input", { className: "widget-field", value: given.name, maxLength: LONGEST, autocomplete: "off",
-    spellcheck: false });
+  const field = nameField("name ", given.name, () => {
+    const { letters: typed, problem } = field.read();
+    if (!problem) {
+      letters = typed;
+      chosen.input.max = String(letters.length);
+      chosen.value = letters.length;  // the newest one asks
+    }
+    ask();
+  });
   const chosen = slider("place", { min: 0, max: letters.length, step: 1, value: given.place }, ask,
     (place) => `${place}: ${nameOf(letters, place)}`);
 
   async function ask() {
-    const change = changes += 1, { problem } = spelled(field.value);
+    const change = changes += 1, { problem } = field.read();
     says.sayInstead(problem || "The model is trained in this page first.");
     if (problem) return;
     try {
@@ -90,16 +113,7 @@ export function asking(given, says, show) {
     }
   }
 
-  field.addEventListener("input", () => {
-    const { letters: found, problem } = spelled(field.value);
-    if (!problem) {
-      letters = found;
-      chosen.input.max = String(letters.length);
-      chosen.value = letters.length;  // the newest one asks
-    }
-    ask();
-  });
-  return [make("p", { className: "widget-row" }, make("label", {}, "name ", field)), chosen.row];
+  return [field.row, chosen.row];
 }
 
 /**
@@ -115,11 +129,11 @@ export function nameOf(letters, place) { return place ? letters[place - 1] : "BO
  */
 export function looksTable({ letters, place, looks }) {
   const rows = looks[0].map((_, at) => [`${at} ${nameOf(letters, at)}`, ...looks.map((look) => fixed(look[at], 2))]);
-  const made = table(`How much each head looks at each place, when ${nameOf(letters, place)} at place ${place} asks.`,
-    [["place", ...looks.map((_, head) => `head ${head + 1}`)], ...rows]);
-  made.classList.add("widget-looks");
-  made.querySelectorAll("td").forEach((cell) => cell.style.setProperty("--share", cell.textContent));
-  return made;
+  const caption = `How much each head looks at each place, when ${nameOf(letters, place)} at place ${place} asks.`;
+  const element = table(caption, [["place", ...looks.map((_, head) => `head ${head + 1}`)], ...rows]);
+  element.classList.add("widget-looks");
+  element.querySelectorAll("td").forEach((cell) => cell.style.setProperty("--share", cell.textContent));
+  return element;
 }
 
 /**

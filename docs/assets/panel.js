@@ -4,15 +4,7 @@
 // this script, the number of a line leads there.
 
 import { make } from "./elements.js";
-
-/** What weave.js lends: the element that a link leads to, on this page or on another one of the site; the button of a
- * sheet; and what moves an element out from under it.
- * @type {{
- *   target: (link: Element) => Promise<Element | null>,
- *   closeButton: (close: () => void) => HTMLButtonElement,
- *   uncover: (element: Element, sheet: HTMLElement) => void,
- * }} */
-const { target, closeButton, uncover } = /** @type {any} */ (window).weave;
+import { closeButton, copyOf, target, uncover } from "./weave.js";
 
 const ENOUGH = 100;  // letters: what says less, as "Now the walk:" does, explains nothing
 const PROSE = "p:not(.reading-time), ul, ol, dl, blockquote, table, .highlight";  // with illustrations
@@ -20,7 +12,7 @@ const CODE = ".chunk, .demonstration";
 
 const listing = /** @type {HTMLElement} */ (document.querySelector(".listing"));
 const numbers = /** @type {HTMLAnchorElement[]} */ ([...listing.querySelectorAll("a.number")]);
-const panel = document.createElement("section");
+const panel = make("section", { className: "sheet panel", hidden: true });
 let current = numbers[0];  // the one that the Tab key stops at
 /** @type {HTMLAnchorElement | null} */
 let chosen = null;  // the one whose line is explained, while the panel is open
@@ -32,45 +24,30 @@ function lineOf(number) {
 
 // What the panel says.
 
-/** Copies an element of a page, so that its links lead where they did.
- * @param {Element} original
- * @param {string} page
- */
-function copyFrom(original, page) {
-  const copy = /** @type {Element} */ (original.cloneNode(true));
-  for (const inner of [copy, ...copy.querySelectorAll("[id]")]) inner.removeAttribute("id");
-  for (const link of copy.querySelectorAll("a[href]")) {
-    link.setAttribute("href", new URL(link.getAttribute("href") ?? "", page).href);
-  }
-  return copy;
-}
-
 /** Returns the prose before a chunk that leads to it: the nearest paragraph, and more of them where it says little.
  * @param {Element} chunk
  */
 function proseBefore(chunk) {
-  /** @type {Element[]} */
-  const found = [];
+  const prose = /** @type {Element[]} */ ([]);
   for (let next = chunk.previousElementSibling; next; next = next.previousElementSibling) {
-    if (saysEnough(found) && beginsSentence(found[0])) break;
-    if (next.matches(PROSE)) found.unshift(next);
+    if (saysEnough(prose) && beginsSentence(prose[0])) break;
+    if (next.matches(PROSE)) prose.unshift(next);
     else if (!next.matches(CODE)) break;
   }
-  return found;
+  return prose;
 }
 
 /** Returns the prose after a chunk that looks back at it, in the same way; what leads on to something else does not.
  * @param {Element} chunk
  */
 function proseAfter(chunk) {
-  /** @type {Element[]} */
-  const found = [];
-  for (let next = chunk.nextElementSibling; next && !saysEnough(found); next = next.nextElementSibling) {
+  const prose = /** @type {Element[]} */ ([]);
+  for (let next = chunk.nextElementSibling; next && !saysEnough(prose); next = next.nextElementSibling) {
     if (!next.matches(PROSE)) break;
     if (next.nextElementSibling?.matches(".chunk, .experiment") || /[:?]$/.test(textOf(next))) break;
-    found.push(next);
+    prose.push(next);
   }
-  return found;
+  return prose;
 }
 
 /** @param {Element[]} prose */
@@ -105,27 +82,20 @@ function sectionOf(chunk) {
   return [...titles].join(": ");
 }
 
-/** Makes a link.
- * @param {string} href
- * @param {string} text
- */
-function linkTo(href, text) {
-  return make("a", { href }, text);
-}
-
 /** Returns what the panel says of the chunk of a line: the prose before it, a link to it, and the prose after it.
  * @param {HTMLAnchorElement} number
  */
 async function explanation(number) {
   const chunk = await target(number).catch(() => null);
   const title = make("h2", { id: "panel-title" }, `Line ${number.textContent}`);
-  if (!chunk) return [title, make("p", {}, linkTo(number.href, "Its place in the essay"))];
+  if (!chunk) return [title, make("p", {}, make("a", { href: number.href }, "Its place in the essay"))];
   const name = chunk.querySelector(".chunk-name")?.firstChild?.textContent ?? "";
-  const place = make("p", { className: "place" }, linkTo(number.href, name.trim()), ` in ${sectionOf(chunk)}`);
+  const lead = make("p", { className: "lead" }, make("a", { href: number.href }, name.trim()));
+  lead.append(` in ${sectionOf(chunk)}`);
   const [before, after] = [proseBefore(chunk), proseAfter(chunk)].map((prose) =>
-    prose.map((original) => copyFrom(original, number.href)));
+    prose.map((original) => copyOf(original, number)));
   if (!before.length && !after.length) after.push(make("p", {}, "The essay shows this piece without words about it."));
-  return [title, ...before, place, ...after];
+  return [title, ...before, lead, ...after];
 }
 
 /** Returns an experiment: its name as a link, its question, and, folded away, what came of it.
@@ -133,11 +103,11 @@ async function explanation(number) {
  */
 async function experiment(link) {
   const box = await target(link).catch(() => null);
-  const item = make("li", {}, linkTo(link.href, link.textContent ?? ""));
+  const item = make("li", {}, make("a", { href: link.href }, link.textContent ?? ""));
   const question = box?.previousElementSibling;
-  if (question?.matches("p")) item.append(": ", ...copyFrom(question, link.href).childNodes);
+  if (question?.matches("p")) item.append(": ", ...copyOf(question, link).childNodes);
   const finding = box?.querySelector(".finding");
-  if (finding) item.append(make("details", {}, make("summary", {}, "What happens?"), copyFrom(finding, link.href)));
+  if (finding) item.append(make("details", {}, make("summary", {}, "What happens?"), copyOf(finding, link)));
   return item;
 }
 
@@ -180,9 +150,9 @@ function mark(number) {
 async function show(number) {
   stopAt(number);
   mark(number);
-  const said = await contents(number);
+  const elements = await contents(number);
   if (chosen !== number) return;  // another one has been chosen in the meantime
-  panel.replaceChildren(...said);
+  panel.replaceChildren(...elements);
   panel.hidden = false;
   panel.scrollTop = 0;
   uncover(lineOf(number), panel);
@@ -218,7 +188,7 @@ function goTo(number) {
 }
 
 /** Shows the line that the address of the page names. */
-function showPlace() {
+function followAddress() {
   const number = numbers.find((one) => `#${lineOf(one).id}` === location.hash);
   if (number) show(number);
 }
@@ -252,7 +222,7 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && chosen && !other) close();
 }, { capture: true });
 
-addEventListener("hashchange", showPlace);
+addEventListener("hashchange", followAddress);
 
 // A number is a link without this script, and a button with it: one stop for the Tab key, and arrow keys from there.
 for (const number of numbers) {
@@ -262,9 +232,7 @@ for (const number of numbers) {
 }
 listing.querySelector(".code")?.setAttribute("role", "group");
 listing.querySelector(".code")?.setAttribute("aria-label", `lines of ${listing.dataset.program}`);
-panel.className = "sheet panel";
-panel.hidden = true;
 panel.setAttribute("aria-labelledby", "panel-title");
 listing.append(panel);
 for (const hint of document.querySelectorAll(".choose")) hint.removeAttribute("hidden");
-showPlace();
+followAddress();

@@ -133,7 +133,7 @@ class Tangler:
         self.doubts = []
         try:
             self.programs, is_old = self.tangle.tangle(text), False
-            self.targets = [target for target, root in self.tangle.roots_of(self.fences).items()
+            self.targets = [target for target, (root, *_) in self.tangle.named(self.fences, "root").items()
                             if target.endswith(".py") and "needs" not in root.options]  # fmt: skip
         except self.tangle.TangleError as error:
             is_old, errors, self.left = True, error.errors, None

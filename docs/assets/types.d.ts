@@ -3,7 +3,7 @@
 /** Of weaver/serve.py, which puts it into serve.js. */
 declare const EDITION: string;
 
-/** Of the essay's program in JavaScript, build/efficiency/microgpt.js, when its script has been loaded. */
+/** Of the essay's program in JavaScript, build/efficiency/microgpt.js, which engine.js imports. */
 declare var microgpt: Microgpt;
 
 interface Microgpt {
@@ -12,6 +12,9 @@ interface Microgpt {
   begin(text: string, flags: object): Begun;
   train(model: Model, lessons: number[][], flags: object): Generator<number>;
   sample(model: Model, bos: number, flags: { temperature: number }, random: Die): Generator<number>;
+  attend: object;
+  adam(parameter: Moving, step: number, rate: number): void;
+  softmax(data: number[] | Float64Array, start: number, end: number): void;
 }
 
 interface Begun {
@@ -23,13 +26,21 @@ interface Begun {
 
 /** Its tape has an entry for each operation, in the order of the computation; a matrix has a row for each position. */
 interface Model {
-  tape: { result: Matrix, inputs: Matrix[] }[];
+  tape: { operation: object, result: Matrix, inputs: Matrix[] }[];
 }
 
 interface Matrix {
   rows: number;
   columns: number;
   data: Float64Array;
+}
+
+/** Numbers that learn, with their gradients and the running means of these. */
+interface Moving {
+  data: number[];
+  grad: number[];
+  mean: number[];
+  square: number[];
 }
 
 interface Die {

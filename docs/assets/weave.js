@@ -1,58 +1,50 @@
-// Previews, unfolding and copying of chunks. All links work without this script, which shows
-// its own buttons itself.
+// Previews, unfolding and copying of chunks. All links work without this script, which shows its own buttons itself.
 
-"use strict";
+import { make } from "./elements.js";
 
-const root = new URL("..", /** @type {HTMLScriptElement} */ (document.currentScript).src);
+const root = new URL("..", import.meta.url);
 /** @type {Promise<Record<string, string>> | undefined} */
 let chunks;  // their code, which is fetched when the first one is unfolded
-
-function setUp() {
-  /** @type {NodeListOf<HTMLButtonElement>} */
-  const buttons = document.querySelectorAll("button.copy, button.unfold, button.unfold-all");
-  for (const button of buttons) button.hidden = false;
-  const search = document.querySelector(".md-search[role=dialog]");
-  if (search) search.setAttribute("aria-label", "Search");
-}
 
 // A reference unfolds in its place, at its own indentation, with the colours, links and buttons of the chunk.
 
 /** @param {HTMLButtonElement} button */
 async function unfold(button) {
   const line = /** @type {Element} */ (button.closest(".line")), { chunk = "", indent = "" } = button.dataset;
-  const open = button.getAttribute("aria-expanded") === "true";
+  const isUnfolded = () => line.nextElementSibling?.matches(".unfolded");
+  const open = isOpen(button);
   button.setAttribute("aria-expanded", String(!open));
   if (open) {
-    if (line.nextElementSibling?.matches(".unfolded")) line.nextElementSibling.remove();
+    if (isUnfolded()) line.nextElementSibling?.remove();
     return;
   }
   chunks ??= fetch(new URL("assets/chunks.json", root)).then((response) => response.json());
-  const html = await chunks.then((found) => found[chunk], () => "");
+  const html = await chunks.then((all) => all[chunk], () => "");
   if (!html) {  // without a network
     chunks = undefined;
     button.setAttribute("aria-expanded", "false");
     return;
   }
-  if (button.getAttribute("aria-expanded") !== "true" || line.nextElementSibling?.matches(".unfolded")) return;
-  const code = document.createElement("span");
-  code.className = "unfolded";
+  if (!isOpen(button) || isUnfolded()) return;
+  const code = make("span", { className: "unfolded", innerHTML: html });
   code.style.setProperty("--columns", indent);
-  code.innerHTML = html;
   for (const link of code.querySelectorAll('a[href^="@/"]')) link.setAttribute("href", here(hrefOf(link)));
   for (const inner of code.querySelectorAll("button")) inner.hidden = false;
   line.after(code);
 }
 
+/** @param {Element} button */
+function isOpen(button) { return button.getAttribute("aria-expanded") === "true"; }
+
 // All of a program unfolds, reference by reference and what comes to light with them, and folds again.
 /** @param {HTMLButtonElement} all */
 async function unfoldAll(all) {
-  const open = all.getAttribute("aria-expanded") === "true";
-  const code = /** @type {HTMLElement} */ (all.closest(".chunk")?.querySelector(".code"));
+  const open = isOpen(all), code = /** @type {HTMLElement} */ (all.closest(".chunk")?.querySelector(".code"));
   /** @type {() => NodeListOf<HTMLButtonElement>} */
   const left = () => code.querySelectorAll(`button.unfold[aria-expanded="${open}"]`);
-  for (let found = [...left()]; found.length; found = [...left()]) {
-    await Promise.all(found.map((button) => button.isConnected && unfold(button)));
-    if (found.every((button) => button.getAttribute("aria-expanded") === String(open))) break;  // without a network
+  for (let buttons = [...left()]; buttons.length; buttons = [...left()]) {
+    await Promise.all(buttons.map((button) => button.isConnected && unfold(button)));
+    if (buttons.every((button) => isOpen(button) === open)) break;  // without a network
   }
   all.setAttribute("aria-expanded", String(!open));
   all.textContent = open ? "unfold all" : "fold all";
@@ -62,12 +54,18 @@ async function unfoldAll(all) {
 /** @param {string} address */
 function here(address) {
   const url = new URL(address.slice(2) || ".", root);
-  return document.getElementById(decodeURIComponent(url.hash.slice(1))) ? url.hash : url.href;
+  return elementAt(url, document) ? url.hash : url.href;
 }
 
 // What a link in a text or in a figure, which has no property of that name, leads to.
 /** @param {Element} link */
 function hrefOf(link) { return link.getAttribute("href") ?? ""; }
+
+/** @param {Element} link */
+function addressOf(link) { return new URL(hrefOf(link), document.baseURI); }
+
+/** @param {URL | Location} address @param {Document} page */
+function elementAt({ hash }, page) { return page.getElementById(decodeURIComponent(hash.slice(1))); }
 
 /** @param {HTMLButtonElement} button */
 async function copy(button) {
@@ -76,23 +74,29 @@ async function copy(button) {
   setTimeout(() => { button.textContent = "copy"; }, 2000);
 }
 
-// A preview shows the chunk that a link leads to, on hover and on keyboard focus. It stays while the pointer is over it,
-// and Escape closes it. Pages are fetched by the address of the link, so it does not matter where the site is served.
+document.addEventListener("click", (event) => {
+  for (const [kind, act] of Object.entries({ unfold, "unfold-all": unfoldAll, copy })) {
+    const button = around(event, `button.${kind}`);
+    if (button instanceof HTMLButtonElement) act(button);
+  }
+});
+
+// A preview shows the chunk that a link leads to, on hover and on keyboard focus. It stays while the pointer is over
+// it, and Escape closes it. Pages are fetched by the address of the link, so it does not matter where the site is
+// served.
 
 /** @type {Map<string, Promise<Document>>} */
 const pages = new Map();
-const preview = document.createElement("div");
-preview.className = "preview md-typeset";
+const preview = make("div", { className: "preview md-typeset", id: "chunk-preview", hidden: true });
 preview.setAttribute("role", "tooltip");
-preview.id = "chunk-preview";
-preview.hidden = true;
 /** @type {Element | null} */
-let shown = null;
+let previewedLink = null;
 let timer = 0;
 
+// The element that a link leads to, on this page or on another one of the site.
 /** @param {Element} link */
-async function target(link) {
-  const { pathname, hash } = new URL(hrefOf(link), document.baseURI);
+export async function target(link) {
+  const address = addressOf(link), { pathname } = address;
   let page = pathname === location.pathname ? document : pages.get(pathname);
   if (!page) {
     page = fetch(pathname).then((response) => response.text())
@@ -100,54 +104,63 @@ async function target(link) {
     page.catch(() => pages.delete(pathname));
     pages.set(pathname, page);
   }
-  return (await page).getElementById(decodeURIComponent(hash.slice(1)));
+  return elementAt(address, await page);
 }
 
-// What a preview shows of an element: a copy of it, of a term with what it means, of an experiment without its result.
-/** @param {Element} element */
-function copyOf(element) {
-  if (!element.matches(".terms > [id]")) return /** @type {Element} */ (element.cloneNode(true));
-  const list = document.createElement("div");
-  list.className = "terms";
-  list.append(element.cloneNode(true));
-  for (let next = element.nextElementSibling; next && (next.matches("div") || !list.querySelector("div"));
-    next = next.nextElementSibling) list.append(next.cloneNode(true));
-  return list;
+// A copy of an element of the page that a link leads to: without ids outside of its figures, and with links that lead
+// where they did.
+/** @param {Element} element @param {Element} link */
+export function copyOf(element, link) {
+  const copy = /** @type {Element} */ (element.cloneNode(true)), page = addressOf(link);
+  for (const inner of [copy, ...copy.querySelectorAll("[id]:not(svg *)")]) inner.removeAttribute("id");
+  for (const inner of copy.querySelectorAll("a[href]")) inner.setAttribute("href", new URL(hrefOf(inner), page).href);
+  return copy;
 }
+
+// A term with what it means, which comes after it, and perhaps after other terms that mean the same.
+/** @param {Element} term */
+function withMeaning(term) {
+  const parts = [term];
+  let last = term, next = term.nextElementSibling;
+  while (next && (next.matches("div") || !last.matches("div"))) {
+    parts.push(next);
+    [last, next] = [next, next.nextElementSibling];
+  }
+  return parts;
+}
+
+const CONTROLS = "button, .note-mark, .try, .chunk-tools, .chunk-foot, .unfolded, .headerlink, details";
 
 // What a link leads to, without anything in it that could be pressed; nothing without a network.
 /** @param {Element} link */
 async function contentsOf(link) {
   const element = await target(link).catch(() => null);
   if (!element) return null;
-  const chunk = copyOf(element);
-  chunk.removeAttribute("id");
-  for (const element of chunk.querySelectorAll("[id]:not(svg *)")) element.removeAttribute("id");
-  for (const element of chunk.querySelectorAll("button, .note-mark, .try, .chunk-tools, .chunk-foot, .unfolded, .headerlink, details")) element.remove();
-  for (const element of chunk.querySelectorAll("a")) element.replaceWith(...element.childNodes);
-  for (const element of chunk.querySelectorAll(".chunk-name")) {
-    const title = document.createElement("div");
-    title.className = "chunk-name";
-    title.append(...element.childNodes);
-    element.replaceWith(title);
+  const contents = element.matches(".terms > [id]")
+    ? make("div", { className: "terms" }, ...withMeaning(element).map((part) => copyOf(part, link)))
+    : copyOf(element, link);
+  for (const control of contents.querySelectorAll(CONTROLS)) control.remove();
+  for (const inner of contents.querySelectorAll("a")) inner.replaceWith(...inner.childNodes);
+  for (const name of contents.querySelectorAll(".chunk-name")) {  // is no heading there
+    name.replaceWith(make("div", { className: "chunk-name" }, ...name.childNodes));
   }
-  return chunk;
+  return contents;
 }
 
 /** @param {Element} link */
 async function show(link) {
-  shown = link;
-  const chunk = await contentsOf(link);
-  if (!chunk || shown !== link) return;
-  preview.replaceChildren(chunk);
+  previewedLink = link;
+  const contents = await contentsOf(link);
+  if (!contents || previewedLink !== link) return;
+  preview.replaceChildren(contents);
   preview.hidden = false;
-  place(link);
+  putBeside(link);
   link.setAttribute("aria-describedby", preview.id);
 }
 
-// The preview stands where there is more room, below the link or above it, and is never larger than that room.
+// The preview is where there is more room, below the link or above it, and is never larger than that room.
 /** @param {Element} link */
-function place(link) {
+function putBeside(link) {
   const box = link.getBoundingClientRect();
   const above = box.top - 12;
   const below = innerHeight - box.bottom - 12;
@@ -159,26 +172,26 @@ function place(link) {
 
 function hide() {
   clearTimeout(timer);
-  shown?.removeAttribute("aria-describedby");
-  shown = null;
+  previewedLink?.removeAttribute("aria-describedby");
+  previewedLink = null;
   preview.hidden = true;
 }
 
-/** @param {() => void} action @param {number} wait in milliseconds */
-function later(action, wait) {
+/** @param {() => void} action */
+function later(action) {
   clearTimeout(timer);
-  timer = setTimeout(action, wait);
+  timer = setTimeout(action, 250);
 }
 
-// What matches the selector, at the place of an event or around it; nothing where that is the document itself.
+// What matches the selector, at an event or around it; nothing if that is the document itself.
 /** @param {Event} event @param {string} selector */
 function around({ target }, selector) { return target instanceof Element ? target.closest(selector) : null; }
 
 document.addEventListener("pointerover", (event) => {
   const link = around(event, "a[data-peek]");
-  if (link && event.pointerType !== "touch") later(() => show(link), 250);
+  if (link && event.pointerType !== "touch") later(() => show(link));
   else if (around(event, ".preview")) clearTimeout(timer);
-  else if (shown && shown !== document.activeElement) later(hide, 250);
+  else if (previewedLink && previewedLink !== document.activeElement) later(hide);
 });
 document.addEventListener("focusin", (event) => {
   const link = around(event, "a[data-peek]");
@@ -186,52 +199,37 @@ document.addEventListener("focusin", (event) => {
   else hide();
 });
 document.addEventListener("keydown", (event) => {
-  const pages = event.key === "PageDown" ? 1 : event.key === "PageUp" ? -1 : 0;
-  if (event.key === "Escape" && tapped) closeSheet();
+  // Page by page, a long preview can be read to its end.
+  const screens = event.key === "PageDown" ? 1 : event.key === "PageUp" ? -1 : 0;
+  if (event.key === "Escape" && tappedLink) closeSheet();
   else if (event.key === "Escape") hide();
-  else if (pages && shown && preview.scrollHeight > preview.clientHeight) {  // a long preview can be read to its end
-    preview.scrollBy(0, pages * 0.8 * preview.clientHeight);
+  else if (screens && previewedLink && preview.scrollHeight > preview.clientHeight) {
+    preview.scrollBy(0, screens * 0.8 * preview.clientHeight);
     event.preventDefault();
   }
 });
 document.addEventListener("scroll", () => {  // focus scrolls the link into view, and the preview follows it
-  if (shown && shown === document.activeElement) place(shown);
-  else if (shown) hide();
+  if (previewedLink && previewedLink === document.activeElement) putBeside(previewedLink);
+  else if (previewedLink) hide();
 }, { passive: true });
-
-document.addEventListener("click", (event) => {
-  const acts = Object.entries({ unfold, "unfold-all": unfoldAll, copy });
-  for (const [kind, act] of acts) {
-    const button = around(event, `button.${kind}`);
-    if (button instanceof HTMLButtonElement) act(button);
-  }
-});
 
 // A finger does not hover: a tap shows the same in a sheet from below, where a link leads on. So does a second tap.
 
-const sheet = document.createElement("section");
-sheet.className = "sheet peek md-typeset";
-sheet.tabIndex = -1;
-sheet.hidden = true;
-/** @type {Element | null} */
-let tapped = null;
+const sheet = make("section", { className: "sheet peek md-typeset", tabIndex: -1, hidden: true });
+/** @type {HTMLElement | SVGElement | null} */
+let tappedLink = null;
 
-/** @param {Element} link */
+/** @param {HTMLElement | SVGElement} link */
 async function openSheet(link) {
-  tapped = link;
-  const chunk = await contentsOf(link);
-  if (tapped !== link) return;
-  if (!chunk) {
+  tappedLink = link;
+  const contents = await contentsOf(link);
+  if (tappedLink !== link) return;
+  if (!contents) {
     location.assign(hrefOf(link));
     return;
   }
-  const lead = document.createElement("p"), way = document.createElement("a");
-  lead.className = "place";
-  way.href = hrefOf(link);
-  way.textContent = "Go there";
-  way.addEventListener("click", () => closeSheet(false));
-  lead.append(way);
-  sheet.replaceChildren(closeButton(closeSheet), lead, chunk);
+  const way = make("a", { href: hrefOf(link), onclick: () => closeSheet(false) }, "Go there");
+  sheet.replaceChildren(closeButton(closeSheet), make("p", { className: "lead" }, way), contents);
   sheet.setAttribute("aria-label", `Preview of ${link.textContent?.trim()}`);
   sheet.hidden = false;
   sheet.scrollTop = 0;
@@ -240,70 +238,63 @@ async function openSheet(link) {
 }
 
 function closeSheet(returns = true) {
-  if (returns && tapped && "focus" in tapped) /** @type {HTMLElement} */ (tapped).focus({ preventScroll: true });
+  if (returns) tappedLink?.focus({ preventScroll: true });
   hide();  // the preview that the focus would show
-  tapped = null;
+  tappedLink = null;
   sheet.hidden = true;
 }
 
 /** @param {() => void} close */
-function closeButton(close) {
-  const button = document.createElement("button");
-  button.textContent = "×";
+export function closeButton(close) {
+  const button = make("button", { onclick: () => close() }, "×");
   button.setAttribute("aria-label", "close");
-  button.addEventListener("click", () => close());
   return button;
 }
 
 // Moves an element out from under a sheet.
 /** @param {Element} element @param {HTMLElement} sheet */
-function uncover(element, sheet) {
+export function uncover(element, sheet) {
   const covered = element.getBoundingClientRect().bottom - sheet.getBoundingClientRect().top;
   if (getComputedStyle(sheet).position === "fixed" && covered > 0) scrollBy(0, covered + 8);
 }
 
 document.addEventListener("click", (event) => {
-  const link = around(event, "a[data-peek]"), before = tapped;
+  const link = /** @type {HTMLElement | SVGElement | null} */ (around(event, "a[data-peek]")), before = tappedLink;
   const isTap = /** @type {PointerEvent} */ (event).pointerType === "touch";
   if (around(event, ".peek")) return;
-  if (tapped) closeSheet(false);
+  if (tappedLink) closeSheet(false);
   if (!isTap || !link || link === before || event.defaultPrevented) return;
   event.preventDefault();
   openSheet(link);
 });
 
-Object.assign(window, { weave: { target, closeButton, uncover } });  // for panel.js, a module, which shows a sheet as well
-
 // What is folded away opens for a link that leads into it, and for printing.
 
-/** @param {string} hash */
-function reveal(hash) {
-  let element = document.getElementById(decodeURIComponent(hash.slice(1)));
-  const folds = [];
-  for (; element; element = element.parentElement) {
-    if (element instanceof HTMLDetailsElement && !element.open) folds.push(element);
+/** @param {URL | Location} address */
+function reveal(address) {
+  const element = elementAt(address, document);
+  let isFolded = false;
+  for (let fold = element?.closest("details"); fold; fold = fold.parentElement?.closest("details")) {
+    isFolded ||= !fold.open;
+    fold.open = true;
   }
-  for (const fold of folds) fold.open = true;
-  return folds.length > 0;
+  return isFolded ? element : null;
 }
 
-function revealPlace() {
-  if (reveal(location.hash)) document.getElementById(decodeURIComponent(location.hash.slice(1)))?.scrollIntoView();
-}
+function revealTarget() { reveal(location)?.scrollIntoView(); }
 
 document.addEventListener("click", (event) => {
   const link = event.defaultPrevented ? null : around(event, "a[href]");
-  const url = link && new URL(hrefOf(link), document.baseURI);
-  if (url && url.pathname === location.pathname) reveal(url.hash);  // before the browser goes there
+  const address = link && addressOf(link);
+  if (address && address.pathname === location.pathname) reveal(address);  // before the browser goes there
 });
-addEventListener("hashchange", revealPlace);
+addEventListener("hashchange", revealTarget);
 
 /** @type {HTMLDetailsElement[]} */
 let opened = [];
 addEventListener("beforeprint", () => {
-  /** @type {NodeListOf<HTMLDetailsElement>} */
-  const folds = document.querySelectorAll(":is(.experiment details, details.solution):not([open])");
-  opened = [...folds];
+  opened = [...document.querySelectorAll("details")].filter((fold) => (
+    fold.matches(":is(.experiment details, details.solution):not([open])")));
   for (const fold of opened) fold.open = true;
 });
 addEventListener("afterprint", () => { for (const fold of opened) fold.open = false; });
@@ -314,6 +305,9 @@ navigator.serviceWorker?.getRegistration(root).then(async (left) => {
   for (const name of await caches.keys()) if (name.startsWith(`${root} `)) await caches.delete(name);
 }).catch(() => { /* the browser has none, or forbids them */ });
 
+for (const button of document.querySelectorAll("button")) {
+  if (button.matches(".copy, .unfold, .unfold-all")) button.hidden = false;
+}
+document.querySelector(".md-search[role=dialog]")?.setAttribute("aria-label", "Search");
 document.body.append(preview, sheet);
-setUp();
-revealPlace();
+revealTarget();

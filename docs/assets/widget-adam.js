@@ -1,29 +1,35 @@
 // Adam beside plain descent: the reader writes some gradients, and sees by how much each of them moves a parameter.
 
 import { drawn, make } from "./elements.js";
-import { build, button, lettering, saying, table, written } from "./widgets.js";
+import { microgpt } from "./engine.js";
+import { build, button, chart, lettering, saying, table, written } from "./widgets.js";
 
-/**
- * What the program has as defaults, and examples by their names.
- * @typedef {{ rate: number, beta1: number, beta2: number, epsilon: number, examples: Record<string, number[]> }} Given
- */
+/** @typedef {{ rate: number, examples: Record<string, number[]> }} Given the learning rate, and named gradients */
 
 const MOST = 12;  // gradients that are looked at
-const LEFT = 64, WIDTH = 288, TOP = 32, HEIGHT = 110;  // of the place for the lines
 
 /**
- * Return by how much each step of Adam moves the parameter, computed as `adam` of the essay does.
- * @param {number[]} gradients
- * @param {Given} given
+ * Move a parameter as `adam` of the essay would do it without its means.
+ * @param {Moving} parameter
+ * @param {number} _step
+ * @param {number} rate
  */
-function adam(gradients, { rate, beta1, beta2, epsilon }) {
-  let mean = 0, square = 0;
-  return gradients.map((gradient, i) => {
-    const step = i + 1;
-    mean = beta1 * mean + (1 - beta1) * gradient;
-    square = beta2 * square + (1 - beta2) * gradient ** 2;
-    return -rate * (mean / (1 - beta1 ** step)) / ((square / (1 - beta2 ** step)) ** 0.5 + epsilon);
+function descent({ data, grad }, _step, rate) { data[0] -= rate * grad[0]; }
+
+/**
+ * Return where a parameter is after each step; it begins at 0.
+ * @param {number[]} gradients
+ * @param {(parameter: Moving, step: number, rate: number) => void} move
+ * @param {number} rate
+ */
+function path(gradients, move, rate) {
+  const parameter = { data: [0], grad: [0], mean: [0], square: [0] }, values = [0];
+  gradients.forEach((gradient, i) => {
+    parameter.grad[0] = gradient;
+    move(parameter, i + 1, rate);
+    values.push(parameter.data[0]);
   });
+  return values;
 }
 
 /**
@@ -39,9 +45,9 @@ function short(value) { return written(Number(value.toPrecision(3)), 10); }
  */
 function ticks(low, high) {
   const rough = (high - low) / 4 || 1, power = 10 ** Math.floor(Math.log10(rough));
-  const apart = [1, 2, 5, 10].map((factor) => factor * power).find((step) => step >= rough) ?? rough, found = [];
-  for (let i = Math.ceil(low / apart - 1e-9); i <= high / apart + 1e-9; i++) found.push(i * apart);
-  return found;
+  const apart = [1, 2, 5, 10].map((factor) => factor * power).find((step) => step >= rough) ?? rough, marks = [];
+  for (let i = Math.ceil(low / apart - 1e-9); i <= high / apart + 1e-9; i++) marks.push(i * apart);
+  return marks;
 }
 
 /**
@@ -51,16 +57,6 @@ function ticks(low, high) {
 function mark(value) {
   const size = Math.abs(value), far = size >= 1e5 || (size && size < 1e-3);
   return far ? Number(value.toPrecision(2)).toExponential().replaceAll("-", "−").replace("+", "") : short(value);
-}
-
-/**
- * Return where the parameter is after each step; it begins at 0.
- * @param {number[]} moves
- */
-function path(moves) {
-  const found = [0];
-  for (const move of moves) found.push(found[found.length - 1] + move);
-  return found;
 }
 
 /**
@@ -77,58 +73,48 @@ build("adam", "Choose the gradients", (/** @type {Given} */ given) => {
   const examples = Object.entries(given.examples);
   const field = make("input", { id: "widget-gradients", className: "widget-field", autocomplete: "off" });
   const buttons = examples.map(([name, gradients]) => button(name, () => { write(gradients); show(); }));
-  const picture = drawn("svg", { viewBox: `0 0 ${LEFT + WIDTH + 8} ${TOP + HEIGHT + 40}`, role: "img" });
-  const answer = make("div"), shown = make("div", {}, picture, answer), says = saying(shown);
+  const picture = drawn("svg", { role: "img" });
+  const answer = make("div"), results = make("div", {}, picture, answer), says = saying(results);
 
   /** @param {number[]} gradients */
   function write(gradients) { field.value = gradients.map((gradient) => written(gradient)).join(" "); }
 
   /** Draw and compute it for what is in the field now; if that is no list of numbers, say so. */
   function show() {
-    const found = numbersIn(field.value);
-    if (typeof found === "string" || !found.length) {
-      says.sayInstead(found.length ? `${found} is not a number.` : "Write some numbers, with blanks between them.");
+    const numbers = numbersIn(field.value);
+    if (typeof numbers === "string" || !numbers.length) {
+      says.sayInstead(numbers.length ? `${numbers} is not a number.` : "Write some numbers, with blanks between them.");
       return;
     }
-    const gradients = found.slice(0, MOST), plain = gradients.map((gradient) => -given.rate * gradient);
-    const moves = adam(gradients, given), paths = [path(plain), path(moves)];
-    const [ends, endsOfAdam] = paths.map((numbers) => short(numbers[numbers.length - 1]));
-    draw(paths);
-    picture.setAttribute("aria-label", `The parameter: plain descent ends at ${ends}, Adam at ${endsOfAdam}.`);
+    const gradients = numbers.slice(0, MOST);
+    const paths = [descent, microgpt.adam].map((move) => path(gradients, move, given.rate));
+    const moves = paths.map((values) => values.slice(1).map((value, i) => value - values[i]));
+    const [end, endOfAdam] = paths.map((values) => short(values[values.length - 1]));
+    drawPaths(paths);
+    picture.setAttribute("aria-label", `The parameter: plain descent ends at ${end}, Adam at ${endOfAdam}.`);
     answer.replaceChildren(table(`What each step adds to the parameter; the learning rate is ${written(given.rate)}.`, [
       ["step", "gradient", "plain descent", "Adam"],
-      ...gradients.map((gradient, i) => [String(i + 1), short(gradient), short(plain[i]), short(moves[i])]),
+      ...gradients.map((gradient, i) => [String(i + 1), short(gradient), ...moves.map((ways) => short(ways[i]))]),
     ]));
-    const more = found.length > MOST ? ` (Only the first ${MOST} numbers count.)` : "";
-    says.say(`In all, plain descent moves it by ${ends}, Adam by ${endsOfAdam}.${more}`);
+    const more = numbers.length > MOST ? ` (Only the first ${MOST} numbers count.)` : "";
+    says.say(`In all, plain descent moves it by ${end}, Adam by ${endOfAdam}.${more}`);
   }
 
   /**
    * Draw where the parameter goes, on the two ways.
    * @param {number[][]} paths
    */
-  function draw(paths) {
-    const low = Math.min(...paths.flat()), high = Math.max(...paths.flat()), steps = paths[0].length - 1;
-    /** @param {number} value */
-    const y = (value) => TOP + HEIGHT * (high > low ? (high - value) / (high - low) : 0.5);
-    const lines = paths.map((numbers, i) => drawn("polyline", {
-      points: numbers.map((number, step) => `${LEFT + WIDTH * step / steps},${y(number)}`).join(" "),
-      class: i ? "widget-blue" : "widget-orange",
-    }));
-    const left = ticks(low, high).flatMap((value) => [
-      drawn("path", { d: `M${LEFT} ${y(value)}h-4`, class: "widget-axis" }),
-      drawn("text", { x: LEFT - 8, y: y(value) + 4, "text-anchor": "end" }, mark(value)),
-    ]);
-    const below = ticks(0, steps).filter(Number.isInteger).flatMap((step) => [
-      drawn("path", { d: `M${LEFT + WIDTH * step / steps} ${TOP + HEIGHT}v4`, class: "widget-axis" }),
-      lettering(LEFT + WIDTH * step / steps, TOP + HEIGHT + 18, String(step)),
-    ]);
-    picture.replaceChildren(
-      drawn("path", { d: `M${LEFT} ${TOP}v${HEIGHT}h${WIDTH}`, class: "widget-axis" }), ...left, ...below,
-      drawn("path", { d: `M${LEFT} ${y(0)}h${WIDTH}`, class: "widget-gone" }), ...lines,
-      lettering(LEFT + WIDTH / 2, TOP + HEIGHT + 36, "steps"), drawn("text", { x: 0, y: 16 }, "parameter"),
-      drawn("path", { d: `M${LEFT + 44} 12h24`, class: "widget-orange" }), lettering(LEFT + 116, 16, "plain descent"),
-      drawn("path", { d: `M${LEFT + 186} 12h24`, class: "widget-blue" }), lettering(LEFT + 232, 16, "Adam"),
+  function drawPaths([plain, adam]) {
+    const all = [...plain, ...adam], lowest = Math.min(...all), highest = Math.max(...all), steps = plain.length - 1;
+    const marks = ticks(lowest, highest), stepMarks = ticks(0, steps).filter(Number.isInteger);
+    const scale = { left: 64, top: 32, height: 110, lowest, highest, marks, steps, stepMarks };
+    const { x, y, draw } = chart(picture, scale, mark);
+    draw(["widget-orange", [...plain.entries()]], ["widget-blue", [...adam.entries()]]);
+    picture.append(
+      drawn("path", { d: `M${x(0)} ${y(0)}H${x(steps)}`, class: "widget-gone" }),
+      drawn("text", { x: 0, y: 16 }, "parameter"),
+      drawn("path", { d: "M108 12h24", class: "widget-orange" }), lettering(180, 16, "plain descent"),
+      drawn("path", { d: "M250 12h24", class: "widget-blue" }), lettering(296, 16, "Adam"),
     );
   }
 
@@ -137,5 +123,5 @@ build("adam", "Choose the gradients", (/** @type {Given} */ given) => {
   show();
   const label = make("label", { htmlFor: field.id, textContent: "gradients" });
   return [make("p", { className: "widget-buttons" }, ...buttons),
-    make("p", { className: "widget-row" }, label, field), says.line, shown];
+    make("p", { className: "widget-row" }, label, field), says.line, results];
 });

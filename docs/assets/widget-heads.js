@@ -17,8 +17,8 @@ function strongest({ letters, looks }) {
 }
 
 build("heads", "Ask the heads", (/** @type {Omit<Seen, "letters"> & { name: string }} */ given) => {
-  const answer = make("div"), bars = drawn("svg", { role: "img" }), shown = make("div", {}, answer, bars);
-  const says = saying(shown);
+  const answer = make("div"), bars = drawn("svg", { role: "img" }), results = make("div", {}, answer, bars);
+  const says = saying(results);
 
   /** @param {Seen} seen */
   function show(seen) {
@@ -28,5 +28,5 @@ build("heads", "Ask the heads", (/** @type {Omit<Seen, "letters"> & { name: stri
   }
 
   show({ ...given, letters: [...given.name] });
-  return [...asking(given, says, show), says.line, shown];
+  return [...asking(given, says, show), says.line, results];
 });

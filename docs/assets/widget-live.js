@@ -1,20 +1,19 @@
-// The picture of names that come into being plays what was recorded of it; then the same training in this page, and what
-// the model says next.
+// The picture of names that come into being plays what was recorded of it; then comes the same training in this page,
+// and what the model says next.
 
 import { drawn, make } from "./elements.js";
-import { begun, meanOfLast, reason, writeName } from "./engine.js";
-import { LONGEST, drawBars, spelled } from "./letters.js";
-import { build, button, lettering, saying, slider } from "./widgets.js";
-
-/** @typedef {import("./engine.js").State & { losses: number[], training: Generator<number> }} Training */
+import { begun, inFrames, meanOfLast, microgpt, reason, writeName } from "./engine.js";
+import { drawBars, nameField } from "./letters.js";
+import { build, button, chart, saying, slider } from "./widgets.js";
 
 /**
  * How names begin, and perhaps what a column of the picture says after some steps: a heading, names, and the loss.
  * @typedef {{ beginning: string, moments?: [number, string[]][] }} Given
  */
 
-const MOMENT = 115;  // milliseconds; all of them last less than five seconds, or one would have to be able to stop them
-const LEFT = 24, WIDTH = 332, TOP = 4, HEIGHT = 100, LOWEST = 1.8, HIGHEST = 3.6;  // of the curve
+const MOMENT = 115;  // milliseconds; all of them last less than five seconds, or they would need a button to stop them
+const STEPS = microgpt.DEFAULTS.num_steps, AT_ONCE = 4;  // steps between two pictures: slow enough to be watched
+const SCALE = { height: 100, lowest: 1.8, highest: 3.6, marks: [2, 3], steps: STEPS };
 const SHOWN = 8;  // names that are written again and again, by the same random numbers
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -50,115 +49,81 @@ function film(figure, moments) {
   };
 }
 
-/** @param {number} loss */
-function y(loss) { return TOP + HEIGHT * (HIGHEST - Math.min(HIGHEST, Math.max(LOWEST, loss))) / (HIGHEST - LOWEST); }
-
-/**
- * Return a name that begins with some letters.
- * @param {Training} state
- * @param {string[]} letters
- * @param {number} temperature
- * @param {Die} random
- */
-function write(state, letters, temperature, random) {
-  const first = letters.map((letter) => state.characters.indexOf(letter));
-  const { tokens, chances } = writeName(state, first, temperature, random);
-  return { word: tokens.map((token) => state.characters[token]).join(""), chances: chances[first.length] };
-}
-
 /** The curve of the losses and the names on the way; `draw` brings them up to date. */
 function learningShown() {
-  const line = drawn("polyline", { class: "widget-orange" }), names = make("p", { className: "live-names" });
-  const curve = drawn("svg", { viewBox: `0 0 ${LEFT + WIDTH + 4} ${TOP + HEIGHT + 20}`, role: "img",
-    "aria-label": "The loss, step by step" },
-    drawn("path", { d: `M${LEFT} ${TOP}v${HEIGHT}h${WIDTH}`, class: "widget-gone" }), line,
-    ...[2, 3].map((loss) => lettering(LEFT - 10, y(loss) + 5, String(loss))),
-    lettering(LEFT + WIDTH / 2, TOP + HEIGHT + 16, "steps"));
-  /** @param {Training} state */
-  const draw = (state) => {
-    const { losses, microgpt } = state, { length } = losses, steps = microgpt.DEFAULTS.num_steps;
-    const seen = losses.map((_, i) => i).filter((i) => i % 10 === 0 || i === length - 1);
-    const points = seen.map((i) => [LEFT + WIDTH * i / steps, y(meanOfLast(losses, i + 1))].map((x) => x.toFixed(1)));
-    line.setAttribute("points", points.join(" "));
+  const curve = drawn("svg", { role: "img", "aria-label": "The loss, step by step" });
+  const names = make("p", { className: "live-names" }), loss = chart(curve, SCALE);
+  /** @param {Begun} state @param {number[]} losses */
+  const draw = (state, losses) => {
+    const { length } = losses, some = [...losses.keys()].filter((i) => i % 10 === 0 || i === length - 1);
+    loss.draw(["widget-orange", some.map((i) => [i, meanOfLast(losses, i + 1)])]);
     curve.setAttribute("aria-label", `The loss: ${meanOfLast(losses).toFixed(2)} on average after ${length} steps`);
     const random = new microgpt.Random(7n);
-    names.textContent = Array.from({ length: SHOWN }, () => write(state, [], 0.5, random).word || "–").join("  ");
+    names.textContent = Array.from({ length: SHOWN }, () => writeName(state, [], 0.5, random).word || "–").join("  ");
   };
   return { box: make("div", { hidden: true }, names, curve), draw };
 }
 
-build("live", "Train the model in this page", (/** @type {Given} */ { beginning, moments }, place) => {
-  const figure = place.closest(".demonstration")?.querySelector("figure");
+build("live", "Train the model in this page", (/** @type {Given} */ { beginning, moments }, box) => {
+  const figure = box.closest(".demonstration")?.querySelector("figure");
   const play = figure && moments && film(figure, moments);
   const start = button("Train it", train), learning = learningShown();
   start.classList.add("md-button--primary");
-  const field = make("input", { className: "widget-field", value: beginning, maxLength: LONGEST, autocomplete: "off",
-    spellcheck: false });
-  const label = make("label", {}, "It begins with ", field);
+  const field = nameField("It begins with ", beginning, answer);
   const heat = slider("temperature", { min: 0.1, max: 2, step: 0.1, value: 0.5 }, answer);
   const bars = drawn("svg", { role: "img" }), written = make("p", { className: "live-names" });
   const another = button("Write a name", add);
-  const told = make("div", {}, bars, make("p", { className: "widget-buttons" }, another));  // from what was asked
-  const ask = make("div", { hidden: true }, make("p", { className: "widget-row" }, label), heat.row, told, written);
-  const says = saying(told);
-  let state = /** @type {Training | null} */ (null), die = 1n;  // that the next name is thrown with
+  const answers = make("div", {}, bars, make("p", { className: "widget-buttons" }, another));
+  const ask = make("div", { hidden: true }, field.row, heat.row, answers, written);
+  const says = saying(answers);
+  let state = /** @type {Begun | null} */ (null), die = 1n;  // that the next name is thrown with
   let learned = "";  // what there is to say when it is done
 
   async function train() {
     start.disabled = ask.inert = true;
-    state = null;
     says.sayInstead("The names are being fetched.");
     try {
-      const made = await begun();
-      state = { ...made, losses: [], training: made.microgpt.train(made.model, made.lessons, made.microgpt.DEFAULTS) };
+      state = await begun();
+      learning.box.hidden = ask.hidden = false;  // both have their room now, and nothing moves when it has learned
+      next(state, []);
+      says.say("It is learning.");
+      learned = await learn(state);
+      ask.inert = false;
+      answer();
     } catch (error) {
       says.sayInstead(`That did not work: ${reason(error)}.`);
       learning.box.hidden = ask.hidden = true;
-      start.disabled = false;
-      return;
     }
-    learning.box.hidden = ask.hidden = false;  // both have their room now, and nothing moves when it has learned
-    next(state, []);
-    says.say("It is learning.");
-    tick(state);
+    start.disabled = false;
   }
 
   /**
-   * Take some steps for each picture on the screen; all of it takes some seconds, so that one can watch.
-   * @param {Training} state
+   * Let the model learn, and show how it does; return what there is to say then.
+   * @param {Begun} state
    */
-  function tick(state) {
-    const { losses, training, microgpt } = state, until = performance.now() + 10, steps = microgpt.DEFAULTS.num_steps;
-    for (let i = 0; i < 4 && performance.now() < until && losses.length < steps; i++) {
-      losses.push(training.next().value);
+  async function learn(state) {
+    const losses = /** @type {number[]} */ ([]);
+    for await (const some of inFrames(microgpt.train(state.model, state.lessons, microgpt.DEFAULTS), AT_ONCE)) {
+      losses.push(...some);
+      if (losses.length === STEPS || losses.length % (calm.matches ? 250 : 20) < AT_ONCE) learning.draw(state, losses);
     }
-    const done = losses.length;
-    if (done === steps || done % (calm.matches ? 250 : 20) < 4) learning.draw(state);
-    if (done < steps) requestAnimationFrame(() => tick(state));
-    else end(losses);
-  }
-
-  /** @param {number[]} losses */
-  function end(losses) {
     const count = losses.length.toLocaleString("en"), last = losses[losses.length - 1].toFixed(4);
-    learned = `It has learned from ${count} names; the last loss is ${last}, as in Python.`;
-    start.disabled = ask.inert = false;
-    answer();
+    return `It has learned from ${count} names; the last loss is ${last}, as in Python.`;
   }
 
   /**
    * Draw what comes after some letters.
-   * @param {Training} state
+   * @param {Begun} state
    * @param {string[]} letters
    */
   function next(state, letters) {
-    const { chances } = write(state, letters, heat.value, new state.microgpt.Random(1n));
-    drawBars(bars, chances, "What comes next", (chance) => `${Math.round(100 * chance)} %`);
+    const { chances } = writeName(state, letters, heat.value, new microgpt.Random(1n));
+    drawBars(bars, chances[letters.length], "What comes next", (chance) => `${Math.round(100 * chance)} %`);
   }
 
   /** Show what comes after the letters in the field, if the model knows them. */
   function answer() {
-    const { letters, problem } = spelled(field.value);
+    const { letters, problem } = field.read();
     if (problem) says.sayInstead(problem);
     else if (state) {
       next(state, letters);
@@ -168,12 +133,11 @@ build("live", "Train the model in this page", (/** @type {Given} */ { beginning,
 
   function add() {
     if (!state) return;
-    const { word } = write(state, spelled(field.value).letters, heat.value, new state.microgpt.Random(die));
+    const { word } = writeName(state, field.read().letters, heat.value, new microgpt.Random(die));
     die += 1n;
     written.textContent = `${written.textContent} ${word}`.trim().split(" ").slice(-12).join(" ");
   }
 
-  field.addEventListener("input", answer);
   const again = button("Play the picture again", () => play?.());
   if (!calm.matches) play?.();
   says.say("The essay’s program in JavaScript does it, with the same names, and you can watch.");

@@ -1,6 +1,7 @@
 // One look back: a query and two keys that the reader moves, and the scores, weights and mean that come of them.
 
 import { drawn, make } from "./elements.js";
+import { microgpt } from "./engine.js";
 import { build, fixed, lettering, saying, slider, table, written } from "./widgets.js";
 
 /** @typedef {[number, number]} Vector */
@@ -20,10 +21,10 @@ const LETTER = 7.5, LINE = 16;  // how wide a letter is at most on average, and 
  */
 function attend(query, keys, values, factor) {
   const scores = keys.map((key) => (query[0] * key[0] + query[1] * key[1]) * factor);
-  const exps = scores.map((score) => Math.exp(score - Math.max(...scores))), sum = exps.reduce((a, b) => a + b);
-  const weights = exps.map((exp) => exp / sum);
-  const found = [0, 1].map((i) => weights[0] * values[0][i] + weights[1] * values[1][i]);
-  return { scores, weights, found };
+  const weights = [...scores];
+  microgpt.softmax(weights, 0, weights.length);
+  const mean = [0, 1].map((i) => weights[0] * values[0][i] + weights[1] * values[1][i]);
+  return { scores, weights, mean };
 }
 
 /**
@@ -65,7 +66,7 @@ function draw(picture, arrows, { origin: [left, down], unit }) {
 }
 
 /**
- * Return a place for a name near the end of an arrow: to its right or left or in the middle, above or below, as near as
+ * Return a box for a name near the end of an arrow: to its right or left or in the middle, above or below, as near as
  * there is room, and if possible beside all arrows.
  * @param {{ x: number, y: number }} end
  * @param {number} width of the name
@@ -102,7 +103,7 @@ build("look", "Move the query and the keys", (/** @type {Given} */ { query, keys
     drawn("svg", { viewBox: `0 0 ${2 * MIDDLE} ${2 * MIDDLE}`, role: "img", class: "widget-plane" })));
   const answer = make("div"), says = saying(), scene = drawn("g", {});
   const holds = names.map(() => drawn("circle", { r: 16, class: "widget-hold" }));  // as large as a finger
-  picture.append(scene, ...holds);  // which stay while the rest is drawn anew: a finger that drags needs what it touched
+  picture.append(scene, ...holds);  // these stay while the rest is drawn anew: a finger drags what it has touched
   const furthest = Math.max(...values.flat().map(Math.abs));
   const corner = /** @type {[number, number]} */ ([24, 2 * MIDDLE - 24]);
   const valuesPlane = { origin: corner, unit: (2 * MIDDLE - 44) / furthest };
@@ -114,27 +115,27 @@ build("look", "Move the query and the keys", (/** @type {Given} */ { query, keys
   /** Draw and compute it as it is now. */
   function show() {
     const [asks, ...offers] = vectors(), root = asks.length ** -0.5;
-    const ways = [root, 1].map((factor) => attend(asks, offers, values, factor)), { weights, found } = ways[0];
+    const ways = [root, 1].map((factor) => attend(asks, offers, values, factor)), { weights, mean } = ways[0];
     const keysDrawn = offers.map((vector, i) => (
       { vector, name: `key ${i + 1}: ${fixed(weights[i], 2)}`, colour: "widget-blue", width: 1.5 + 4 * weights[i] }));
     const ends = draw(scene, [...keysDrawn, { vector: asks, name: "query", colour: "widget-orange", width: 2.5 }],
       { origin: [MIDDLE, MIDDLE], unit: UNIT });
-    holds.forEach((hold, i) => { hold.setAttribute("cx", String(ends[i].x)); hold.setAttribute("cy", String(ends[i].y)); });
-    const shown = vectors().map((vector, i) => `${names[i]} ${pair(vector)}`);
-    picture.setAttribute("aria-label", `Arrows from the middle: ${shown.join(", ")}.`);
+    holds.forEach((hold, i) => hold.setAttribute("transform", `translate(${ends[i].x} ${ends[i].y})`));
+    const arrows = vectors().map((vector, i) => `${names[i]} ${pair(vector)}`);
+    picture.setAttribute("aria-label", `Arrows from the middle: ${arrows.join(", ")}.`);
     const valuesDrawn = values.map((vector, i) => (
       { vector, name: `value ${i + 1}`, colour: "widget-blue", width: 1.5 + 4 * weights[i] }));
-    const meanDrawn = { vector: found, name: "comes back", colour: "widget-orange", width: 2.5 };
+    const meanDrawn = { vector: mean, name: "comes back", colour: "widget-orange", width: 2.5 };
     draw(back, [...valuesDrawn, meanDrawn], valuesPlane);
-    back.setAttribute("aria-label", `The two values as arrows, and between them what comes back, ${pair(found, 2)}.`);
+    back.setAttribute("aria-label", `The two values as arrows, and between them what comes back, ${pair(mean, 2)}.`);
     answer.replaceChildren(table(`The values are ${values.map((value) => pair(value)).join(" and ")}.`, [
       ["scores", "divided by √2", "not divided"],
       ...[0, 1].map((i) => [`score of key ${i + 1}`, ...ways.map(({ scores }) => fixed(scores[i], 2))]),
       ...[0, 1].map((i) => [`weight of key ${i + 1}`, ...ways.map((way) => fixed(way.weights[i], 2))]),
-      ["what comes back", ...ways.map((way) => pair(way.found, 2))],
+      ["what comes back", ...ways.map((way) => pair(way.mean, 2))],
     ]));
     const [first, second] = weights.map((weight) => fixed(weight, 2));
-    says.say(`The weights are ${first} and ${second}, and ${pair(found, 2)} comes back.`);
+    says.say(`The weights are ${first} and ${second}, and ${pair(mean, 2)} comes back.`);
   }
 
   /**
@@ -143,8 +144,8 @@ build("look", "Move the query and the keys", (/** @type {Given} */ { query, keys
    */
   function follow(event) {
     const box = picture.getBoundingClientRect();
-    const place = [event.clientX - box.left, event.clientY - box.top].map((x) => (x / box.width) * 2 * MIDDLE);
-    const [across, up] = [place[0] - MIDDLE, MIDDLE - place[1]].map((x) => x / UNIT);
+    const [x, y] = [event.clientX - box.left, event.clientY - box.top].map((pixels) => pixels / box.width * 2 * MIDDLE);
+    const [across, up] = [x - MIDDLE, MIDDLE - y].map((length) => length / UNIT);
     if (event.type === "pointerdown") {
       const far = vectors().map(([x, y]) => Math.hypot(x - across, y - up));
       held = far.indexOf(Math.min(...far));  // several may be under a finger

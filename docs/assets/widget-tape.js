@@ -1,40 +1,29 @@
-// The tape of a small computation, walked back entry by entry: which entry is at work, and how the gradients fill.
+// The tape of a small computation, walked back entry by entry: which entry is at work, and how the gradients fill. The
+// demonstration has walked it; here it is only shown.
 
 import { drawn, make } from "./elements.js";
 import { allow, build, button, choice, lettering, saying, written } from "./widgets.js";
 
 /**
- * An entry of the tape: its name, its number, the gradient that the essay's program found, and what it was made from:
- * [place on the tape, local derivative] of each.
- * @typedef {{ name: string, data: number, grad: number, inputs: [number, number][] }} Entry
+ * An entry of the tape: its name, its number, and what it was made from: [place on the tape, local derivative] of each.
+ * @typedef {{ name: string, data: number, inputs: [number, number][] }} Entry
+ */
+
+/**
+ * The tape, and the gradients of all entries after each number of entries that `backward` has taken off it, or that
+ * a walk has which stores a gradient and does not add it.
+ * @typedef {{ entries: Entry[], added: number[][], stored: number[][] }} Given
  */
 
 const ADDED = "added, +=", STORED = "stored, =";
 const WIDTH = 60, BOX = 55, TOP = 56, HEIGHT = 82;  // of the drawing: each entry has so much room, and a box in it
 
 /**
- * Return all gradients after so many entries have been taken off the tape, the last one first.
- * @param {Entry[]} entries
- * @param {number} taken
- * @param {boolean} adds whether a gradient is added to what is there, and not just stored
- */
-function gradients(entries, taken, adds) {
-  const grads = new Array(entries.length).fill(0);
-  grads[entries.length - 1] = 1;
-  for (let at = entries.length - 1; at >= entries.length - taken; at--) {
-    for (const [parent, derivative] of entries[at].inputs) {
-      grads[parent] = (adds ? grads[parent] : 0) + derivative * grads[at];
-    }
-  }
-  return grads;
-}
-
-/**
  * Return what the entry at work does, in the words of the program.
  * @param {Entry[]} entries
  * @param {number} at
  * @param {number[]} grads
- * @param {boolean} adds
+ * @param {boolean} adds whether a gradient is added to what is there, and not just stored
  */
 function deed(entries, at, grads, adds) {
   const { name, inputs } = entries[at];
@@ -47,15 +36,15 @@ function deed(entries, at, grads, adds) {
 }
 
 /**
- * Return whether the gradients are those that the program found.
+ * Return which gradients are wrong at the end, and what would be right.
  * @param {Entry[]} entries
  * @param {number[]} grads
+ * @param {number[]} right
  */
-function verdict(entries, grads) {
-  const wrong = entries.filter((entry, i) => entry.grad !== grads[i]);
+function verdict(entries, grads, right) {
+  const wrong = entries.flatMap(({ name }, i) => (grads[i] === right[i] ? [] : [`${name} ${written(right[i])}`]));
   if (!wrong.length) return "The tape is empty, and all gradients are right.";
-  const right = wrong.map(({ name, grad }) => `${name} ${written(grad)}`);
-  return `The tape is empty, and these are wrong. Right would be ${right.join(", ")}.`;
+  return `The tape is empty, and these are wrong. Right would be ${wrong.join(", ")}.`;
 }
 
 /**
@@ -77,7 +66,7 @@ function arc(from, to, derivative, above) {
   ];
 }
 
-build("tape", "Step the tape back", (/** @type {Entry[]} */ entries) => {
+build("tape", "Step the tape back", (/** @type {Given} */ { entries, added, stored }) => {
   let taken = 0;
   const way = choice("A gradient is", [ADDED, STORED], () => show());
   const step = button("One entry back", () => { taken += 1; show(); });
@@ -87,7 +76,7 @@ build("tape", "Step the tape back", (/** @type {Entry[]} */ entries) => {
 
   /** Draw the tape as it is now. */
   function show() {
-    const adds = way.value === ADDED, last = entries.length, at = last - taken, grads = gradients(entries, taken, adds);
+    const adds = way.value === ADDED, last = entries.length, at = last - taken, grads = (adds ? added : stored)[taken];
     picture.replaceChildren();
     entries.forEach(({ name, data }, i) => {
       const x = (i + 0.5) * WIDTH, kind = i === at ? "widget-orange" : i > at ? "widget-gone" : "widget-blue";
@@ -100,7 +89,7 @@ build("tape", "Step the tape back", (/** @type {Entry[]} */ entries) => {
     entries[at]?.inputs.forEach(([parent, derivative], i) => picture.append(...arc(at, parent, derivative, !i)));
     const all = entries.map(({ name }, i) => `${name} ${written(grads[i])}`).join(", ");
     picture.setAttribute("aria-label", `${taken ? `Entry ${entries[at].name} is at work. ` : ""}Gradients: ${all}.`);
-    const end = taken === last ? ` ${verdict(entries, grads)}` : "";
+    const end = taken === last ? ` ${verdict(entries, grads, added[last])}` : "";
     says.say(taken ? deed(entries, at, grads, adds) + end : "The tape is full, and loss.grad is 1.");
     allow(step, taken < last);
   }

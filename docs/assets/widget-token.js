@@ -15,18 +15,19 @@ import { allow, build, button, fixed, lettering, saying, slider, table } from ".
 
 const LEFT = 82, CELL = 14, GAP = 3, LINE = 22, WIDTH = 360;  // of the drawing; a gap after each head's four numbers
 
+const ON_THE_TAPE = ["sum", "start", "normed", "query", "key", "value", "heads", "attention", "middle", "asked",
+  "answers", "hidden", "mlp", "end", "logits"];  // in the order in which the model computes them
+
 /**
- * Return what the model has computed for a token at a place, as it stands on its tape.
- * @param {import("./engine.js").State} state
+ * Return what the model has computed for a token at a place.
+ * @param {Begun} state
  * @param {Seen} seen
  * @returns {Numbers}
  */
 function numbersOf({ model, characters, bos }, { letters, place }) {
-  const rows = model.tape.map(({ result }) => row(result, place)), [wte, wpe] = model.tape[0].inputs;
-  const [sum, start, normed, query, key, value, heads, attention, middle, asked, , hidden, mlp, end, logits] = rows;
-  const token = row(wte, place ? characters.indexOf(letters[place - 1]) : bos), position = row(wpe, place);
-  return { token, position, sum, start, normed, query, key, value, heads, attention, middle, asked, hidden, mlp, end,
-    logits };
+  const [wte, wpe] = model.tape[0].inputs, token = place ? characters.indexOf(letters[place - 1]) : bos;
+  const rows = model.tape.map(({ result }, i) => [ON_THE_TAPE[i], row(result, place)]);
+  return { token: row(wte, token), position: row(wpe, place), ...Object.fromEntries(rows) };
 }
 
 /**
@@ -91,8 +92,8 @@ function cell(number, largest, x, y) {
 function drawRows(picture, rows, marked, largest) {
   const height = LINE * rows.length, scale = [-1, -0.5, -0.1, 0.1, 0.5, 1].map((share) => share * largest);
   picture.setAttribute("viewBox", `0 0 ${WIDTH} ${height + 34}`);
-  const shown = rows.map(([name, all]) => `${name} ${fixed(all[marked], 2)}`);
-  picture.setAttribute("aria-label", `Number ${marked + 1}: ${shown.join(", ")}`);
+  const numbers = rows.map(([name, all]) => `${name} ${fixed(all[marked], 2)}`);
+  picture.setAttribute("aria-label", `Number ${marked + 1}: ${numbers.join(", ")}`);
   picture.replaceChildren(
     ...rows.flatMap(([name, all], i) => [
       drawn("text", { x: 0, y: LINE * i + 17 }, name),
@@ -129,9 +130,9 @@ build("token", "Follow a letter", (/** @type {Omit<Seen, "letters"> & { name: st
   const number = slider("number", { min: 1, max: 16, step: 1, value: 1 }, draw);
   const picture = drawn("svg", { role: "img", class: "widget-cells" }), bars = drawn("svg", { role: "img" });
   const buttons = make("p", { className: "widget-buttons" }, back, on);
-  const shown = make("div", {}, picture, number.row, looks, bars, code,
+  const results = make("div", {}, picture, number.row, looks, bars, code,
     make("details", {}, make("summary", { textContent: "All numbers of this stage" }), listed));
-  const says = saying(buttons, shown);
+  const says = saying(buttons, results);
 
   /** Draw the 16 numbers of each row. */
   function draw() { if (stage.rows.length) drawRows(picture, stage.rows, number.value - 1, largest); }
@@ -174,10 +175,10 @@ build("token", "Follow a letter", (/** @type {Omit<Seen, "letters"> & { name: st
       draw();
     });
   }
-  const rows = asking(given, says, (found, state) => {
-    [seen, numbers] = [found, numbersOf(state, found)];
+  const rows = asking(given, says, (now, state) => {
+    [seen, numbers] = [now, numbersOf(state, now)];
     show();
   });
   show();
-  return [...rows, buttons, says.line, shown];
+  return [...rows, buttons, says.line, results];
 });

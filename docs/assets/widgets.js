@@ -1,7 +1,8 @@
 // What the widgets share: each is built below the figure of a demonstration, from the data that this gave to the page.
 //
 // A widget is a script of its own, widget-NAME.js, with one idea; without JavaScript there is nothing of it.
-// Its numbers are computed again in JavaScript, and the tests hold them against those of the essay's programs.
+// The demonstration has computed its numbers, or the essay's program in JavaScript does (engine.js). The tests hold
+// them against those of Python.
 
 import { drawn, make } from "./elements.js";
 
@@ -16,6 +17,44 @@ import { drawn, make } from "./elements.js";
  */
 export function lettering(x, y, content, kind = "") {
   return drawn("text", { x, y, "text-anchor": "middle", class: kind }, content);
+}
+
+const RIGHT = 352;  // the edge of a chart
+
+/** @typedef {[string, number[][]]} Curve the class of its look, and [step, value] of its points */
+
+/**
+ * The room of a chart, and its values: those beyond the lowest and the highest are drawn at the edge.
+ * @typedef {{ left?: number, top?: number, height: number, lowest: number, highest: number, marks: number[],
+ *   steps: number, stepMarks?: number[] }} Scale
+ */
+
+/**
+ * Draw the axes of a chart over the steps of a training. Return where a step and a value are in the picture, and what
+ * draws the curves.
+ * @param {SVGSVGElement} picture
+ * @param {Scale} scale
+ * @param {(mark: number) => string} [say] how a mark of the scale is written
+ */
+export function chart(picture, scale, say = String) {
+  const { left = 30, top = 8, height, lowest, highest, marks, steps, stepMarks = [] } = scale, foot = top + height;
+  const x = (/** @type {number} */ step) => left + (RIGHT - left) * step / steps;
+  const y = (/** @type {number} */ value) => {
+    const share = highest > lowest ? (highest - value) / (highest - lowest) : 0.5;
+    return top + height * Math.min(1, Math.max(0, share));
+  };
+  const beside = marks.flatMap((mark) => [drawn("path", { d: `M${left} ${y(mark)}h-4`, class: "widget-axis" }),
+    drawn("text", { x: left - 8, y: y(mark) + 4, "text-anchor": "end" }, say(mark))]);
+  const below = stepMarks.flatMap((step) => [drawn("path", { d: `M${x(step)} ${foot}v4`, class: "widget-axis" }),
+    lettering(x(step), foot + 18, String(step))]);
+  const end = foot + (below.length ? 36 : 18), lines = drawn("g", {});
+  picture.setAttribute("viewBox", `0 0 ${RIGHT + 8} ${end + 4}`);
+  picture.replaceChildren(drawn("path", { d: `M${left} ${top}v${height}H${RIGHT}`, class: "widget-axis" }),
+    ...beside, ...below, lettering((left + RIGHT) / 2, end, "steps"), lines);
+  /** @param {Curve[]} curves */
+  const draw = (...curves) => lines.replaceChildren(...curves.map(([kind, points]) => drawn("polyline", { class: kind,
+    points: points.map(([step, value]) => `${x(step).toFixed(1)},${y(value).toFixed(1)}`).join(" ") })));
+  return { x, y, draw };
 }
 
 /**
@@ -65,21 +104,21 @@ let inputs = 0;
  * @param {(value: number) => string} [say] how a value is written, where it is more than a number
  */
 export function slider(name, bounds, change, say) {
-  const id = `widget-input-${inputs += 1}`, shown = make("output");
-  shown.setAttribute("for", id);
-  shown.setAttribute("aria-hidden", "true");  // the slider says it
+  const id = `widget-input-${inputs += 1}`, output = make("output");
+  output.setAttribute("for", id);
+  output.setAttribute("aria-hidden", "true");  // the slider says it
   const input = make("input", { type: "range", id });
   for (const [property, value] of Object.entries(bounds)) input.setAttribute(property, String(value));
   const show = () => {
     const value = Number(input.value);
-    shown.textContent = say ? say(value) : written(value).replace(/\B(?=(\d{3})+$)/, ",");
+    output.textContent = say ? say(value) : written(value).replace(/\B(?=(\d{3})+$)/, ",");
     if (say) input.setAttribute("aria-valuetext", say(value));
   };
   input.addEventListener("input", () => { show(); change(); });
   show();
   return {
     input,
-    row: make("p", { className: "widget-row" }, make("label", { htmlFor: id, textContent: name }), input, shown),
+    row: make("p", { className: "widget-row" }, make("label", { htmlFor: id, textContent: name }), input, output),
     get value() { return Number(input.value); },
     /** @param {number} value */
     set value(value) { input.value = String(value); show(); },
@@ -106,16 +145,16 @@ export function choice(title, names, change) {
 /**
  * Make a line of words about what a widget shows; a screen reader says them when it has time. What is shown belongs to
  * the words: while they are about something else, such as a wrong input, it is grey and cannot be used.
- * @param {...HTMLElement} shown
+ * @param {...HTMLElement} results
  */
-export function saying(...shown) {
+export function saying(...results) {
   const line = make("p", { className: "widget-says" });
   line.setAttribute("role", "status");
   /** @param {boolean} inert @param {Child[]} words */
   const put = (inert, words) => {
     const text = words.map((word) => (typeof word === "string" ? word : word.textContent)).join("");
     if (line.textContent !== text) line.replaceChildren(...words);  // nobody is told the same twice
-    for (const part of shown) part.inert = inert;
+    for (const part of results) part.inert = inert;
   };
   return {
     line,
@@ -145,16 +184,16 @@ export function table(caption, rows) {
  * @template Data
  * @param {string} name
  * @param {string} title
- * @param {(data: Data, place: HTMLElement) => Child[]} start returns what the widget consists of
+ * @param {(data: Data, box: HTMLElement) => Child[]} start returns what the widget consists of
  */
 export function build(name, title, start) {
-  for (const place of document.querySelectorAll(`[data-widget="${name}"]`)) {
-    if (!(place instanceof HTMLElement) || place.childElementCount) continue;
+  for (const box of document.querySelectorAll(`[data-widget="${name}"]`)) {
+    if (!(box instanceof HTMLElement) || box.childElementCount) continue;
     const id = `widget-title-${inputs += 1}`;
-    place.className = "widget";
-    place.setAttribute("role", "group");
-    place.setAttribute("aria-labelledby", id);
-    const data = JSON.parse(place.dataset.given ?? "null");
-    place.append(make("p", { className: "widget-title", id, textContent: title }), ...start(data, place));
+    box.className = "widget";
+    box.setAttribute("role", "group");
+    box.setAttribute("aria-labelledby", id);
+    const data = JSON.parse(box.dataset.given ?? "null");
+    box.append(make("p", { className: "widget-title", id, textContent: title }), ...start(data, box));
   }
 }

@@ -19,7 +19,7 @@ BUILD = ROOT / "build"
 TEXT = tangle.decode(ESSAY.read_bytes())
 FENCES, ERRORS = tangle.parse(TEXT)
 PROGRAMS = tangle.programs_of(FENCES, ERRORS)
-CONTRACTS = {target: root.options for target, root in tangle.roots_of(FENCES).items()}
+CONTRACTS = {target: root.options for target, (root,) in tangle.named(FENCES, "root").items()}
 INSTALL = {  # what is optional, and how to get it
     "torch": ".venv/bin/pip install --group torch", "cc": "apt-get install gcc libc6-dev",
     "node": "apt-get install nodejs", "tsc": "apt-get install node-typescript", "pandoc": "apt-get install pandoc",

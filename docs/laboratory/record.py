@@ -181,13 +181,13 @@ def jobs(fences, programs):
 
     An experiment that does not fit is left out.
     """
-    roots, code = tangle.roots_of(fences), tangle.code_of(programs)
+    roots = {target: root for target, (root,) in tangle.named(fences, "root").items()}
     measured = [target for target, lines in programs.items() if is_wanted(target, roots[target]) and is_measured(lines)]
     targets = {("programs", target): (target, programs[target], None) for target in measured}
     measured.sort(key=lambda target: target != "microgpt.py")
-    for name, fence in tangle.experiments_of(fences).items():
+    for name, (fence, *_) in tangle.named(fences, "experiment").items():
         with contextlib.suppress(tangle.TangleError):
-            changed = tangle.changed_by(fence, programs, code)
+            changed = tangle.changed_by(fence, programs)
             target = next((target for target in measured if target in changed), None)
             if target:
                 steps = fence.options.get("steps")

@@ -221,7 +221,8 @@ class Essay:
         self.tangled = tangle.programs_of(self.fences, errors)
         self.programs = {target: Program(target, lines) for target, lines in self.tangled.items()}
         self.main = next(iter(self.programs.values()))
-        self.chunks, self.roots = tangle.chunks_of(self.fences), tangle.roots_of(self.fences)
+        self.chunks = tangle.named(self.fences, "definition")
+        self.roots = {target: root for target, (root,) in tangle.named(self.fences, "root").items()}
         self.check_text()
         self.ids = Names(*(f"{fence.kind}-{fence.name}" for fence in self.fences if fence.kind in NAMED))
         self.headings = self.find_headings(self.ids)
@@ -337,7 +338,7 @@ class Essay:
     @cached_property
     def experiments(self):
         """{name: Block} of all experiments, in their order."""
-        fences = tangle.experiments_of(self.fences)
+        fences = {name: group[0] for name, group in tangle.named(self.fences, "experiment").items()}
         return {name: Block(fence, self.page_of(fence.line), f"experiment-{name}", 1) for name, fence in fences.items()}
 
     @cached_property

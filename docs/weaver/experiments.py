@@ -51,18 +51,17 @@ class Findings(NamedTuple):
 @functools.lru_cache(maxsize=1)
 def all_touched(essay):
     """Return {name of an experiment: (lines of the essay that it takes out, lines that it puts something after)}."""
-    code = tangle.code_of(essay.tangled)
-    return {name: touched(block.fence, essay.tangled, code) for name, block in essay.experiments.items()}
+    return {name: touched(block.fence, essay.tangled) for name, block in essay.experiments.items()}
 
 
-def touched(experiment, programs, code):
+def touched(experiment, programs):
     """Return (lines of the essay that an experiment takes out, lines that stay and that it puts something after).
 
     There are none if it does not fit.
     """
     gone, followed = [], []
     with contextlib.suppress(tangle.TangleError):
-        for hunk, origins in tangle.locate(experiment, programs, code):
+        for hunk, origins in tangle.locate(experiment, programs):
             signs = "".join(sign for sign, _, _ in hunk)
             kept = signs.replace("+", "")
             gone += [line for sign, line in zip(kept, origins, strict=True) if sign == "-"]

@@ -238,7 +238,7 @@ class Renderer(Forms):
         """Return the HTML of the lines of an experiment, with their signs and with colours as in the chunk."""
         language = next((block.fence.language for block in experiments.blocks(self.essay, experiment)), "python")
         hunks = []
-        for hunk in tangle.places_of(experiment):
+        for hunk in tangle.hunks_of(experiment):
             code = experiment._replace(language=language, code=[text for _, text, _ in hunk])
             lines = [Markup(html) for _, html in self.code_lines(code)]  # noqa: S704
             hunks.append([(SIGNS[sign], sign, text, html) for (sign, text, _), html in zip(hunk, lines, strict=True)])

@@ -278,7 +278,7 @@ def data_of(essay, sessions, root):
     items = [item for session in sessions for item in session.items]
     for fence, name in [(item.fence, name) for item in items for name in item.names("data")]:
         try:
-            if not tangle.is_target(name):
+            if not re.fullmatch(tangle.TARGET, name):
                 raise OSError(0, "data are files of the project, by their paths in it")
             if offered.setdefault(name.rsplit("/", 1)[-1], name) != name:
                 raise OSError(0, "the site already offers another file of that name")

@@ -47,7 +47,7 @@ def main():
     parser.add_argument("names", nargs="*", metavar="NAME")
     options = parser.parse_args()
     fences, _ = tangle.parse(tangle.decode((ROOT / "microgpt.md").read_bytes()))
-    experiments = [*tangle.experiments_of(fences)]
+    experiments = [*tangle.named(fences, "experiment")]
     if unknown := {*options.names} - {*experiments}:
         parser.error(f"there is no experiment {', '.join(sorted(unknown))}")
     names = options.names or experiments

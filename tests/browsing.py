@@ -1,4 +1,4 @@
-"""What tests of the page that runs share: small flags, changes of the essay, a program that tries to get out."""
+"""What several files of tests in a browser need: keys and widths, and changes for the page that runs."""
 
 import pytest
 from programs import TEXT
@@ -9,7 +9,6 @@ needs_pyodide = pytest.mark.skipif(
 )
 SMALL = {"num_steps": "12", "n_embd": "8", "n_head": "2", "samples": "3"}
 FLAGS = [word for name, value in SMALL.items() for word in (f"--{name}", value)]
-LINES = TEXT.split("\n")
 ESCAPES = """
 import ctypes, gc, importlib, socket, sys, urllib.request
 from pyodide.ffi import JsProxy, to_js
@@ -41,9 +40,23 @@ WALL = """address => new Promise((done) => {
 })"""
 
 
+def turn(page, width, scheme):
+    """Give a page another width and colour scheme."""
+    page.set_viewport_size({"width": width, "height": 900})
+    name = "slate" if scheme == "dark" else "default"  # as the theme calls them
+    page.evaluate("name => { document.body.dataset.mdColorScheme = name; }", name)
+
+
+def press(control, *keys):
+    """Press keys on a control, as somebody without a mouse does."""
+    control.focus()
+    for key in keys:
+        control.page.keyboard.press(key)
+
+
 def changes_of(line, *more):
     """A change as a link has it, after a line of the essay that it has once."""
-    assert LINES.count(line) == 1
+    assert TEXT.split("\n").count(line) == 1
     return [[line], [line, *more]]
 
 
