@@ -149,8 +149,7 @@ def file_of(name):
 
 
 def offered(path):
-    """Return the path of a file on the site: mkdocs makes pages of Markdown, and leaves out what begins with a dot."""
-    path = re.sub(r"(^|/)\.", r"\1_", path)
+    """Return the path of a file on the site, where mkdocs makes pages of Markdown."""
     return f"files/{path}" + (".txt" if re.search(r"(?i)\.(md|markdown|mdown|mkdn?)$", path) else "")
 
 
