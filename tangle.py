@@ -417,9 +417,11 @@ def origins_of(old, program):
 
 def changed_by(experiment, programs):
     """Return {target: lines} of the programs that an experiment changes; raise TangleError if there are none."""
-    after = dict(programs)
+    after = {}
     for hunk, origins in locate(experiment, programs):
-        after = {target: [*replaced(program, hunk, origins)] for target, program in after.items()}
+        for target, program in programs.items():
+            if any(line.origin == origins[0] for line in program):
+                after[target] = [*replaced(after.get(target, program), hunk, origins)]
     changed = {target: program for target, program in after.items() if render(program) != render(programs[target])}
     if not changed:
         raise TangleError([(experiment.line, f"experiment {experiment.name}: it changes nothing: take it out")])

@@ -270,7 +270,7 @@ ODD = r'''# A < B & "C" `d_e_f` *g*
 
 Prose ⟨a⟩, `f`, 8<!-- = 8 -->. [there](#日本語), [here](#a-b-2), [a heading](#a-b-c-d-e-f-g).
 
-``` python {file=a-b_d.py needs=x}
+``` python {file=a+b_c.d.py needs=x}
 <<a>>
 <<other->>
 <<other>>
@@ -329,7 +329,7 @@ f()
 [tab]int x; // <b> & "q" ```
 ```
 
-``` nonsense {file=x/y.nonsense}
+``` nonsense {file=x/y+z.nonsense}
 blub
 ```
 
@@ -457,8 +457,9 @@ def test_nothing_counts_in_verbatim_fences(built):
 
 def test_titles_are_text_in_the_navigation(odd):
     page = (odd / "build" / "site" / "other" / "index.html").read_text(encoding="utf-8")
-    for title in ("A &lt; B &amp; &quot;C&quot; d_e_f g", "Emoji 😀 *not em* link", "a-b_d.py"):
+    for title in ("A &lt; B &amp; &quot;C&quot; d_e_f g", "Emoji 😀 *not em* link", "a+b_c.d.py"):
         assert title in page
+    assert "<c>" not in page
 
 
 def test_zensical_builds_the_same_site(odd, built):
