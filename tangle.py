@@ -387,8 +387,8 @@ def locate(experiment, programs):
         elif any(sign == "+" and REFERENCE.fullmatch(text) for sign, text, _ in hunk):
             problem = "it puts in code, and no references"
         else:
-            first, *others = [origins_of(old, program) for program in programs.values()]
-            origins = first or set().union(*others)
+            first, *others = programs.values()
+            origins = origins_of(old, first) or set().union(*(origins_of(old, program) for program in others))
         if len(origins) > 1:
             problem = f"its lines are at {len(origins)} places: show one more of those around them"
         elif not problem and not origins:
@@ -432,7 +432,7 @@ def replaced(lines, hunk, origins):
     """Yield the lines of a program; those from some lines of the essay are as a hunk has them."""
     i = 0
     while i < len(lines):
-        if tuple(line.origin for line in lines[i : i + len(origins)]) != origins:
+        if lines[i].origin != origins[0] or tuple(line.origin for line in lines[i : i + len(origins)]) != origins:
             yield lines[i]
             i += 1
             continue
