@@ -26,9 +26,9 @@ if sys.version_info < (3, 11):
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from weaver.pipeline import begin, complaints, say, weave  # noqa: E402
 from weaver.results import DemonstrationError  # noqa: E402
-from weaver.site import SiteError  # noqa: E402
-from weaver.weave import begin, complaints, say, weave  # noqa: E402
+from weaver.website import SiteError  # noqa: E402
 
 import tangle  # noqa: E402
 

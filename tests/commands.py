@@ -13,7 +13,7 @@ FIRST, TEST, *OTHERS = (line for block in BLOCKS for line in block.splitlines())
 # What each command has to say; those that would go on for ever, or for long, are ended then.
 ENDLESS = {
     ".venv/bin/python docs/weave.py --serve": r"serving on http://127\.0\.0\.1:8000/(?s:.*)woven in",
-    "sh tests/tools/watch.sh": r"\.\.\.\.",
+    "sh tests/watch.sh": r"\.\.\.\.",
     ".venv/bin/python docs/weave.py && .venv/bin/python -m http.server -d build/site 8000": "Serving HTTP on .* 8000",
     "python3 docs/laboratory/benchmark.py": "how many steps",
 }

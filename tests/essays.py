@@ -70,7 +70,7 @@ def project(folder, text=SMALL):
     return folder
 
 
-def weave(folder, *arguments, cwd=None, **environment):
+def run_weave(folder, *arguments, cwd=None, **environment):
     """Run docs/weave.py of a project, there or elsewhere, and return the completed process."""
     command = [sys.executable, folder / "docs" / "weave.py", *arguments]
     return subprocess.run(command, cwd=cwd or folder, env={**os.environ, **environment}, capture_output=True,

@@ -17,7 +17,7 @@ import tangle
 
 __all__ = ["CONTRACTS", "TEXT", "lacking", "missing"]  # handed on
 REFERENCE = ROOT.parent / "shared" / "reference"
-if EXPERIMENT := os.environ.get("MICROGPT_BREAK"):  # for tests/tools/mutation.py: these programs are broken on purpose
+if EXPERIMENT := os.environ.get("MICROGPT_BREAK"):  # for tests/mutation.py: these programs are broken on purpose
     PROGRAMS = PROGRAMS | tangle.changed_by(tangle.named(FENCES, "experiment")[EXPERIMENT][0], PROGRAMS)
     BUILD = Path(tempfile.mkdtemp(prefix="microgpt-"))
     atexit.register(shutil.rmtree, BUILD)

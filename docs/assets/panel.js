@@ -1,10 +1,10 @@
 // The page of a program: beside the line that is chosen stand its paragraph of the essay and its experiments.
 //
-// Nothing of that is on this page. It is taken from the pages of the essay, as previews are (see weave.js). Without
+// Nothing of that is on this page. It is taken from the pages of the essay, as previews are (see page.js). Without
 // this script, the number of a line leads there.
 
 import { make } from "./elements.js";
-import { closeButton, copyOf, target, uncover } from "./weave.js";
+import { closeButton, copyOf, target, uncover } from "./page.js";
 
 const ENOUGH = 100;  // letters: what says less, as "Now the walk:" does, explains nothing
 const PROSE = "p:not(.reading-time), ul, ol, dl, blockquote, table, .highlight";  // with illustrations

@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 from markupsafe import Markup
 
 import tangle
-from weaver import experiments
+from weaver import trials
 from weaver.essay import Heading, Names
 from weaver.prose import MENTION, NAME, NUMBER, QUOTED
 from weaver.render import NOT_YET, SVG, Forms, links_in
@@ -188,8 +188,8 @@ class Chapters(Forms):
         sentences = re.sub("<code>(.*?)</code>", lambda match: f"`{unescape(match[1])}`", sentences)
         quoted = [self.essay.lines[number - 1] for number in self.reading.quoted.get(fence.line, [])]
         why = self.inline("\n".join(re.sub(f"{QUOTED.pattern} ?", "", line) for line in quoted), block.page)
-        changes = self.links(experiments.blocks(self.essay, fence))
-        run = f"To run it: `{experiments.command(self.essay, fence)}`"
+        changes = self.links(trials.blocks(self.essay, fence))
+        run = f"To run it: `{trials.command(self.essay, fence)}`"
         return joined(
             f"{self.anchor(block.id)}**Experiment: {escaped(block.title)}**, changes {changes}",
             code(fence),

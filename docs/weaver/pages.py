@@ -10,7 +10,7 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 import tangle
-from weaver import duration, experiments, playground
+from weaver import duration, playground, trials
 from weaver.essay import Heading, Names
 from weaver.prose import SLOT
 from weaver.render import Renderer, loose_links
@@ -18,7 +18,7 @@ from weaver.render import Renderer, loose_links
 WRITTEN = {"tools/": "tools.md"}  # pages that are not in the essay: their paths, and their files in docs/
 RESERVED = ("programs", "tools", "experiments", "indexes", "everything", "run", "assets", "files", "search", "sitemap",
             "index", "404", "readme")  # fmt: skip
-RECORDS = (experiments.RECORD, "docs/benchmark.json", "docs/devices.json")  # data about programs, and not for them
+RECORDS = (trials.RECORD, "docs/benchmark.json", "docs/devices.json")  # data about programs, and not for them
 NAMES = "The classes, functions, methods and global names of all programs."
 ADDRESS = re.compile(r'(href|src)="@/([^"#]*)(#[^"]*)?"')
 SOLUTION = re.compile(r'(?s)(<details class="solution" [^>]*>)<summary>(Solution.*?)</summary>(.*)</details>')

@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from weaver import experiments
+from weaver import trials
 
 PATH, TITLE = "run/", "Run and edit"
 ASSETS = re.compile(r"run[-._].*")  # of this page only
@@ -92,7 +92,7 @@ def files(essay, data, docs):
     if not found:
         return "", {}
     tried = {name: changed_by(essay, block.fence) for name, block in essay.experiments.items()
-             if experiments.blocks(essay, block.fence)}  # fmt: skip
+             if trials.blocks(essay, block.fence)}  # fmt: skip
     texts = [name for name in data if name.endswith(".txt")]
     offer = {"fences": fences(essay), "experiments": tried, "data": texts}
     edition = {asset.name: asset.read_bytes() for asset in sorted((docs / "assets").iterdir())
@@ -110,7 +110,7 @@ def files(essay, data, docs):
 
 def changed_by(essay, fence):
     """Return the key of the fence that an experiment changes first: its name, then # and its number."""
-    changed = experiments.blocks(essay, fence)[0]
+    changed = trials.blocks(essay, fence)[0]
     return changed.fence.name + (f"#{changed.number}" if changed.number > 1 else "")
 
 

@@ -16,7 +16,7 @@ from pygments.token import STANDARD_TYPES
 from pygments.util import ClassNotFound
 
 import tangle
-from weaver import experiments, playground
+from weaver import playground, trials
 from weaver.prose import address, is_foreign
 
 STYLES = {kind: name for kind, name in STANDARD_TYPES.items() if name}
@@ -102,7 +102,7 @@ class Renderer(Forms):
     def __init__(self, essay, results, paths, anchors=None, findings=None, runs=False):
         self.essay, self.results = essay, results
         self.anchors = essay.anchors if anchors is None else anchors
-        self.findings = findings or experiments.Findings()
+        self.findings = findings or trials.Findings()
         self.begin_page()
         self.known = {"address": address, "indent_of": indent_of, "main": essay.main, "paths": paths, "runs": runs}
 
@@ -209,7 +209,7 @@ class Renderer(Forms):
 
     def program(self, program, downloads):
         """Return the HTML of the listing of a program; `downloads` are the files that one needs to run it."""
-        lines, before, tried = [], None, experiments.tried(self.essay)
+        lines, before, tried = [], None, trials.tried(self.essay)
         for row, line in enumerate(program.lines[: program.text.count("\n")], 1):
             block, names = self.essay.block_at(line.origin), program.uses.get(row, {})
             html = "" if line.indent and not line.text.strip() else line.indent
@@ -227,16 +227,16 @@ class Renderer(Forms):
             "experiment",
             block=self.essay.experiments[fence.name],
             level=self.level_below(fence.line),
-            chunks=[(block, self.is_first(block)) for block in experiments.blocks(self.essay, fence)],
+            chunks=[(block, self.is_first(block)) for block in trials.blocks(self.essay, fence)],
             code=self.diff(fence),
             findings=self.findings.sentences(fence.name),
             explanation=Markup(self.findings.explanations.get(fence.line, "")),  # noqa: S704 (made by Reading)
-            command=experiments.command(self.essay, fence),
+            command=trials.command(self.essay, fence),
         )
 
     def diff(self, experiment):
         """Return the HTML of the lines of an experiment, with their signs and with colours as in the chunk."""
-        language = next((block.fence.language for block in experiments.blocks(self.essay, experiment)), "python")
+        language = next((block.fence.language for block in trials.blocks(self.essay, experiment)), "python")
         hunks = []
         for hunk in tangle.hunks_of(experiment):
             code = experiment._replace(language=language, code=[text for _, text, _ in hunk])
@@ -246,8 +246,8 @@ class Renderer(Forms):
 
     def experiment_table(self):
         """Return the HTML of the table of all experiments."""
-        rows = experiments.rows(self.essay, self.findings)
-        return self.template("experiments", rows=rows, caption=experiments.caption(self.findings.record))
+        rows = trials.rows(self.essay, self.findings)
+        return self.template("experiments", rows=rows, caption=trials.caption(self.findings.record))
 
     def chunk_index(self):
         """Return the HTML of the index of chunks."""

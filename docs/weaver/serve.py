@@ -22,8 +22,8 @@ from pathlib import Path
 
 import tangle
 from weaver.essay import WeaveError
-from weaver.site import SiteError, build_site
-from weaver.weave import begin, complaints, say
+from weaver.pipeline import begin, complaints, say
+from weaver.website import SiteError, build_site
 
 FOLLOWED = ("microgpt.md", "tangle.py", "mkdocs.yml", "docs")
 SCRIPT = Path(__file__).with_name("serve.js")

@@ -17,7 +17,7 @@ from programs import FENCES, MICROGPT, PROGRAMS, REFERENCE, ROOT, load, run
 
 import tangle
 
-GOLDEN = (Path(__file__).parent / "golden.txt").read_text(encoding="utf-8")
+GOLDEN = (ROOT / "tests" / "golden.txt").read_text(encoding="utf-8")
 SHORT = ("--num_steps", 15, "--samples", 5)
 TINY = ("--num_steps", 3, "--samples", 2, "--n_embd", 4, "--n_head", 2)
 MODULE = load("microgpt.py")

@@ -33,7 +33,7 @@ def test_nothing_hand_written_is_in_build_and_nothing_generated_in_docs(files):
     assert built - essay == {*PROGRAMS, "SHA256SUMS"}
 
 
-COMMANDS = [path for folder in (".", "docs", "docs/laboratory", "tests/tools") for path in (ROOT / folder).glob("*.py")
+COMMANDS = [path for folder in (".", "docs", "docs/laboratory", "tests") for path in (ROOT / folder).glob("*.py")
             if "\nif __name__ ==" in path.read_text(encoding="utf-8")]  # fmt: skip
 
 

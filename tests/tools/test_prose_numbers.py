@@ -5,10 +5,10 @@ import re
 import pytest
 from essays import SMALL, project, with_prose
 from weaver.essay import Essay
-from weaver.numbers import complaints, corrected, corrections, written_like
+from weaver.pipeline import Weave, weave
 from weaver.prose import NUMBER, Number, Reading
+from weaver.prose_numbers import complaints, corrected, corrections, written_like
 from weaver.results import Result
-from weaver.weave import Weave, weave
 
 import tangle
 

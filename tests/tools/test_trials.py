@@ -8,15 +8,15 @@ import sys
 from textwrap import dedent
 
 import pytest
-from essays import project, weave
+from essays import project, run_weave
 from laboratory import record as records
-from weaver import experiments, pages
+from weaver import pages, trials
 from weaver.essay import Essay
-from weaver.experiments import Findings
+from weaver.pipeline import Weave
 from weaver.prose import Reading
 from weaver.render import Renderer
-from weaver.site import build_site
-from weaver.weave import Weave
+from weaver.trials import Findings
+from weaver.website import build_site
 
 pytest.importorskip("pygments", reason="the weaver needs Pygments")
 
@@ -160,7 +160,7 @@ def text_of(markup):
 def test_a_line_is_marked_where_something_is_put_after_it_and_not_where_one_replaces_it(lines, gone, followed):
     essay = Essay(f"# One\n``` python {{file=x.py}}\n<<a>>\n```\n\n``` python {{#a}}\na = 1\nb = 2\nc = 3\n```\n\n"
                   f"``` diff {{#try-it}}\n{lines}\n```\n")  # fmt: skip
-    assert experiments.all_touched(essay) == {"try-it": (gone, followed)}
+    assert trials.all_touched(essay) == {"try-it": (gone, followed)}
 
 
 def test_an_experiment_that_does_not_fit_is_a_complaint_and_the_page_shows_it():
@@ -168,12 +168,12 @@ def test_an_experiment_that_does_not_fit_is_a_complaint_and_the_page_shows_it():
     text = TEXT.replace("-    size = math.sqrt(len(query))", "-    size = math.sqrt(3)")
     assert text != TEXT
     essay = Essay(text)
-    assert experiments.all_touched(essay)["no-root"] == ([], [])
+    assert trials.all_touched(essay)["no-root"] == ([], [])
     renderer = Renderer(essay, {}, {}, findings=Findings(explanations=Reading(essay).explanations))
     assert "size = math.sqrt(3)" in text_of(renderer.fence(essay.experiments["no-root"].fence))
     line = essay.lines.index("-    size = math.sqrt(3)") + 1
     said = "experiment no-root: the line that it takes out has changed; was: size = math.sqrt(3); write it as it"
-    assert [(number, message[: len(said)]) for number, message in experiments.complaints(essay, [])] == [(line, said)]
+    assert [(number, message[: len(said)]) for number, message in trials.complaints(essay, [])] == [(line, said)]
     jobs = records.jobs(essay.fences, essay.tangled)
     assert ("experiments", "no-root") not in jobs
 
@@ -262,7 +262,7 @@ def test_without_a_record_nothing_is_claimed(record):
 
 
 def test_a_change_that_ten_pairs_cannot_tell_from_none_is_called_chance():
-    may_be = experiments.may_be_chance
+    may_be = trials.may_be_chance
     assert may_be(0.0021, 0.0031, 10) and not may_be(0.0023, 0.0028, 10)  # 2.14 and 2.60 standard errors
     assert not may_be(-0.004, 0.0024, 10) and may_be(-0.0005, 0.0037, 10)
     assert not may_be(0.0021, 0.0031, 3)  # nothing is said of other numbers
@@ -318,7 +318,7 @@ def test_the_page_of_experiments_is_there_if_there_are_any(tmp_path):
 
 def test_missing_records_end_the_weave_with_one_line_and_the_command_for_all(tmp_path):
     root = project(tmp_path, TEXT)
-    done = weave(root, "--pages")
+    done = run_weave(root, "--pages")
     said = "3 records, such as that of microgpt.py, are missing or stale: run `python docs/laboratory/experiments.py`"
     assert (done.returncode, done.stderr.splitlines()[-1]) == (1, f"microgpt.md:5: {said}")
     assert done.stderr.count("docs/laboratory/experiments.py") == 1
@@ -332,7 +332,7 @@ def test_a_stale_record_holds_nothing_back_in_the_preview(tmp_path):
     record = record_of(no_root=ENTRY, nothing=ENTRY)
     jobs = records.jobs(wrong.essay.fences, wrong.essay.tangled)
     for (kind, name), (_, lines, steps) in jobs.items():
-        key = records.key_of(lines, records.sum_of(root / experiments.NAMES), steps)
+        key = records.key_of(lines, records.sum_of(root / trials.NAMES), steps)
         record[kind][name] = entry(key=key)
     record["experiments"]["nothing"] = entry(key="of something else")
     (root / "docs" / "experiments.json").write_text(json.dumps(record))

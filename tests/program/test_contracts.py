@@ -4,12 +4,11 @@ import json
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from programs import BUILD, CONTRACTS, PYTHON, ROOT, command, copy_of_the_project, lacking, load, run
 
-GOLDEN = (Path(__file__).parent / "golden.txt").read_text(encoding="utf-8")
+GOLDEN = (ROOT / "tests" / "golden.txt").read_text(encoding="utf-8")
 SHORT = ("--num_steps", "15", "--samples", "5")
 LONG = ("docs/proverbs.txt", "--block_size=5", "--n_embd=8", "--n_layer=2", "--num_steps=15")  # of up to 40 letters
 MAIN, *_ = CONTRACTS
@@ -179,7 +178,7 @@ def test_a_new_chapter_and_a_new_program_need_no_edit_anywhere_else(tmp_path):
     with (tmp_path / "microgpt.md").open("a", encoding="utf-8") as essay:
         essay.write(NEW)
     assert run(program="tangle.py", cwd=tmp_path).returncode == 0
-    tests = ["tests/test_contracts.py", "-k", "keeps and extra", "-q", "-p", "no:cacheprovider"]
+    tests = ["tests/program/test_contracts.py", "-k", "keeps and extra", "-q", "-p", "no:cacheprovider"]
     done = run("-m", "pytest", *tests, program="-B", cwd=tmp_path)
     assert "1 passed" in done.stdout, done.stdout
     listed = run("--list", program="docs/laboratory/benchmark.py", cwd=tmp_path).stdout.split()

@@ -10,10 +10,10 @@ import sys
 from textwrap import dedent
 
 import pytest
-from essays import SMALL, demonstration, project, weave, with_prose
+from essays import SMALL, demonstration, project, run_weave, with_prose
+from weaver.pipeline import Weave, complaints
 from weaver.prelude import give, tell
 from weaver.results import DemonstrationError
-from weaver.weave import Weave, complaints
 
 from tangle import TangleError
 
@@ -223,7 +223,7 @@ def test_what_the_user_has_set_up_changes_nothing_and_packages_are_found_where_t
     (home / "matplotlibrc").write_text("lines.linewidth: 9\nfigure.dpi: 30\n")
     code = "import package\nprint('stranger' in globals(), matplotlib.rcParams['lines.linewidth'], package.k)"
     root = project(tmp_path / "project", with_prose(demonstration("a", code)))
-    done = weave(root, "--pages", HOME=str(home), MATPLOTLIBRC=str(home), PYTHONPATH=str(home), PYTHONHASHSEED="7")
+    done = run_weave(root, "--pages", HOME=str(home), MATPLOTLIBRC=str(home), PYTHONPATH=str(home), PYTHONHASHSEED="7")
     assert (done.returncode, done.stderr) == (0, "running a\n")
     assert "False 1.5 found" in (root / "build" / "pages" / "index.md").read_text(encoding="utf-8")
 

@@ -12,15 +12,15 @@ from html.parser import HTMLParser
 from urllib.parse import unquote, urljoin, urlparse
 
 import pytest
-from essays import SMALL, project, weave, with_prose
+from essays import SMALL, project, run_weave, with_prose
 from weaver import duration, pages, playground
 from weaver.essay import Essay, WeaveError
-from weaver.experiments import RECORD
 from weaver.pages import offered
+from weaver.pipeline import Weave
 from weaver.prose import Reading
 from weaver.results import Result
-from weaver.site import SiteError, build_site
-from weaver.weave import Weave
+from weaver.trials import RECORD
+from weaver.website import SiteError, build_site
 
 pytest.importorskip("mkdocs", reason="mkdocs is not installed")
 
@@ -247,7 +247,7 @@ def test_what_editors_leave_is_not_published(tmp_path):
     root = project(tmp_path)
     assets = root / "docs" / "assets"
     wanted = {path.name for path in assets.iterdir() if path.suffix in (".css", ".js", ".png")}
-    for name in (".#weave.css", ".weave.css.swp", "weave.css~", "#weave.css#", ".DS_Store", "weave.css.bak", "4913"):
+    for name in (".#page.css", ".page.css.swp", "page.css~", "#page.css#", ".DS_Store", "page.css.bak", "4913"):
         (assets / name).write_bytes(b"\xff")
     woven(root)
     published = {path.removeprefix("assets/") for path in listed(root) if path.startswith("assets/")}
@@ -538,15 +538,15 @@ def test_what_mkdocs_complains_of_is_told(tmp_path):
 
 def test_what_is_wrong_is_told_with_its_line_from_any_folder_on_any_terminal(tmp_path):
     root = project(tmp_path / "project", SMALL.replace("⟨a part⟩", "⟨日本⟩"))
-    done = weave(root, PYTHONIOENCODING="latin-1", cwd=tmp_path)
+    done = run_weave(root, PYTHONIOENCODING="latin-1", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (1, "microgpt.md:3: there is no chunk \\u27e8\\u65e5\\u672c\\u27e9\n")
     assert not (root / "build").exists()
     (root / "build").mkdir()
     (root / "build" / "small.py").write_text("日本 = 1\n", encoding="utf-8")
     (root / "microgpt.md").write_text(SMALL, encoding="utf-8")
-    done = weave(root, PYTHONIOENCODING="latin-1")
+    done = run_weave(root, PYTHONIOENCODING="latin-1")
     assert done.returncode == 1
     assert "-\\u65e5" in done.stdout and "Traceback" not in done.stderr
     (root / "microgpt.md").unlink()
-    done = weave(root)
+    done = run_weave(root)
     assert (done.returncode, done.stderr) == (1, "microgpt.md: No such file or directory\n")

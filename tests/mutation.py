@@ -1,7 +1,7 @@
 """Run the tests of the program against each experiment of the essay: those that change what is computed must be caught.
 
-    .venv/bin/python tests/tools/mutation.py            # some minutes
-    .venv/bin/python tests/tools/mutation.py no-root    # only these
+    .venv/bin/python tests/mutation.py            # some minutes
+    .venv/bin/python tests/mutation.py no-root    # only these
 
 What changes nothing, by the record in docs/experiments.json, cannot be caught and does not count. Prints each
 experiment with the test that caught it, then the score; the exit status is 1 if one that counts was not caught.
@@ -15,7 +15,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
 
 from laboratory import record  # noqa: E402
@@ -34,10 +34,10 @@ def changes_something(entry, base):
 def caught_by(name):
     """Return the test that fails first for an experiment, or nothing; without a name, for the programs as they are."""
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-m", "not slow", "-n", "0", "-p", "no:cacheprovider"]
-    command += [f"tests/{file}" for file in TESTS]
+    command += [f"tests/program/{file}" for file in TESTS]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False,
                           env={**os.environ, "MICROGPT_BREAK": name})  # fmt: skip
-    failed = re.search(r"^(?:FAILED|ERROR) (?:tests/)?(\S+)", done.stdout, re.M)
+    failed = re.search(r"^(?:FAILED|ERROR) (?:tests/program/)?(\S+)", done.stdout, re.M)
     return failed[1] if failed else "" if done.returncode == 0 else "an error before any test"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from laboratory import record as records
 
 import tangle
-from weaver import chapters, epub, experiments, numbers, pages, site
+from weaver import chapters, epub, pages, prose_numbers, trials, website
 from weaver.essay import Essay, WeaveError
 from weaver.prose import Reading
 from weaver.results import Cache, DemonstrationError, Outcome, environment, imported, sessions_of, set_keys
@@ -27,9 +27,9 @@ class Weave:
         self.reading = Reading(self.essay)
         if self.reading.errors:
             raise WeaveError(self.reading.errors)
-        record = records.read(root / experiments.RECORD)
-        self.stale = experiments.stale(self.essay, record, root)
-        self.findings = experiments.Findings(record, self.reading.explanations, self.stale)
+        record = records.read(root / trials.RECORD)
+        self.stale = trials.stale(self.essay, record, root)
+        self.findings = trials.Findings(record, self.reading.explanations, self.stale)
         self.numbers = sorted(self.reading.numbers)
         sessions = sessions_of(self.essay, self.numbers)
         set_keys(self.essay, sessions, root, environment())
@@ -39,7 +39,7 @@ class Weave:
     @property
     def corrections(self):
         """The corrections that the numbers in the prose need, as far as is known."""
-        return numbers.corrections(self.numbers, self.outcome.values(self.numbers))
+        return prose_numbers.corrections(self.numbers, self.outcome.values(self.numbers))
 
     def complaints(self, compiles=False):
         """Return what is wrong in the essay and yet leaves pages to be shown: numbers, experiments, and widgets.
@@ -47,8 +47,8 @@ class Weave:
         With `compiles` experiments are applied as well, which takes longer.
         """
         widgets = pages.mismatched_widgets(self.essay, self.outcome.demonstrations())
-        wrong = experiments.complaints(self.essay, self.stale, compiles)
-        return sorted(numbers.complaints(self.corrections) + wrong + widgets)
+        wrong = trials.complaints(self.essay, self.stale, compiles)
+        return sorted(prose_numbers.complaints(self.corrections) + wrong + widgets)
 
     def run(self, report):
         """Run the demonstrations whose results are missing; raise DemonstrationError at an error."""
@@ -79,7 +79,7 @@ class Weave:
         results, docs = self.results(old), self.root / "docs"
         sheets, unfolded = pages.sheets(self.essay, self.reading, results, self.data, docs, self.findings)
         pages.write(self.build / "pages", pages.files(self.essay, sheets, unfolded, docs, self.data))
-        site.write_settings(self.build, sheets)
+        website.write_settings(self.build, sheets)
         return results
 
     def write_chapters(self):
@@ -94,7 +94,7 @@ class Weave:
     def write_book(self, file):
         """Write the essay as an EPUB; raise OSError where that fails."""
         files = epub.files(self.essay, self.reading, self.results(), self.findings)
-        epub.write(file, site.about(self.root), files)
+        epub.write(file, website.about(self.root), files)
 
     def update(self):
         """Write the right numbers into the essay, as it was when this weave began; return how many were wrong.
@@ -106,7 +106,7 @@ class Weave:
             with tangle.locked(self.root):
                 if tangle.read(self.path) != self.bytes:
                     raise OSError(f"{shown(self.path)} was saved in the meantime: try again")
-                tangle.put(self.path.resolve(), numbers.corrected(self.bytes, corrections))
+                tangle.put(self.path.resolve(), prose_numbers.corrected(self.bytes, corrections))
         return len(corrections)
 
 
@@ -156,7 +156,7 @@ def weave(root, report, update=False, build=True, book=None):
         if update and (changed := woven.write_chapters()):
             report(f"build/essay: {len(changed)} files have changed, such as {changed[0]}: commit them")
         if build:
-            site.build_site(woven.build, woven.build / "site")
+            website.build_site(woven.build, woven.build / "site")
 
 
 def say(text):

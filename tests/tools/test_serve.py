@@ -211,14 +211,14 @@ def test_pages_files_and_news(quiet):
     status, page, _ = quiet.ask("/two/")
     assert (status, page.count("// Asks the server")) == (200, 1)
     assert quiet.ask("/two")[0] == 301
-    assert quiet.ask("/assets/weave.css")[0] == quiet.ask("/?a=b")[0] == 200
+    assert quiet.ask("/assets/page.css")[0] == quiet.ask("/?a=b")[0] == 200
     assert quiet.ask("/nothing/")[0] == quiet.ask("/nothing.css")[0] == 404
     assert json.loads(quiet.ask("/.news")[1])["message"] == ""
     assert "<<a-part>>" not in quiet.ask("/%2e%2e/microgpt.md")[1]
 
 
 def test_only_this_machine_is_answered(quiet):
-    for path in ("/", "/.news", "/assets/weave.css"):
+    for path in ("/", "/.news", "/assets/page.css"):
         assert quiet.ask(path, host="localhost:9")[0] == 200  # another port may be that of a tunnel
         for host in ("evil.example", f"localhost.x:{quiet.port}", ""):
             status, body, _ = quiet.ask(path, host=host)

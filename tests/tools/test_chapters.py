@@ -14,10 +14,10 @@ from essays import SMALL, demonstration, project
 from programs import ROOT, missing
 from weaver import chapters, epub
 from weaver.essay import Essay, Heading
-from weaver.experiments import Findings
+from weaver.pipeline import Weave
 from weaver.prose import EMPTY, SLOT, Reading
 from weaver.results import Result
-from weaver.weave import Weave
+from weaver.trials import Findings
 
 pytest.importorskip("markdown", reason="the weaver needs Python-Markdown")
 
@@ -244,7 +244,7 @@ def test_a_new_chapter_changes_its_neighbours_and_the_contents_alone():
 
 
 def test_what_is_committed_leads_nowhere_wrong():
-    """That it is what the essay says, tests/test_readme.py finds: it runs docs/weave.py --update."""
+    """That it is what the essay says, tests/tools/test_readme.py finds: it runs docs/weave.py --update."""
     folder = ROOT / "build" / "essay"
     texts = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.md")}
     assert broken_links(texts) == []
