@@ -209,16 +209,16 @@ class Essay:
     """The essay, parsed, tangled and cross-referenced. Raises TangleError for what is wrong in it.
 
     `tangled` is {target: lines} of its programs, as tangle.py has them.
-    `reserved` are the first parts of paths that other pages of the site have.
+    `reserved` are the first parts of paths that other pages of the site have; `known` are its fences and programs, if
+    they have been made already.
 
     A heading is a line outside of fences that begins with # and a blank. Tangler and weaver know no comments: that one
     reaches over a heading or a fence is an error, since a reader of the Markdown would not see what counts here.
     """
 
-    def __init__(self, text, reserved=()):
+    def __init__(self, text, reserved=(), known=None):
         self.text, self.lines = text, text.split("\n")
-        self.fences, errors = tangle.parse(text)
-        self.tangled = tangle.programs_of(self.fences, errors)
+        self.fences, self.tangled = known or (tangle.parse(text)[0], tangle.tangle(text))
         self.programs = {target: Program(target, lines) for target, lines in self.tangled.items()}
         self.main = next(iter(self.programs.values()))
         self.chunks = tangle.named(self.fences, "definition")

@@ -17,12 +17,15 @@ OURS = ("mkdocs.yml", "essay", "pages", "site", "cache", ".cache")  # what the w
 
 
 class Weave:
-    """One weave of the essay in a folder. Raises TangleError, or WeaveError, for what is wrong in it."""
+    """One weave of the essay in a folder. Raises TangleError, or WeaveError, for what is wrong in it.
 
-    def __init__(self, root):
+    `known` is what tangle.read_essay has returned, if it was read already.
+    """
+
+    def __init__(self, root, known=None):
         self.root, self.path, self.build = root, root / "microgpt.md", root / "build"
-        self.bytes = self.path.read_bytes()
-        self.essay = Essay(tangle.decode(self.bytes), pages.RESERVED)
+        self.bytes, *known = known or tangle.read_essay(self.path)
+        self.essay = Essay(tangle.decode(self.bytes), pages.RESERVED, known)
         check_build(self.essay, self.build)
         self.reading = Reading(self.essay)
         if self.reading.errors:
@@ -123,13 +126,14 @@ def check_build(essay, build):
 def begin(root):
     """Read the essay in a folder, write its programs, and return its Weave; raise OSError where one was edited by hand.
 
-    Nothing is written where the essay is wrong.
+    What is wrong in the prose does not keep the programs from being written.
     """
+    path = root / "microgpt.md"
     with tangle.locked(root):
-        woven = Weave(root)
-        if tangle.write_build(Path(shown(woven.path)), woven.essay.tangled):
+        known = tangle.read_essay(path)
+        if tangle.write_build(Path(shown(path)), known[-1]):
             raise OSError("a program in build/ was edited by hand: see the terminal, and --stitch or --force it")
-    return woven
+    return Weave(root, known)
 
 
 def weave(root, report, update=False, build=True, book=None):

@@ -13,7 +13,7 @@
     let message = "the server has stopped";
     try {
       const news = await (await fetch("/.news", {cache: "no-store"})).json();
-      if (news.edition !== edition) location.reload();
+      if (news.edition !== edition) return location.reload();
       message = news.message;
     } catch {}
     if (note.textContent !== message) note.textContent = message;

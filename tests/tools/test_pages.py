@@ -540,8 +540,8 @@ def test_what_is_wrong_is_told_with_its_line_from_any_folder_on_any_terminal(tmp
     root = project(tmp_path / "project", SMALL.replace("⟨a part⟩", "⟨日本⟩"))
     done = run_weave(root, PYTHONIOENCODING="latin-1", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (1, "microgpt.md:3: there is no chunk \\u27e8\\u65e5\\u672c\\u27e9\n")
-    assert not (root / "build").exists()
-    (root / "build").mkdir()
+    assert not (root / "build" / "pages").exists()
+    assert (root / "build" / "small.py").exists()  # the code is right
     (root / "build" / "small.py").write_text("日本 = 1\n", encoding="utf-8")
     (root / "microgpt.md").write_text(SMALL, encoding="utf-8")
     done = run_weave(root, PYTHONIOENCODING="latin-1")
