@@ -11,7 +11,7 @@ export const { microgpt } = globalThis;
 export const engine = async () => microgpt;
 
 /**
- * Return all that the program makes of the names before the training.
+ * Return what the program prepares before the training: names, lessons and a new model.
  * @param {object} [others] flags that are not its defaults
  * @returns {Promise<Begun>}
  */

@@ -1,4 +1,4 @@
-"""Every program that the essay has is held to its contract, which stands in the fence of its root."""
+"""Every program that the essay has is held to its contract, which is in the fence of its root."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The essay in Markdown, in build/essay for GitHub and as an EPUB: what stands there, and where its links lead."""
+"""The essay in Markdown, in build/essay for GitHub and as an EPUB: what it says, and where its links lead."""
 
 import io
 import re
