@@ -32,14 +32,15 @@ in longer fences: use four backticks to show a fence. What only looks like a chu
 is an error, and so is a conflict of git.
 
 All errors are printed as ESSAY:LINE: MESSAGE; then the exit status is 1, as after every refusal, and nothing is
-written. It is 2 if the command line is wrong.
+written. It is 2 if the command line is wrong. Experiments alone refuse nothing: one that does not fit is reported, the
+programs are written all the same, and only --check fails.
 
 Only programs that change are written, and their checksums go to build/SHA256SUMS. A program with another checksum was
 edited by hand: it is shown as a diff and kept, and nothing is written. A program that has lost its root is removed,
 unless it was edited. If you interrupt a tangle, the next one finishes it.
 
-The lines of an experiment come together at exactly one place of the first program or, if it has none, of the others. A
-line @@ begins another hunk. An experiment that does not fit is reported, and the programs are written all the same.
+The lines of an experiment, with the indentation that their chunk gives them, come together at exactly one place of the
+first program or, if it has none, of the others. A line @@ begins another hunk.
 
 --stitch changes the essay only if exactly the edited programs come out of it. Other programs that share their chunks
 follow, and so do experiments that quote a line for which you have put another. Lines replaced by as many others are
@@ -398,7 +399,7 @@ def locate(experiment, programs):
             if lost:
                 sign, text, line = lost[0]
                 what = "takes out" if sign == "-" else "shows"
-                problem = f"the line that it {what} has changed; was: {text.strip()}; write it as it is now"
+                problem = f"the line that it {what} has changed; was: {text.strip()}; write it as its chunk has it"
         if problem:
             raise TangleError([(line, f"experiment {experiment.name}: {problem}, or take the experiment out")])
         located.append((hunk, origins.pop()))

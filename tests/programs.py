@@ -74,6 +74,6 @@ def copy_of_the_project(folder):
 
 
 def flags(**changes):
-    """Return the flags that `train` and `sample` read, small unless said otherwise."""
-    small = {"n_head": 2, "block_size": 8, "num_steps": 10, "learning_rate": 0.01, "temperature": 0.5}
-    return SimpleNamespace(**small | changes)
+    """Return all flags of the first program, small unless said otherwise."""
+    small = {"n_head": 2, "block_size": 8, "num_steps": 10}
+    return SimpleNamespace(**laboratory.programs.defaults() | small | changes)

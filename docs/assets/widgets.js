@@ -144,7 +144,8 @@ export function choice(title, names, change) {
 
 /**
  * Make a line of words about what a widget shows; a screen reader says them when it has time. What is shown belongs to
- * the words: while they are about something else, such as a wrong input, it is grey and cannot be used.
+ * the words: while they are about something else, such as a wrong input, it is grey and cannot be used. An svg has to be
+ * in a div for that.
  * @param {...HTMLElement} results
  */
 export function saying(...results) {

@@ -19,11 +19,11 @@ from types import SimpleNamespace
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[i]) for i in (1, 2)]
 
-from laboratory.programs import ROOT, lacking, load  # noqa: E402
+from laboratory.programs import ROOT, defaults, lacking, load  # noqa: E402
 
 PROGRAMS = ("microgpt.py", *(f"efficiency/{name}.py" for name in ("dot_products", "vectors", "generated", "arrays")))
 STEPS, ROUNDS = 60, 5
-SIZES = {"n_head": 4, "block_size": 16, "num_steps": STEPS, "learning_rate": 0.01}
+SIZES = defaults() | {"num_steps": STEPS}
 
 
 def lessons_of(module):

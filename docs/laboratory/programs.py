@@ -48,6 +48,11 @@ def command(target, folder, *more, build=BUILD):
     return {".py": [sys.executable, path], ".js": ["node", path]}[path.suffix]
 
 
+def defaults():
+    """Return {name of a flag: default} of the first program."""
+    return {name: default for name, default, _ in load("microgpt.py").FLAGS}
+
+
 def load(target):
     """Return a fresh module made from a Python program, with the lines of the essay."""
     return tangle.load(PROGRAMS[target], ESSAY, BUILD / target, Path(target).stem)

@@ -143,14 +143,16 @@ def weave(root, report, update=False, build=True, book=None):
     the path of a file, an EPUB is made and no site. Another weave waits with its pages until this one is done.
     """
     if book:
-        epub.check_place(book)  # before what takes long
+        epub.check_place(book)
     woven = begin(root)
+    if wrong := trials.complaints(woven.essay, woven.stale, compiles=True):  # before what takes long
+        raise WeaveError(wrong)
     woven.run(report)
     if update and (count := woven.update()):
-        report(f"microgpt.md: {count} numbers put right")
+        report(f"microgpt.md: numbers put right: {count}")
         woven = begin(root)
         woven.run(report)
-    if wrong := woven.complaints(compiles=True):
+    if wrong := woven.complaints():
         raise WeaveError(wrong)
     if book:
         woven.write_book(book)
@@ -158,7 +160,7 @@ def weave(root, report, update=False, build=True, book=None):
     with tangle.locked(root / "docs"):
         woven.write_pages()
         if update and (changed := woven.write_chapters()):
-            report(f"build/essay: {len(changed)} files have changed, such as {changed[0]}: commit them")
+            report(f"build/essay: files that have changed: {len(changed)}, such as {changed[0]}; commit them")
         if build:
             website.build_site(woven.build, woven.build / "site")
 

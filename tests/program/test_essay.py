@@ -11,14 +11,16 @@ DEMONSTRATIONS = [fence for fence in FENCES if fence.kind == "demonstration"]
 
 def test_chunks_are_short():
     """A chunk is at most about a dozen lines: what fits between two questions."""
-    assert [fence.name for fence in CHUNKS if len([line for line in fence.code if line.strip()]) > 13] == []
+    lengths = {f"line {fence.line}: <<{fence.name}>>": sum(map(bool, map(str.strip, fence.code))) for fence in CHUNKS}
+    assert {where: length for where, length in lengths.items() if length > 13} == {}
 
 
 def test_the_programs_share_all_but_what_they_are_about():
     """A root only composes: beside references it has its docstring, a remark, and at most two lines of its own."""
     for fence in FENCES:
         if fence.kind == "root":
-            assert len([line for line in fence.code if line.strip() and "<<" not in line]) <= 4, fence.name
+            own = [line for line in fence.code if line.strip() and "<<" not in line]
+            assert len(own) <= 4, f"line {fence.line}: put what {fence.name} has of its own into chunks"
 
 
 def test_figures_have_an_alternative_text_and_a_caption():

@@ -74,6 +74,7 @@ def data(values):
 
 @pytest.mark.parametrize("target", EXERCISES)
 def test_each_takes_the_flags_of_microgpt(target, tmp_path):
+    """Programs in exercises/ do; what only shows something is in stages/."""
     extra = ["--file", tmp_path / "kept.json"] if target.endswith("keep.py") else []
     arguments = ["--num_steps=5", "--samples=2", "--n_embd=8", "--n_head=2", "--n_layer=2", "--seed=3"]
     done = run(ROOT / "docs" / "places.txt", *arguments, *extra, program=BUILD / target, cwd=tmp_path)

@@ -10,8 +10,16 @@ from programs import load
 from weaver.results import known_widgets
 
 pytestmark = pytest.mark.slow
-PAGES = {"adam": "learning/", "counter": "the-price-of-a-step/", "heads": "learning/", "live": "", "look": "the-model/",
-         "rate": "learning/", "tape": "values-that-remember/", "token": "the-model/"}  # fmt: skip
+PAGES = {
+    "adam": "learning/",
+    "counter": "the-price-of-a-step/",
+    "heads": "learning/",
+    "live": "",
+    "look": "the-model/",
+    "rate": "learning/",
+    "tape": "values-that-remember/",
+    "token": "the-model/",
+}
 
 
 @pytest.fixture(scope="module")

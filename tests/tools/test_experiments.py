@@ -90,7 +90,7 @@ FORM = "it has lines that begin with - or + or a space, and at least one of them
 
 
 @pytest.mark.parametrize(("text", "line", "message"), [
-    (essay(MISFITS), 25, 'the line that it takes out has changed; was: word = "hullo"; write it as it is now, or'),
+    (essay(MISFITS), 25, 'the line that it takes out has changed; was: word = "hullo"; write it as its chunk has'),
     (essay(' def great(name):\n+    """Greet."""'), 25, "the line that it shows has changed; was: def great(name):;"),
     (essay(' def greet(name):\n-    word = "hallo"'), 26, "the line that it takes out has changed"),
     (essay('-word = "hello"'), 25, "the line that it takes out has changed"),
@@ -121,7 +121,7 @@ def test_the_experiments_of_the_essay_fit():
 
 def test_an_experiment_that_does_not_fit_keeps_nothing_from_being_done(folder):
     said = ('essay.md:25: experiment no-word: the line that it takes out has changed; was: word = "hullo"; '
-            "write it as it is now, or take the experiment out\n")  # fmt: skip
+            "write it as its chunk has it, or take the experiment out\n")  # fmt: skip
     folder.write(essay(MISFITS))
     assert folder.call()[::2] == (0, said)
     assert folder.call("--where", "a.py:1")[::2] == (0, "")

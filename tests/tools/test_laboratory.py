@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 from laboratory import experiments, machine, record
 from programs import BUILD, ROOT, missing
+from programs import flags as flags_of
 
 compiler = pytest.mark.skipif(bool(missing("cc")), reason=missing("cc"))
 SOURCE = (BUILD / "microgpt.py").read_text(encoding="utf-8")
@@ -44,7 +45,7 @@ def trial(*changes, layers=1):
     """Return (module, lessons, flags, a function that makes a new model) of a small model."""
     module = module_of(*changes)
     characters = sorted({*"".join(NAMES)})
-    flags = SimpleNamespace(n_head=2, block_size=8, num_steps=20, learning_rate=0.01, temperature=0.5)
+    flags = flags_of(n_head=2, block_size=8, num_steps=20)
     lessons = [module.encode(name, characters) for name in NAMES]
 
     def new_model():
@@ -134,7 +135,7 @@ def lines_of(source):
 
 LAYERS = '    ("n_layer", 1, "layers"),\n'
 TRAIN = "    parameters = parameters_of(model)\n"
-DECAY = (LAYERS, LAYERS + '    ("weight_decay", 0.0, "pull towards 0"),\n')  # a new flag
+DECAY = (LAYERS, LAYERS + '    ("no_such_flag", 0.0, "pull towards 0"),\n')  # a new flag
 NOT_MEASURED = {
     "a comment": [("# stands in for an input", "# stands for an input")],
     "a docstring": [("Return the loss: how much", "Return how much")],
@@ -146,7 +147,7 @@ NOT_MEASURED = {
 }  # fmt: skip
 MEASURED = {
     "code": [("    while tape:\n", "    while tape[:]:\n")],
-    "a new flag that is read": [DECAY, (TRAIN, TRAIN + "    print(flags.weight_decay)\n")],
+    "a new flag that is read": [DECAY, (TRAIN, TRAIN + "    print(flags.no_such_flag)\n")],
     "a new flag that may be read": [DECAY, (TRAIN, TRAIN + "    print(vars(flags))\n")],
     **{f"the default of {flag}": [(f'("{flag}", {default}', f'("{flag}", 7')] for flag, default in (
         ("learning_rate", "0.01"), ("temperature", "0.5"), ("num_steps", "1000"), ("n_layer", "1"))},

@@ -119,6 +119,6 @@ def test_a_wrong_number_ends_the_weave_and_no_page_is_written(tmp_path):
     assert not (tmp_path / "build" / "pages").exists()
     said = []
     weave(tmp_path, said.append, update=True)  # the result is in the cache
-    chapters = "build/essay: 2 files have changed, such as README.md: commit them"
-    assert said == ["microgpt.md: 1 numbers put right", chapters]
+    chapters = "build/essay: files that have changed: 2, such as README.md; commit them"
+    assert said == ["microgpt.md: numbers put right: 1", chapters]
     assert "is 9." in (tmp_path / "build" / "pages" / "two" / "index.md").read_text(encoding="utf-8")
