@@ -381,12 +381,14 @@ def locate(experiment, programs):
     """
     located = []
     for hunk in hunks_of(experiment):
-        old = [text for sign, text, _ in hunk if sign != "+"]
+        old, new = [[text for sign, text, _ in hunk if sign != other] for other in "+-"]
         origins, line, problem = set(), hunk[0][2] if hunk else experiment.line, None
-        if not old or all(sign == " " for sign, _, _ in hunk) or any(sign not in " -+" for sign, _, _ in hunk):
+        if not old or any(sign not in " -+" for sign, _, _ in hunk):
             problem = "it has lines that begin with - or + or a space, and at least one of them is in a program"
         elif any(sign == "+" and REFERENCE.fullmatch(text) for sign, text, _ in hunk):
             problem = "it puts in code, and no references"
+        elif old == new:
+            problem = "it changes nothing"
         else:
             first, *others = programs.values()
             origins = origins_of(old, first) or set().union(*(origins_of(old, program) for program in others))
@@ -417,15 +419,12 @@ def origins_of(old, program):
 
 
 def changed_by(experiment, programs):
-    """Return {target: lines} of the programs that an experiment changes; raise TangleError if there are none."""
-    after = {}
+    """Return {target: lines} of the programs that an experiment changes; raise TangleError as locate() does."""
+    changed = {}
     for hunk, origins in locate(experiment, programs):
         for target, program in programs.items():
             if any(line.origin == origins[0] for line in program):
-                after[target] = [*replaced(after.get(target, program), hunk, origins)]
-    changed = {target: program for target, program in after.items() if render(program) != render(programs[target])}
-    if not changed:
-        raise TangleError([(experiment.line, f"experiment {experiment.name}: it changes nothing: take it out")])
+                changed[target] = [*replaced(changed.get(target, program), hunk, origins)]
     return changed
 
 
@@ -450,7 +449,7 @@ def replaced(lines, hunk, origins):
 def check_experiments(fences, programs, compiles=False):
     """Return (line, message) for the experiments of an essay that do not fit its programs.
 
-    With `compiles` also for those that change nothing, or make a program that is not Python: that takes longer.
+    With `compiles` also for those that make a program that is not Python: that takes longer.
     """
     errors, chunks = [], named(fences, "definition")
     for name, group in named(fences, "experiment").items():

@@ -261,7 +261,7 @@ def complaints(essay, names, compiles=False):
     """Return (line, message) for experiments that do not fit, and one for all records that are missing or stale, by the
     names of what they are of: one command measures them all.
 
-    With `compiles` also for those that change nothing, or make no Python.
+    With `compiles` also for those that make no Python.
     """
     errors = tangle.check_experiments(essay.fences, essay.tangled, compiles)
     if names:
