@@ -33,7 +33,7 @@ INLINE = re.compile(
     rf"|{NUMBER.pattern}"
     r"|(?P<comment>(?s:<!--.*?-->))"
     rf"|{NAME.pattern}"
-    r"|\[(?P<words>(?:<!--.*?-->|`[^`]*`|[^\[\]`])+)\]\((?P<href>[^)]*)\)"
+    r"|\[(?P<words>(?:<!--.*?-->|`[^`]*`|[^\[\]`])+)\]\((?P<href>[^)\s]*)(?P<title>[^)]*)\)"
 )
 SPECIAL = re.compile(r"[\\`*\[\]<$|]|(?<!\w)_|_(?!\w)|~(?=~)|&(?=#?\w+;)")
 DECIMAL = re.compile(r"-?\d+\.\d+")
@@ -126,7 +126,7 @@ class Chapters(Forms):
             if match["comment"]:
                 return ""
             if match["href"]:
-                return f"[{self.inline(match['words'])}]({self.target(match['href'])})"
+                return f"[{self.inline(match['words'])}]({self.target(match['href'])}{match['title']})"
             if match["name"]:
                 block = self.essay.first_block(re.sub(r"[\s>]+", "-", match["name"].strip()))
                 return self.links([block]) if page else f"⟨{block.title}⟩"

@@ -55,7 +55,7 @@ def as_github(text):
 # Prose
 
 COUNTS = (
-    "A `double`, `double()`, ``x ` y``, ⟨a\npart⟩, [`double` of 8<!-- = double(4) -->](#two), <b>8</b><!-- aside -->."
+    "A `double`, `double()`, ``x ` y``, ⟨a\npart⟩, [`double` of 8<!-- = double(4) -->](#two 't'), <b>8</b><!-- aside -->"
 )
 VERBATIM = [
     r"Not \*a word\*, not \`double\`, 2\*3 \[x\](#two).",
@@ -70,7 +70,8 @@ VERBATIM = [
 def test_names_links_and_numbers_are_shown_as_on_the_site():
     two = files_of(f"{SMALL}\n8<!-- = y -->. {COUNTS}\n")["two.md"]
     double, part = "two.md#chunk-a-part", "[⟨a part⟩](two.md#chunk-a-part)"
-    shown = f"A [`double`]({double}), [`double()`]({double}), ``x ` y``, {part}, [`double` of 8](two.md#two), <b>8</b>."
+    two_of_it = "[`double` of 8](two.md#two 't')"
+    shown = f"A [`double`]({double}), [`double()`]({double}), ``x ` y``, {part}, {two_of_it}, <b>8</b>"
     assert f"\n\n8\\. {shown}\n\n---\n\n" in two
 
 
