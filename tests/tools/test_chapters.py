@@ -55,7 +55,7 @@ def as_github(text):
 # Prose
 
 COUNTS = (
-    "A `double`, `double()`, ``x ` y``, ⟨a\npart⟩, [`double` of 8<!-- = double(4) -->](#two 't'), <b>8</b><!-- aside -->"
+    "A `double`, `double()`, ``x ` y``, ⟨a\npart⟩, [`double` of 8<!-- = double(4) -->](#two 't'), <b>8</b><!-- and -->"
 )
 VERBATIM = [
     r"Not \*a word\*, not \`double\`, 2\*3 \[x\](#two).",
