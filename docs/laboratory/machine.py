@@ -326,9 +326,9 @@ class Machine:
                     thing.grad = 0.0
 
     def shapes(self):
-        """Return what could tell that the module's own variables have changed."""
+        """Return what could tell that the module's own variables have changed; Python's, as of warnings, are none."""
         shapes = {}
-        for name, thing in vars(self.module).items():
+        for name, thing in [(name, thing) for name, thing in vars(self.module).items() if not name.startswith("__")]:
             if isinstance(thing, int | float | str):
                 shapes[name] = thing
             elif isinstance(thing, list | dict | set):
