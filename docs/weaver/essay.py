@@ -218,7 +218,10 @@ class Essay:
 
     def __init__(self, text, reserved=(), known=None):
         self.text, self.lines = text, text.split("\n")
-        self.fences, self.tangled = known or (tangle.parse(text)[0], tangle.tangle(text))
+        if known is None:
+            fences, errors = tangle.parse(text)
+            known = fences, tangle.programs_of(fences, errors)
+        self.fences, self.tangled = known
         self.programs = {target: Program(target, lines) for target, lines in self.tangled.items()}
         self.main = next(iter(self.programs.values()))
         self.chunks = tangle.named(self.fences, "definition")
