@@ -58,5 +58,5 @@ def test_the_flags_are_those_of_the_program():
 
 def test_links_to_files_lead_somewhere():
     links = [link for link in re.findall(r"\]\(([^)#]+)\)", README) if not link.startswith("http")]
-    assert len(links) > 10
+    assert len(links) > 5
     assert [link for link in links if not (ROOT / link).exists()] == []

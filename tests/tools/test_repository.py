@@ -47,6 +47,21 @@ def test_a_script_that_is_asked_says_what_it_is_for(path, tmp_path):
     assert "usage:" in done.stdout
 
 
+# What a native author would not write; CONTRIBUTING.md has the rules.
+SLIPS = "|".join([
+    r"\btrainings\b", r"\bone (can|could|does|has to|sees)\b", r"\bmakes? of (it|them|these|this)\b",
+    r"\b(stands?|lies|lie) (in|at|on|below|above|behind|beside|there)\b", r"\bwhat is (wrong|missing|said|shown)\b",
+    r"\band not [0-9]", r"\bin some minutes\b",
+    r"\bwhere (a|the|it|they|this|that|something|nothing) \w+ (makes|fails)\b",
+])  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/tools.md"])
+def test_the_manuals_have_none_of_the_commonest_slips(name):
+    lines = (ROOT / name).read_text(encoding="utf-8").split("\n")
+    assert [(n, match[0]) for n, line in enumerate(lines, 1) for match in re.finditer(SLIPS, line, re.I)] == []
+
+
 def test_no_path_of_a_machine(files):
     private = re.compile(r"/(?:work|farm|root|home)/\w")
     for path in files:
