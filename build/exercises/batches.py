@@ -139,15 +139,15 @@ def sample(model, bos, flags):
         yield token
 
 FLAGS = [  # name, default, meaning
-    ("n_embd", 16, "numbers that stand for a token; a multiple of n_head"),
+    ("n_embd", 16, "embedding size, in numbers per token; a multiple of n_head"),
     ("n_head", 4, "attention heads in each layer"),
     ("n_layer", 1, "layers"),
-    ("block_size", 16, "tokens that the model can look back on"),
+    ("block_size", 16, "context length, in tokens"),
     ("num_steps", 1000, "training steps, one document each"),
     ("learning_rate", 0.01, "size of the first step; it falls to 0"),
     ("temperature", 0.5, "lower is safer, higher is wilder"),
     ("samples", 20, "documents to invent"),
-    ("seed", 42, "start of the random numbers"),
+    ("seed", 42, "random seed"),
 ]
 
 def read(path):
