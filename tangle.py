@@ -1,50 +1,51 @@
 #!/usr/bin/env python3
-"""Tangle: extract the programs that an essay contains, from microgpt.md into build/.
+"""Tangle: extract the programs in an essay, microgpt.md, into build/.
 
 usage: python3 tangle.py [ESSAY] [--check | --force | --stitch | --where PLACE …
                                   | --run PROGRAM [--break EXPERIMENT] [ARGUMENT …]]
 
-    ESSAY     the essay (microgpt.md beside this file when left out); programs go to build/ beside it
-    --check   write nothing; show a diff and exit with 1 if build/ is not what the essay says, or an experiment is wrong
-    --force   overwrite or remove programs that were edited by hand
-    --stitch  carry what was edited by hand in build/ over to the essay, then tangle
-    --where   turn FILE:LINE of a program into that of the essay, or back; with - so in text that comes through a pipe
-    --run     run a Python program as the essay has it now, with --break as it is after an experiment; tracebacks,
-              warnings, pdb and cProfile show lines of the essay; other programs that it imports come from build/
+    ESSAY     the essay (default: microgpt.md beside this file); its programs go to build/ beside it
+    --check   write nothing; show a diff and exit with 1 if build/ does not match the essay, or an experiment is wrong
+    --force   overwrite or remove programs that you have edited
+    --stitch  carry your edits in build/ back into the essay, then tangle
+    --where   turn FILE:LINE of a program into that of the essay, or back; with - do so in text from a pipe
+    --run     run a Python program as it is in the essay now, or with --break as an experiment changes it; tracebacks,
+              warnings, pdb and cProfile show lines of the essay; it imports other programs from build/
 
-The essay is Markdown. Prose is prose; what counts are fences of three backticks at the start of a line:
+The essay is Markdown. Only fences of three backticks at the start of a line count:
 
     ``` python {file=microgpt.py}    a root: the program build/microgpt.py begins here
     ``` python                       a definition: a chunk is all fences of one name, in their order. The name is the
-    <<attention>>=                   first line, where GitHub shows it; or it is in the braces: ``` python {#attention}
-        <<scaled-dot-product>>       a reference, alone on its line: the chunk of that name is put here, and each of
-                                     its lines that is not blank gets the indentation of the reference
-    ``` diff {#no-root}              an experiment: lines of a program to take out (-) and to put in (+), and lines
-                                     around them (after a space) that show where. It changes nothing that is written
-    ```python name="loss"            a demonstration: run by the weaver, which makes pages of the essay; never tangled.
+    <<attention>>=                   first line, where GitHub shows it, or it is in braces: ``` python {#attention}
+        <<scaled-dot-product>>       a reference, alone on its line: it is replaced by the chunk of that name, and each
+                                     line of that which is not blank gets the indentation of the reference
+    ``` diff {#no-root}              an experiment: lines of a program to remove (-) and to insert (+), with lines of
+                                     context (after a space). It never changes the programs that are written
+    ```python name="loss"            a demonstration: the weaver runs it for the essay's pages; it is never tangled.
                                      It may have more options, as in name="loss", alt="A curve"
-    ```text                          an illustration: shown as it is, in any language but python
+    ```text                          an illustration: only shown, in any language but python
 
-Names are lower-case letters, digits and hyphens, with a letter first; paths are letters, digits and ._+- with / between
-them. Mind the space after the backticks: it keeps the weaver from running a chunk. A root may have attributes after its
-file, and an experiment after its name, which mean nothing here: ``` python {file=fast.py needs=numpy}. Nothing counts
-in longer fences: use four backticks to show a fence. What only looks like a chunk, in a list, a quotation or a comment,
-is an error, and so is a conflict of git.
+A name consists of lower-case letters, digits and hyphens, and a letter comes first. A path consists of letters, digits
+and ._+- with / between them. Mind the space after the backticks: it keeps the weaver from running a chunk. A root or an
+experiment may have attributes, which mean nothing here: ``` python {file=fast.py needs=numpy}. Use four backticks to
+show a fence. A chunk in a list, a quotation or a comment is an error, and so is a conflict of git.
 
-All errors are printed as ESSAY:LINE: MESSAGE; then the exit status is 1, as after every refusal, and nothing is
-written. It is 2 if the command line is wrong. Experiments alone refuse nothing: one that does not fit is reported, the
-programs are written all the same, and only --check fails.
+Errors are printed as ESSAY:LINE: MESSAGE. Then nothing is written, and the exit status is 1; it is 2 if the command
+line is wrong. An experiment that does not fit is reported, but only --check fails because of it.
 
-Only programs that change are written, and their checksums go to build/SHA256SUMS. A program with another checksum was
-edited by hand: it is shown as a diff and kept, and nothing is written. A program that has lost its root is removed,
-unless it was edited. If you interrupt a tangle, the next one finishes it.
+Only programs that change are written, and their checksums go to build/SHA256SUMS. A program with another checksum has
+been edited: its diff is shown, and nothing is written. A program without a root is removed, unless it has been edited.
+If you interrupt a tangle, the next one finishes it.
 
-The lines of an experiment, with the indentation that their chunk gives them, come together at exactly one place of the
-first program or, if it has none, of the others. A line @@ begins another hunk.
+An experiment quotes lines with the indentation that their chunk gives them. They must match exactly one place in the
+first program or, if it has none, in the others. A line @@ begins another hunk.
 
---stitch changes the essay only if exactly the edited programs come out of it. Other programs that share their chunks
-follow, and so do experiments that quote a line for which you have put another. Lines replaced by as many others are
-paired in their order; what has no certain place is refused.
+--stitch changes the essay only if it then produces exactly the edited programs. Other programs that share their chunks
+follow, and so do experiments that quote a line you have replaced. Lines replaced by as many others are paired in their
+order. An edit without a certain place is refused.
+
+In Python, parse(text) finds the fences of an essay, tangle(text) makes its programs, and expand(fences, chunks) yields
+the lines of some fences.
 """
 
 import argparse
@@ -91,7 +92,7 @@ DOUBTFUL = re.compile(rf"<<{NAME}>>|^\s*<<.*>>\s*$")  # it looks like a referenc
 MARK = re.compile(r"(?P<before>[\s>]*(?:(?:[-*+]|\d{1,9}[.)])\s+)*)(?P<mark>`{3,}|~{3,})(?P<rest>.*)")
 BRACES, LOST_NAME = re.compile(r"\{ *(#|file=)"), re.compile(r"[\s>]*<<[^<>]*>>\s*=\s*")
 LOST = "malformed: a chunk is named in lower case, below three backticks at the start of a line, a space and a language"
-ALONE = "a reference <<name>> is alone on its line, in lower case; if you mean something else, put a space after <<"
+ALONE = "a reference <<name>> must be alone on its line, in lower case; otherwise put a space after <<"
 CONFLICT = re.compile(r"(<{7}|\|{7}|>{7}) ")
 
 
@@ -144,7 +145,7 @@ def decode(data):
 
 
 def parse(text):
-    """Return (fences, errors) of an essay: its fences in their order, and (line, message) for all that is malformed."""
+    """Return (fences, errors) of an essay: its fences in their order, and (line, message) for everything malformed."""
     lines, fences, errors = text.split("\n"), [], []
     fence = closing = is_example = None  # the fence that is open, what closes it, and whether it is an example
     comment = 0  # the line on which the HTML comment begins that is open
@@ -232,7 +233,7 @@ def programs_of(fences, errors=()):
     """Return the programs of what parse() has returned, {target: [Line, …]}; raise TangleError, as tangle() does."""
     roots, chunks, errors = named(fences, "root"), named(fences, "definition"), [*errors]
     if not roots and not errors:
-        errors = [(1, "no program: it begins with a fence like ``` python {file=name.py}")]
+        errors = [(1, "no program: start one with a fence like ``` python {file=name.py}")]
     errors += check_targets(roots) + check_references(roots, chunks)
     programs = {} if errors else {target: [*expand(root, chunks)] for target, root in roots.items()}
     for target, program in programs.items():
@@ -529,7 +530,7 @@ def to_run(essay, fences, programs, words):
 SUMS = "SHA256SUMS"
 STALE = "not what the essay says: run tangle.py"
 EDITED = "edited by hand (--stitch carries this over to the essay, --force drops it)"
-DIVERGED = "edited by hand, from other code than the essay has now: unite the two in the essay, then use --force"
+DIVERGED = "edited by hand, from code that the essay no longer has: merge the two in the essay, then use --force"
 
 
 class Change(NamedTuple):
@@ -553,7 +554,7 @@ def write_programs(essay, force=False):
 
 
 def check_programs(essay):
-    """Show where build/ is not what an essay says, and report experiments that are wrong; return the exit status."""
+    """Show where build/ differs from an essay, and report experiments that are wrong; return the exit status."""
     with locked(essay.parent):
         _, fences, programs = read_essay(essay)
         changes = changes_in(essay, programs)
@@ -643,7 +644,7 @@ def show(change):
 
 @contextlib.contextmanager
 def locked(folder):
-    """Let other tangles of the same folder wait, if the system has locks."""
+    """Make other tangles of the same folder wait, if the system has locks."""
     if not fcntl:
         yield
         return

@@ -281,7 +281,7 @@ def test_an_edit_is_refused_where_the_essay_was_changed_as_well(small):
     program.write_text(program.read_text(encoding="utf-8").replace("7", "8"), encoding="utf-8")
     changed = SMALL.replace("range(2)", "range(3)")
     status, _, said = small.write(changed).call("--stitch")
-    assert (status, "from other code than the essay has now" in said) == (1, True)
+    assert (status, "from code that the essay no longer has" in said) == (1, True)
     assert small.essay.read_text(encoding="utf-8") == changed
     assert small.write(SMALL.replace("Prose.", "More prose.")).call("--stitch")[0] == 0  # that is no conflict
 
