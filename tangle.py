@@ -459,9 +459,12 @@ def check_experiments(fences, programs, compiles=False):
                    for fence in group if fence is not first]  # fmt: skip
         for fence in group:
             try:
-                changed = changed_by(fence, programs) if compiles else locate(fence, programs) and {}
-                for lines in [lines for target, lines in changed.items() if target.endswith(".py")][:1]:
-                    errors += [(line, f"experiment {name}: {message}") for line, message in check_syntax(lines, fence)]
+                if not compiles:
+                    locate(fence, programs)
+                    continue
+                python = [lines for target, lines in changed_by(fence, programs).items() if target.endswith(".py")]
+                wrong = check_syntax(python[0], fence) if python else []  # one is enough: the lines are the same
+                errors += [(line, f"experiment {name}: {message}") for line, message in wrong]
             except TangleError as error:
                 errors += error.errors
     return sorted(set(errors))

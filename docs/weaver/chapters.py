@@ -44,7 +44,7 @@ NEAR = 0.1  # points, of 1/72 inch each: what nobody sees in a figure
 class Chapters(Forms):
     """Turns the pages of an essay into Markdown for GitHub; `results` is {name of a demonstration: Result}.
 
-    There a page is a file, a heading has the id that GitHub makes of it, and any other place needs an empty link.
+    There a page is a file, a heading has the id that GitHub gives it, and any other place needs an empty link.
     """
 
     def __init__(self, essay, reading, results, findings):
@@ -54,7 +54,7 @@ class Chapters(Forms):
         self.ids = {anchor: name for page in essay.pages for anchor, name in self.ids_of(page)}
 
     def ids_of(self, page):
-        """Yield (id, the one that GitHub makes of it) of the headings of a page."""
+        """Yield (id, the id that GitHub gives it) for the headings of a page."""
         names = []
         for heading in self.essay.headings:
             if page.start <= heading.line <= page.end and not heading.folds:
@@ -326,7 +326,8 @@ def write(folder, files):
     """
     sums = folder / tangle.SUMS
     recorded = tangle.sums_in(sums)
-    present = {path: tangle.unix(tangle.read(folder / path)) for path in {path for path, _ in recorded} | files.keys()}
+    read = {path: tangle.read(folder / path) for path in {path for path, _ in recorded} | files.keys()}
+    present = {path: tangle.unix(data) for path, data in read.items()}
     changed = sorted(path for path, old in present.items() if not is_right(path, old, files.get(path)))
     there = {path: tangle.digest(present[path]) for path in changed if present[path] is not None}
     if edited := [path for path, value in there.items() if (path, value) not in recorded]:
@@ -334,10 +335,7 @@ def write(folder, files):
         todo = "carry the change into microgpt.md, and delete the file"
         raise OSError(f"{names}: changed by hand since --update wrote it: {todo}")
     for path in changed:
-        if path in files:
-            tangle.put(folder / path, files[path])
-        else:
-            (folder / path).unlink()
+        tangle.save(folder / path, read[path], files.get(path))
     written = present | {path: files.get(path) for path in changed}
     text = "".join(f"{tangle.digest(written[path])}  {path}\n" for path in sorted(files)).encode()
     if tangle.unix(tangle.read(sums)) != text:

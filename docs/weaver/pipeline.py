@@ -107,9 +107,8 @@ class Weave:
         corrections = self.corrections
         if corrections:
             with tangle.locked(self.root):
-                if tangle.read(self.path) != self.bytes:
-                    raise OSError(f"{shown(self.path)} was saved in the meantime: try again")
-                tangle.put(self.path.resolve(), prose_numbers.corrected(self.bytes, corrections))
+                new = prose_numbers.corrected(self.bytes, corrections)
+                tangle.save(Path(shown(self.path.resolve())), self.bytes, new)
         return len(corrections)
 
 

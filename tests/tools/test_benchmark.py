@@ -1,4 +1,4 @@
-"""What the laboratory makes of times that it has measured; the times themselves are nobody's promise."""
+"""How the laboratory sums up the times it has measured; no test asserts the times themselves."""
 
 import json
 import sys

@@ -46,7 +46,7 @@ def files_of(text, printed="8\n", figures=()):
 
 
 def as_github(text):
-    """Return the HTML that GitHub makes of some Markdown."""
+    """Return some Markdown as HTML, as GitHub shows it."""
     reader = pytest.importorskip("markdown_it", reason="markdown-it-py is not installed").MarkdownIt()
     reader.options["html"] = True
     return reader.enable(["table", "strikethrough"]).render(text)
@@ -321,6 +321,21 @@ def test_what_was_edited_by_hand_is_neither_written_over_nor_removed(tmp_path, t
     two.unlink()
     written(tmp_path, text)
     assert written(tmp_path, text) == []
+
+
+def test_an_edit_that_is_saved_while_the_files_are_written_is_kept(tmp_path, monkeypatch):
+    two = project(tmp_path) / "build" / "essay" / "two.md"
+    written(tmp_path, SMALL)
+    is_right = chapters.is_right
+
+    def edited_meanwhile(*arguments):
+        two.write_text("Mine.\n")
+        return is_right(*arguments)
+
+    monkeypatch.setattr(chapters, "is_right", edited_meanwhile)
+    with pytest.raises(OSError, match=r"two\.md was saved in the meantime"):
+        written(tmp_path, SMALL.replace("8<", "the 8<"))
+    assert two.read_text() == "Mine.\n"
 
 
 # The EPUB
