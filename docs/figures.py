@@ -11,7 +11,7 @@ from weaver.prelude import BLUE, GREY, KEY, ORANGE, QUERY, RESIDUAL, VALUE
 
 BOXES = [("tables", "wte[token] + wpe[position]", "gpt"), ("norm", "rmsnorm", "rmsnorm"),
          ("norm", "rmsnorm", "rmsnorm"), ("attention", "attention: wq, wk, wv, wo", "attention"),
-         ("norm", "rmsnorm", "rmsnorm"), ("mlp", "MLP: fc1, relu, fc2", "mlp"),
+         ("norm", "rmsnorm", "rmsnorm"), ("MLP", "MLP: fc1, relu, fc2", "mlp"),
          ("lm_head", "lm_head", "gpt")]  # the model, with the chunk that each box leads to  # fmt: skip
 ADDED = {3: 2, 5: 4}  # what comes out of these boxes is added to what went into those
 END = {"arrowstyle": "->", "shrinkA": 0, "shrinkB": 0}  # of an arrow that ends just where it is told
@@ -74,7 +74,11 @@ def to_scale(matrices):
         x, y = places[name]
         squares(axes, rows, (x, x + len(rows[0]), y + len(rows), y), 0.2)
         axes.text(x, y - 1, name, ha="left", va="bottom")
-    axes.set(xlim=(-1, 97), ylim=(79, -7), aspect="equal")
+    for x, number in zip(range(68, 97, 6), (-0.2, -0.1, 0, 0.1, 0.2), strict=True):  # the scale of the colours
+        squares(axes, [[number]], (x, x + 5, 77, 72), 0.2)
+        axes.add_patch(plt.Rectangle((x, 72), 5, 5, facecolor="none", edgecolor=GREY, linewidth=0.5))
+        axes.text(x + 2.5, 78, {-0.2: "−0.2", 0: "0", 0.2: "0.2"}.get(number, ""), ha="center", va="top")
+    axes.set(xlim=(-1, 99), ylim=(83, -7), aspect="equal")
     axes.axis("off")
     plt.show()
 
@@ -178,17 +182,24 @@ def follow_drawn(rows, probabilities, characters):
     """Draw rows of numbers, [(name, numbers)], as squares, and below them what comes of them."""
     largest = max(abs(number) for _, numbers in rows for number in numbers)
     above, below = charts(4.6, 2, height_ratios=[7, 4])
-    for y, (_, numbers) in enumerate(rows):
+    for y, (name, numbers) in enumerate(rows):
         for x, number in enumerate(numbers):
-            colour, strength = BLUE if number > 0 else ORANGE, (abs(number) / largest) ** 0.7
-            above.add_patch(plt.Rectangle((x, y), 0.9, 0.8, facecolor=colour, alpha=strength))
-    above.set(xlim=(0, 16), ylim=(7, -0.2), xticks=[])
+            cell(above, (x, y), 0.9, 0.8, number / largest)
+        if name == "x":
+            above.add_patch(plt.Rectangle((-0.5, y), 0.25, 0.8, facecolor=RESIDUAL))
+    above.set(xlim=(-0.5, 16), ylim=(7, -0.2), xticks=[])
     above.set_yticks([y + 0.4 for y in range(7)], [name for name, _ in rows])
     above.tick_params(length=0)
     above.spines[:].set_visible(False)
     token_bars(below, probabilities, characters)
     below.set(ylabel="probability")
     plt.show()
+
+
+def cell(axes, place, width, height, number):
+    """Draw a number of at most 1 in size as a rectangle, blue above zero and orange below."""
+    colour, strength = BLUE if number > 0 else ORANGE, abs(number) ** 0.7
+    axes.add_patch(plt.Rectangle(place, width, height, facecolor=colour, alpha=strength))
 
 
 def token_bars(axes, numbers, characters, color=BLUE):
@@ -273,22 +284,28 @@ def spread_out(rows):
 
 def heads(looks):
     """Draw what each head looks at in some names, {name: for each head, the weights of each token}."""
-    panels = charts(3.7, 3, 4)
+    panels = charts(4.4, 3, 4)
     for (name, of_heads), line in zip(looks.items(), panels, strict=True):
-        labels = ["·", *name]  # the dot is BOS
+        tokens = ["BOS", *name]
         for head, (axes, rows) in enumerate(zip(line, of_heads, strict=True), 1):
             for i, row in enumerate(rows):
                 for j, weight in enumerate(row):
                     place = (j - 0.45, i - 0.45), 0.9, 0.9
                     axes.add_patch(plt.Rectangle(*place, facecolor=BLUE, alpha=weight, linewidth=0))
                     axes.add_patch(plt.Rectangle(*place, fill=False, edgecolor=GREY, linewidth=0.5))
-            axes.set(xlim=(-0.5, len(labels) - 0.5), ylim=(len(labels) - 0.5, -0.5), aspect="equal")
-            axes.set_xticks([])
-            axes.set_yticks(range(len(labels)), labels)
-            axes.tick_params(length=0)
+            axes.set(xlim=(-0.5, len(tokens) - 0.5), ylim=(len(tokens) - 0.5, -0.5), aspect="equal")
+            axes.set_xticks(range(len(tokens)), tokens, fontsize=10)
+            axes.set_yticks(range(len(tokens)), tokens if axes is line[0] else [""] * len(tokens), fontsize=10)
+            axes.get_xticklabels()[0].set(rotation=90, va="top")
+            axes.tick_params(length=0, pad=1)
             axes.spines[:].set_visible(False)
-            if axes in panels[0]:
+            for side, colour in (("left", QUERY), ("bottom", KEY)):
+                axes.spines[side].set(visible=True, color=colour, linewidth=2)
+            if name == next(iter(looks)):
                 axes.set_title(f"head {head}")
+        line[0].set_ylabel("query")
+    for axes in panels[-1]:
+        axes.set_xlabel("key")
     plt.show()
 
 
@@ -327,7 +344,7 @@ def growing(next_token, comes):
         frame = {"fill": False, "edgecolor": ORANGE, "linewidth": 2}
         axes.add_patch(plt.Rectangle((x + 0.05, [*chances].index(token)), 0.9, 0.9, **frame))
     axes.set_xticks([x + 0.5 for x in range(5)], [f"{beginning}…" for beginning in next_token])
-    axes.set_yticks([y + 0.45 for y in range(27)], chances)
+    axes.set_yticks([y + 0.45 for y in range(27)], [*chances][:-1] + ["BOS"])
     axes.set(xlim=(0, 5), ylim=(27, -0.1))
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
@@ -347,12 +364,17 @@ def where_it_goes(spent):
 
 
 def ladder(programs):
-    """Draw the time of a step of each program, {name: its record}, on a logarithmic axis."""
-    axes = charts(3.6)
+    """Draw the time per name of each program, {name: its record}; one with a comma in its name is drawn hollow."""
+    axes = charts(5.0)
     for y, (name, entry) in enumerate(programs.items()):
         axes.plot([entry["from"], entry["to"]], [y, y], color=GREY)
-        axes.plot([entry["milliseconds"]], [y], "o", color=ORANGE if name == "microgpt.py" else BLUE)
-    axes.set(xscale="log", xlabel="milliseconds a step", xlim=(0.01, 1000))
+        hollow = {"markerfacecolor": "none"} if "," in name else {}
+        axes.plot([entry["milliseconds"]], [y], "o", color=ORANGE if name == "microgpt.py" else BLUE, **hollow)
+        taken = f"{entry['milliseconds']:.2g}"
+        axes.text(entry["to"] * 1.5, y, f"{float(taken):g}", ha="left", va="center")
+    axes.set(xscale="log", xlabel="milliseconds per name", xlim=(0.0015, 3000))
+    axes.set_xticks([0.01, 0.1, 1, 10, 100], ["0.01", "0.1", "1", "10", "100"])
+    axes.minorticks_off()
     axes.set_yticks(range(len(programs)), programs)
     axes.grid(axis="x")
     axes.invert_yaxis()
@@ -389,4 +411,194 @@ def devices(curves):
     axes.set_ylim(0.01, 1000)
     axes.set_xticks([16, 64, 256, 1024, 4096], ["16", "64", "256", "1,024", "4,096"])
     axes.minorticks_off()
+    plt.show()
+
+
+def agreement(query, keys):
+    """Draw a query above some keys, {how they agree: key}, with the products of their numbers and the sum of these."""
+    rows = charts(3.7, 3, len(keys), sharex=True, sharey="row", height_ratios=[2, 2, 4])
+    for (title, key), column in zip(keys.items(), rows.T, strict=True):
+        products = [a * b for a, b in zip(query, key, strict=True)]
+        for axes, numbers, colour in zip(column, (query, key, products), (QUERY, KEY, GREY), strict=True):
+            numbered_bars(axes, numbers, colour)
+        column[0].set_title(title)
+        column[-1].set_xlabel(f"sum {sum(products)}".replace("-", "−"), weight="bold")
+    for axes, name in zip(rows[:, 0], ("query", "key", "products"), strict=True):
+        axes.set_ylabel(name)
+    plt.show()
+
+
+def numbered_bars(axes, numbers, color):
+    """Draw numbers as bars, up or down from a line, with each number at the end of its bar, and no axes."""
+    bars = axes.bar(range(len(numbers)), numbers, color=color)
+    axes.bar_label(bars, [f"{number:.2f}".removesuffix(".00").replace("-", "−") for number in numbers], padding=1)
+    axes.axhline(0, color="black", linewidth=0.8)
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+    axes.margins(y=0.25)
+
+
+def norm(pairs):
+    """Draw vectors of two numbers before and after the norm, [(before, after)], and their circle."""
+    axes = charts(3.6)
+    axes.add_patch(plt.Circle((0, 0), 2**0.5, facecolor="none", edgecolor=GREY, linestyle="--"))
+    axes.text(0, -1.5, "standard size", ha="center", va="top")
+    for before, after in pairs:
+        axes.plot(*zip((0, 0), before, strict=True), color=ORANGE, linewidth=2.5, linestyle=":")
+        arrow(axes, (0, 0), after, color=BLUE, lw=2.5)
+        axes.plot(*before, "o", color=ORANGE, markersize=8)
+        is_large = np.hypot(*before) > 2**0.5
+        axes.text(before[0] + 0.15, before[1], f"too {'large' if is_large else 'small'}", ha="left", va="center")
+    axes.set(xlim=(-2.1, 2.1), ylim=(-1.8, 2.8), aspect="equal")
+    axes.axis("off")
+    plt.show()
+
+
+def softmax_drawn(columns):
+    """Draw scores, their exponentials and their shares, {title: (which one is marked, scores, exponentials, shares)}."""
+    rows = charts(4.6, 3, len(columns), sharex=True, sharey="row")
+    for (title, (marked, *lists)), column in zip(columns.items(), rows.T, strict=True):
+        for axes, numbers in zip(column, lists, strict=True):
+            numbered_bars(axes, numbers, [ORANGE if i == marked else BLUE for i in range(len(numbers))])
+        column[0].set_title(title)
+    for axes, name in zip(rows[:, 0], ("score", "exponential", "share"), strict=True):
+        axes.set_ylabel(name)
+    plt.show()
+
+
+def bypass(start, *additions):
+    """Draw a vector on its way along the bypass, and what attention and the MLP add to it."""
+    axes = charts(3.8)
+    largest = max(abs(number) for vector in (start, *additions) for number in vector)
+    x, *added = (np.array(vector) / largest for vector in (start, *additions))
+    axes.plot([-0.9, 8.9], [0, 0], color=RESIDUAL, linewidth=12, alpha=0.45, solid_capstyle="butt", zorder=0)
+    strip(axes, 0, 0, x, "x")
+    for place, name, vector in zip((2, 6), ("attention", "MLP"), added, strict=True):
+        strip(axes, place, 3.3, vector, name)
+        x = np.clip(x + vector, -1, 1)
+        strip(axes, place + 2, 0, x, "x")
+        bent = END | {"connectionstyle": "angle,angleA=90,angleB=0,rad=6"}
+        axes.annotate("", (place - 0.35, 3.3), (place - 1, 0.12), arrowprops=bent)
+        arrow(axes, (place, 2.2), (place, 0.35))
+        ring = {"boxstyle": "circle,pad=0.15", "facecolor": "white", "edgecolor": RESIDUAL}
+        axes.text(place, 0, "+", ha="center", va="center", color="#000001", bbox=ring)
+    arrow(axes, (8.9, -1.9), (-0.9, -1.9), color=RESIDUAL, linestyle="--", lw=2)
+    axes.text(4, -2.1, "the gradient comes back along the rail unchanged", ha="center", va="top")
+    axes.set(xlim=(-1, 9), ylim=(-2.7, 5))
+    axes.axis("off")
+    plt.show()
+
+
+def strip(axes, x, y, numbers, name):
+    """Draw a vector of numbers of at most 1 in size as a strip of squares, with its name above."""
+    height = 2.2 / len(numbers)
+    for i, number in enumerate(numbers):
+        cell(axes, (x - 0.25, y + 1.1 - (i + 1) * height), 0.5, height, number)
+    axes.add_patch(plt.Rectangle((x - 0.25, y - 1.1), 0.5, 2.2, facecolor="none", edgecolor=GREY, linewidth=0.8))
+    axes.text(x, y + 1.25, name, ha="center", va="bottom")
+
+
+def walk_back(tokens, starts, end, mlp, middle, attention):
+    """Draw sizes of gradients on their way back from the last token's logits as bands.
+
+    They are of the vector at the end, of what came of it through the MLP, of x in the middle, of what came of that
+    through attention at the same position, and of x at the start of each position.
+    """
+    axes = charts(5.4)
+    *others, own = range(len(tokens))
+
+    def band(size, *points, color=ORANGE, number=None):
+        """Draw a band that is as wide as a gradient is large, with its size beside the first point or elsewhere."""
+        axes.plot(*zip(*points, strict=True), color=color, linewidth=22 * size, solid_capstyle="butt")
+        if points[-1][1] > 6:
+            axes.plot(points[-1][0], 6.5, "^", color=color, markersize=5 + 22 * size)
+        if number:
+            axes.text(*number, f"{size:.2f}", ha="left", va="center")
+
+    band(end, (own, 0.3), (own, 2.9), color=RESIDUAL, number=(own + 0.3, 0.7))
+    band(end, (own, 1.0), (1.6, 1.0), (1.6, 1.6))
+    band(mlp, (1.6, 2.2), (1.6, 2.7), (own, 2.7), number=(0.9, 2.5))
+    band(middle, (own, 2.7), (own, 5.4), color=RESIDUAL, number=(own + 0.3, 3.2))
+    band(middle, (own, 3.4), (1.6, 3.4), (1.6, 3.8))
+    band(attention, (2.4, 4.6), (2.4, 5.1), (own, 5.1), number=(2.2, 5.3))
+    band(starts[own], (own, 5.1), (own, 6.6), color=RESIDUAL, number=(own + 0.3, 5.9))
+    for i in others:
+        band(starts[i], (i, 4.6), (i, 6.6), number=(i + 0.12, 5.9))
+    for i, token in enumerate(tokens):
+        box(axes, i, 6.9, 0.8, 0.6, token, "gpt")
+    box(axes, 1.1, 4.2, 3.0, 0.8, "attention", "attention")
+    box(axes, 1.6, 1.9, 1.4, 0.6, "MLP", "mlp")
+    box(axes, own, 0, 1.3, 0.6, "lm_head", "gpt")
+    axes.set(xlim=(-0.5, own + 1), ylim=(-0.4, 7.3))
+    axes.axis("off")
+    plt.show()
+
+
+def adam_steps(gradients, means, roots, steps):
+    """Draw gradients, the two averages that Adam keeps of them, and the steps, {optimiser: steps}."""
+    above, between, below = charts(5.0, 3, sharex=True)
+    places = np.arange(1, len(gradients) + 1)
+    above.bar(places, gradients, color=GREY, width=0.5)
+    above.set(ylabel="gradient")
+    between.plot(places, means, "o-", color=BLUE, markersize=4, label="mean")
+    between.plot(places, roots, "s--", color=GREY, markersize=4, label="root of mean square")
+    between.set_ylim(0, 2.4)
+    between.legend(frameon=False, loc="upper left")
+    for shift, (name, sizes), colour in zip((-0.2, 0.2), steps.items(), (ORANGE, BLUE), strict=True):
+        below.bar(places + shift, sizes, width=0.4, color=colour, label=name)
+    below.legend(frameon=False, loc="lower left")
+    below.set(xlabel="step", ylabel="moves by", xticks=places)
+    for axes in (above, between, below):
+        axes.axhline(0, color="black", linewidth=0.8)
+        axes.tick_params(axis="x", length=0)
+        axes.spines["bottom"].set_visible(False)
+    plt.show()
+
+
+def memory_of_c(parameters, positions, zoomed):
+    """Draw to scale how exact.c lays out its numbers: parameters, then what each position needs, [(name, how many)]."""
+    axes = charts(4.4)
+    ends = np.cumsum([parameters, *(sum(size for _, size in position) for position in positions)])
+    for y, name in ((0, "values"), (1.6, "their gradients, as far behind them in the same array")):
+        axes.text(0, y - 0.1, name, ha="left", va="bottom")
+        for i, (start, end) in enumerate(zip([0, *ends], ends, strict=False)):
+            block(axes, start, end, y, RESIDUAL if i == zoomed + 1 else GREY if i else BLUE)
+        axes.text(ends[0] / 2, y + 0.4, f"{parameters:,} parameters", ha="center", va="center")
+    for x, text in ((0, "Adam's means"), (parameters + 400, "Adam's squares")):
+        axes.text(x, 3.1, text, ha="left", va="bottom")
+        block(axes, x, x + parameters, 3.2, BLUE)
+    scale, place = ends[-1] / sum(size for _, size in positions[zoomed]), 0
+    axes.text(0, 4.8, f"position {zoomed}, enlarged", ha="left", va="bottom")
+    colours = {"query": QUERY, "key": KEY, "value": VALUE, "sum": RESIDUAL, "x": RESIDUAL, "y": RESIDUAL}
+    for name, size in positions[zoomed]:
+        block(axes, place, place + size * scale, 4.9, colours.get(name, GREY))
+        axes.text(place + size * scale / 2, 5.85, name, ha="center", va="top", rotation=90)
+        place += size * scale
+    axes.set(xlim=(-30, ends[-1] + 30), ylim=(8.2, -0.7))
+    axes.axis("off")
+    plt.show()
+
+
+def block(axes, start, end, y, colour):
+    """Draw a piece of an array."""
+    axes.add_patch(plt.Rectangle((start, y), end - start, 0.8, facecolor=colour, alpha=0.35, linewidth=0))
+    axes.add_patch(plt.Rectangle((start, y), end - start, 0.8, facecolor="none", edgecolor=colour))
+
+
+def batch(names, length):
+    """Draw names as rows of tokens, padded to one length, and what a program computes at once."""
+    axes = charts(3.2)
+    for y, name in enumerate(names):
+        for x, token in enumerate(["BOS", *name, *[""] * (length - 1 - len(name))]):
+            look = {"facecolor": GREY, "alpha": 0.25} if token else {"facecolor": "none", "hatch": "////"}
+            axes.add_patch(plt.Rectangle((x + 0.08, y + 0.1), 0.84, 0.8, edgecolor=GREY, linewidth=0, **look))
+            axes.text(x + 0.5, y + 0.5, token, ha="center", va="center")
+    frames = [((3, 2), 1, 1, "a token: vectors.py"), ((0, 1), length, 1, "a name: arrays.py"),
+              ((-0.12, -0.15), length + 0.24, len(names) + 0.3, "a batch: torch_gpt.py")]  # fmt: skip
+    for (place, width, height, text), colour in zip(frames, (ORANGE, BLUE, "black"), strict=True):
+        frame = {"facecolor": "none", "edgecolor": colour, "linewidth": 2.5}
+        axes.add_patch(plt.Rectangle(place, width, height, label=text, **frame))
+    axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.02))
+    axes.set(xlim=(-0.2, length + 0.2), ylim=(len(names) + 0.2, -0.2))
+    axes.axis("off")
     plt.show()
