@@ -344,7 +344,7 @@ def growing(next_token, comes):
         frame = {"fill": False, "edgecolor": ORANGE, "linewidth": 2}
         axes.add_patch(plt.Rectangle((x + 0.05, [*chances].index(token)), 0.9, 0.9, **frame))
     axes.set_xticks([x + 0.5 for x in range(5)], [f"{beginning}…" for beginning in next_token])
-    axes.set_yticks([y + 0.45 for y in range(27)], [*chances][:-1] + ["BOS"])
+    axes.set_yticks([y + 0.45 for y in range(27)], [*[*chances][:-1], "BOS"])
     axes.set(xlim=(0, 5), ylim=(27, -0.1))
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
@@ -393,7 +393,7 @@ def growing_width(growth):
         else:
             axes.text(widths[1] * 1.2, taken[1] / 1.3, target.split("/")[-1], ha="left", va="top")
     axes.plot([64, 256], [0.01, 0.16], "--", color=GREY)
-    axes.set(xscale="log", yscale="log", xlabel="n_embd", ylabel="milliseconds a step", xlim=(14, 300))
+    axes.set(xscale="log", yscale="log", xlabel="n_embd", ylabel="milliseconds per step", xlim=(14, 300))
     axes.set_ylim(0.005, 5000)
     axes.set_xticks([16, 32, 64, 128, 256], ["16", "32", "64", "128", "256"])
     axes.minorticks_off()
@@ -407,7 +407,7 @@ def devices(curves):
         color = ORANGE if name.startswith("GPU") else BLUE
         axes.plot([*points], [*points.values()], "o-", markersize=3, color=color)
         axes.text(*place, name, color=color)
-    axes.set(xscale="log", yscale="log", xlabel="n_embd", ylabel="milliseconds a step", xlim=(12, 5500))
+    axes.set(xscale="log", yscale="log", xlabel="n_embd", ylabel="milliseconds per step", xlim=(12, 5500))
     axes.set_ylim(0.01, 1000)
     axes.set_xticks([16, 64, 256, 1024, 4096], ["16", "64", "256", "1,024", "4,096"])
     axes.minorticks_off()
@@ -455,7 +455,7 @@ def norm(pairs):
 
 
 def softmax_drawn(columns):
-    """Draw scores, their exponentials and their shares, {title: (which one is marked, scores, exponentials, shares)}."""
+    """Draw scores, their exponentials and their shares, {title: (one to mark, scores, exponentials, shares)}."""
     rows = charts(4.6, 3, len(columns), sharex=True, sharey="row")
     for (title, (marked, *lists)), column in zip(columns.items(), rows.T, strict=True):
         for axes, numbers in zip(column, lists, strict=True):
