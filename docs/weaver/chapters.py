@@ -191,7 +191,7 @@ class Chapters(Forms):
         changes = self.links(trials.blocks(self.essay, fence))
         run = f"To run it: `{trials.command(self.essay, fence)}`"
         return joined(
-            f"{self.anchor(block.id)}**Experiment: {escaped(block.title)}**, changes {changes}",
+            f"{self.anchor(block.id)}**{titled(block)}**, changes {changes}",
             code(fence),
             folded("What happens?", joined(sentences, why, run)),
         )
@@ -220,6 +220,12 @@ class Book(Chapters):
 def escaped(text):
     """Return a text in which nothing is Markdown."""
     return SPECIAL.sub(r"\\\g<0>", text)
+
+
+def titled(block):
+    """Return the title of an experiment in Markdown."""
+    forms = {"code": "`{}`", "em": "*{}*"}
+    return "".join(forms[tag].format(text) if tag else escaped(text) for tag, text in block.spans)
 
 
 def without_gifts(lines):

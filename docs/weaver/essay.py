@@ -6,6 +6,8 @@ import unicodedata
 from functools import cached_property
 from typing import NamedTuple
 
+from markupsafe import Markup
+
 import tangle
 
 HEADING = re.compile(r"(#{1,6}) +(.*?)(?: +#+)? *")
@@ -13,6 +15,7 @@ PART = re.compile("<!-- part(?P<plain> without numbers)?: (?P<name>.+) -->")  # 
 COMMENT = re.compile(r"(?<!`)<!--.*?-->", re.S)
 # No page can show these, or they make it show a line in another order than it has.
 ODD = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069\ufdd0-\ufdef\ufffe\uffff]")
+SPAN = re.compile(r"`(?P<code>[^`]+)`|\*(?P<em>[^*]+)\*|[^`*]+|.")  # of a title
 NAMED = ("demonstration", "experiment")  # fences whose id on the page is made of their name alone
 
 
@@ -75,8 +78,20 @@ class Block(NamedTuple):
 
     @property
     def title(self):
-        """What the page calls it."""
-        return self.fence.name if self.fence.kind == "root" else self.fence.name.replace("-", " ")
+        """What the page calls it, without marks."""
+        return "".join(text for _, text in self.spans)
+
+    @property
+    def html(self):
+        """What the page calls it, as HTML."""
+        return Markup().join(Markup(f"<{tag}>{{}}</{tag}>").format(text) if tag else text for tag, text in self.spans)  # noqa: S704
+
+    @property
+    def spans(self):
+        """What the page calls it, as [(tag, text)]: the title of an experiment may have `code` and *emphasis*."""
+        plain = self.fence.name if self.fence.kind == "root" else self.fence.name.replace("-", " ")
+        title = self.fence.options.get("title", plain) if self.fence.kind == "experiment" else plain
+        return [(span.lastgroup or "", span[span.lastgroup or 0]) for span in SPAN.finditer(title)]
 
 
 class Program:

@@ -257,13 +257,25 @@ def stale(essay, record, root):
     return records.stale(essay.fences, essay.tangled, record, root / NAMES)
 
 
+def untitled(essay):
+    """Return (line, message) for experiments without a title, or with one that another has as well."""
+    errors, known = [], {}
+    for block in essay.experiments.values():
+        fence = block.fence
+        if "title" not in fence.options:
+            errors.append((fence.line, f'experiment {fence.name} has no title: add title="…" inside the braces'))
+        elif (first := known.setdefault(block.title, fence)) is not fence:
+            errors.append((fence.line, f"experiment {fence.name} has the title of the one on line {first.line}"))
+    return errors
+
+
 def complaints(essay, names, compiles=False):
     """Return (line, message) for experiments that do not fit, and one for all records that are missing or stale, by the
     names of what they are of: one command measures them all.
 
     With `compiles` also for those that make no Python.
     """
-    errors = tangle.check_experiments(essay.fences, essay.tangled, compiles)
+    errors = tangle.check_experiments(essay.fences, essay.tangled, compiles) + untitled(essay)
     if names:
         first = essay.experiments[names[0]].fence if names[0] in essay.experiments else essay.roots[names[0]]
         one, several = f"the record of {names[0]} is", f"{len(names)} records, such as that of {names[0]}, are"

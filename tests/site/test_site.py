@@ -492,13 +492,13 @@ def panel(tab):
     [
         ("def rmsnorm(", ["What is rmsnorm?", "The dot product of a vector with itself"], []),
         ("shift = value(", ["there is a standard recipe", "The shift is a precaution"], ["small shift"]),
-        ("a.grad += da", ["Now the walk:", "We pass the method itself"], ["stored left"]),
+        ("a.grad += da", ["Now the walk:", "We pass the method itself"], ["= for +=, first input"]),
         (
             "return [bos, ",
             ["One thing is missing", "e  m  m  a", "holds five little tasks"],
-            ["no beginning", "no end"],
+            ["No BOS before a name", "No BOS after a name"],
         ),
-        ("import argparse", ["We import what little we need"], ["no math"]),
+        ("import argparse", ["We import what little we need"], ["math not imported"]),
     ],
 )
 def test_a_line_that_is_chosen_shows_its_paragraphs_and_its_experiments(panel, code, phrases, names):

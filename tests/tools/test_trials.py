@@ -39,7 +39,7 @@ TEXT = dedent("""\
     def double(x): return 2 * x
     ```
 
-    ``` diff {#no-root steps=30}
+    ``` diff {#no-root steps=30 title="No `root` & *all*"}
          # a remark
     -    size = math.sqrt(len(query))
     +    size = 1 < 2
@@ -55,7 +55,7 @@ TEXT = dedent("""\
 
     What if nothing were there?
 
-    ``` diff {#nothing}
+    ``` diff {#nothing title="Nothing"}
      def attend(query):
     +    again = 0
     ```
@@ -163,6 +163,16 @@ def test_a_line_is_marked_where_something_is_put_after_it_and_not_where_one_repl
     assert trials.all_touched(essay) == {"try-it": (gone, followed)}
 
 
+def test_an_experiment_has_a_title_of_its_own():
+    line, other = (TEXT.split("\n").index(head) + 1 for head in TEXT.split("\n") if head.startswith("``` diff"))
+    untitled, twice = (TEXT.replace(' title="Nothing"', title) for title in ("", ' title="No root & *all*"'))
+    assert trials.complaints(Essay(untitled), []) == [
+        (other, 'experiment nothing has no title: add title="…" inside the braces')
+    ]
+    said = f"experiment nothing has the title of the one on line {line}"
+    assert trials.complaints(Essay(twice), []) == [(other, said)]
+
+
 def test_an_experiment_that_does_not_fit_is_a_complaint_and_the_page_shows_it():
     """It changes nothing that is known, so there is nothing to measure, and no record to be stale."""
     text = TEXT.replace("-    size = math.sqrt(len(query))", "-    size = math.sqrt(3)")
@@ -184,7 +194,7 @@ def test_an_experiment_that_does_not_fit_is_a_complaint_and_the_page_shows_it():
 def test_the_box_shows_the_lines_with_their_signs_and_what_they_change():
     box = box_of("no-root")
     assert '<div class="experiment" id="experiment-no-root">' in box
-    assert '<h2 class="chunk-name">Experiment: no root</h2>' in box
+    assert '<h2 class="chunk-name">No <code>root</code> &amp; <em>all</em></h2>' in box
     assert text_of(re.search("changes (.*)", box)[1]) == "⟨start⟩, ⟨attend⟩"
     kinds = re.findall('<span class="line (?:removed|added|kept|divided)', box)
     assert [kind.split()[-1] for kind in kinds] == ["kept", "removed", "added", "divided", "added", "kept"]
@@ -276,8 +286,8 @@ def test_the_listing_leads_to_the_experiments_of_a_line():
     listing = str(Renderer(essay, {}, {}).program(essay.main, []))
     marked = re.findall(r'id="L(\d+)"[^>]*>(?:(?!id="L).)*?<span class="experiments">(.*?)</span>', listing, re.S)
     lines = {essay.main.lines[int(number) - 1].text.strip(): text_of(names) for number, names in marked}
-    assert lines == {"import math": "no root", "size = math.sqrt(len(query))": "no root",
-                     "def attend(query):": "nothing"}  # fmt: skip
+    assert lines == {"import math": "No root & all", "size = math.sqrt(len(query))": "No root & all",
+                     "def attend(query):": "Nothing"}  # fmt: skip
     assert '<a href="@/#experiment-no-root" tabindex="-1" data-peek' in listing
     assert "experiments" not in str(Renderer(essay, {}, {}).program(essay.programs["hidden.py"], []))
 
@@ -292,12 +302,13 @@ def test_the_table_begins_with_the_largest_change():
         return found, [[text_of(cell).strip() for cell in row] for row in rows if row]
 
     shown, rows = table(record)
-    assert rows == [["nothing", "⟨attend⟩", "+0.5000 ± 0.1414"], ["no root", "⟨start⟩, ⟨attend⟩", "+0.0500 ± 0.0707"]]
+    expected = [["Nothing", "⟨attend⟩", "+0.5000 ± 0.1414"], ["No root & all", "⟨start⟩, ⟨attend⟩", "+0.0500 ± 0.0707"]]
+    assert rows == expected
     caption = re.search("<caption>(.*)</caption>", shown)[1]
     assert all(word in caption for word in ("91 unseen names", "2 seeds", "a machine", "Python 3.11.2", "2026-11-24"))
     record["experiments"]["nothing"] = entry(unseen=[None, None], raised=STOPPED)
     _, rows = table(record)
-    assert rows[1] == ["nothing", "⟨attend⟩", "stops at step 3: ValueError: <no>"]
+    assert rows[1] == ["Nothing", "⟨attend⟩", "stops at step 3: ValueError: <no>"]
     assert [row[2] for row in table(None)[1]] == ["–", "–"]
 
 
@@ -417,7 +428,7 @@ def test_previews_of_a_term_and_of_an_experiment(open_page):
     page = open_page("")
     for text, shown, hidden in (
         ("gradient", "The direction of the steepest way up", "nothing"),
-        ("root", "Experiment: no root", "What happens?"),
+        ("root", "No root & all", "What happens?"),
     ):
         page.locator("article p a", has_text=text).first.evaluate("link => link.focus({focusVisible: true})")
         page.wait_for_function("text => document.querySelector('.preview').innerText.includes(text)", arg=shown)
