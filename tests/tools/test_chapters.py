@@ -140,9 +140,8 @@ def test_an_experiment_is_told_as_on_the_site():
     two = files_of(ALL)["two.md"]
     shown = two[two.index("**`x` three \\* times**, changes [⟨a part⟩](two.md#chunk-a-part)\n\n```diff\n-") :]
     assert "<details><summary>What happens?</summary>\n\n(has not been measured yet)\n\n> " not in shown
-    assert (
-        "(has not been measured yet)\n\nThen it is *thrice*.\n\nTo run it: `python3 tangle.py --run small.py" in shown
-    )
+    run = "<sub>To run it: `python3 tangle.py --run small.py --break three-times`</sub>"
+    assert f"(has not been measured yet)\n\nThen it is *thrice*.\n\n{run}" in shown
     assert shown.count("thrice") == 1
 
 
