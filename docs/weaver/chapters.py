@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 from markupsafe import Markup
 
 import tangle
-from weaver import trials
+from weaver import drawing, trials
 from weaver.essay import Heading, Names
 from weaver.prose import MENTION, NAME, NUMBER, QUOTED
 from weaver.render import NOT_YET, SVG, Forms, links_in
@@ -180,7 +180,7 @@ class Chapters(Forms):
             return joined(place, code(fence), printed)
         alt, caption = (escaped(fence.options.get(name, "")) for name in ("alt", "caption"))
         images = [f"![{alt}]({path})" for path in figure_paths(fence, result)]
-        listing = folded("The code of this figure", code(fence))
+        listing = "" if is_call(fence) else folded("The code of this figure", code(fence))
         return joined(place + images[0], *images[1:], caption and f"*{caption}*", printed, listing)
 
     def experiment(self, fence):
@@ -274,6 +274,11 @@ def without_gifts(lines):
     calls = [node for node in ast.parse("\n".join(lines)).body if ast.unparse(node).startswith("give(")]
     gone = {number for call in calls for number in range(call.lineno, call.end_lineno + 1)}
     return [line for number, line in enumerate(lines, 1) if number not in gone]
+
+
+def is_call(fence):
+    """Return whether a demonstration only calls what draws, which is another file."""
+    return all(ast.unparse(node).startswith(f"{drawing.FILE.stem}.") for node in ast.parse("\n".join(fence.code)).body)
 
 
 def joined(*blocks):
