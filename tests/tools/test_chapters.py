@@ -29,7 +29,8 @@ SVG = (
 DRAWN = SMALL.replace('name="twice"', 'name="twice", alt="a *line*", caption="It [rises]."')
 ALL = DRAWN + (
     "\n## Deeper\n\nSee [above](#deeper), [here](#deeper-2) and [the chunk](#chunk-a-part-2).\n\n## Break it\n\n"
-    "``` diff {#three-times}\n-    return 2 * x\n+    return 3 * x\n```\n\n> Then it is *thrice*.\n\n"
+    '``` diff {#three-times title="`x` three * times"}'
+    "\n-    return 2 * x\n+    return 3 * x\n```\n\n> Then it is *thrice*.\n\n"
     "### Solution: none\n\nNothing.\n\n# Two\n\nBack to [One](#one), [its sequel](#two), [a solution](#solution-none), "
     "[the experiment](#experiment-three-times) and [a word](#term-word).\n\nword\n: what is _said_\n\n"
 ) + NOTES + "\n"  # fmt: skip
@@ -139,11 +140,10 @@ def test_figures_are_files_and_their_code_is_folded_away():
 
 def test_an_experiment_is_told_as_on_the_site():
     two = files_of(ALL)["two.md"]
-    shown = two[two.index("**Experiment: three times**, changes [⟨a part⟩](two.md#chunk-a-part)\n\n```diff\n-") :]
+    shown = two[two.index("**`x` three \\* times**, changes [⟨a part⟩](two.md#chunk-a-part)\n\n```diff\n-") :]
     assert "<details><summary>What happens?</summary>\n\n(has not been measured yet)\n\n> " not in shown
-    assert (
-        "(has not been measured yet)\n\nThen it is *thrice*.\n\nTo run it: `python3 tangle.py --run small.py" in shown
-    )
+    run = "<sub>To run it: `python3 tangle.py --run small.py --break three-times`</sub>"
+    assert f"(has not been measured yet)\n\nThen it is *thrice*.\n\n{run}" in shown
     assert shown.count("thrice") == 1
 
 

@@ -172,7 +172,7 @@ def test_a_widget_needs_data_and_data_need_a_widget():
 
 LONG = f"# One\n\n{'word ' * 460}\n\n``` c {{file=x.c}}\n{'int x;' + chr(10) * 2}```\n"
 SOLVED = f"# Two\n\n{'word ' * 600}\n\n## Solution\n\n{'word ' * 999}\n\n```text\n{'x' + chr(10)}```\n\n## After\n"
-TRIED = f"``` diff {{#try-it}}\n-int x;\n+int y;\n```\n\n> {'word ' * 999}\n"
+TRIED = f"``` diff {{#try-it title=\"T\"}}\n-int x;\n+int y;\n```\n\n> {'word ' * 999}\n"
 
 
 def times_of(text):
