@@ -134,15 +134,16 @@ def test_figures_are_files_and_their_code_is_folded_away():
     images = "![a \\*line\\*](figures/twice.svg)\n\n![a \\*line\\*](figures/twice-2.svg)\n\n*It \\[rises\\].*\n\n"
     assert f"</a>{images}<details><summary>The code of this figure</summary>\n\n```python\ny =" in files["two.md"]
     assert {path for path in files if "figures" in path} == {"figures/twice.svg", "figures/twice-2.svg"}
+    drawn = files_of(DRAWN.replace("y = double(4)\nprint(y)", "figures.a()"), "", [SVG.format(1, "a")])["two.md"]
+    assert "(figures/twice.svg)" in drawn and "<details>" not in drawn  # it is docs/figures.py that draws
 
 
 def test_an_experiment_is_told_as_on_the_site():
     two = files_of(ALL)["two.md"]
     shown = two[two.index("**`x` three \\* times**, changes [⟨a part⟩](two.md#chunk-a-part)\n\n```diff\n-") :]
     assert "<details><summary>What happens?</summary>\n\n(has not been measured yet)\n\n> " not in shown
-    assert (
-        "(has not been measured yet)\n\nThen it is *thrice*.\n\nTo run it: `python3 tangle.py --run small.py" in shown
-    )
+    run = "<sub>To run it: `python3 tangle.py --run small.py --break three-times`</sub>"
+    assert f"(has not been measured yet)\n\nThen it is *thrice*.\n\n{run}" in shown
     assert shown.count("thrice") == 1
 
 
