@@ -201,15 +201,15 @@ class Chapters(Forms):
 
     def experiment_table(self):
         """Return the table of all experiments, and which of them change nothing."""
-        rows, lines, before = trials.rows(self.essay, self.findings), [], 0
-        for row in rows:
-            line = f"[{row.number}]({self.address_of(row.chunk)}) {cell(row.code)}" if row.number != before else ""
-            lines.append(f"| {line} | {self.link_to(row.block)} | {row.loss} | {escaped(row.verdict.words)} |")
-            before = row.number
-        table = "\n".join(["| line | experiment | loss | verdict |", "| --- | --- | --- | --- |", *lines])
+        rows, table = trials.rows(self.essay, self.findings), ["| line | experiment | loss | verdict | code |"]
+        table.append("| --- " * 5 + "|")
+        for row in rows:  # the code is last, since a phone shows the first columns
+            number = f"[{row.number}]({self.address_of(row.chunk)})" if row.chunk else ""
+            cells = number, self.link_to(row.block), row.loss, escaped(row.verdict.words), cell(row.code)
+            table.append(f"| {' | '.join(cells)} |")
         groups = trials.without_effect(rows)
         lists = [f"{heading}: {', '.join(map(self.link_to, blocks))}." for heading, blocks in groups]
-        return joined(escaped(trials.caption(self.essay, self.findings.record)), table, *lists)
+        return joined(escaped(trials.caption(self.essay, self.findings.record)), "\n".join(table), *lists)
 
     def whole(self, program):
         """Return a program in one piece; the number of each line leads to its chunk."""

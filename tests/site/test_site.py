@@ -491,7 +491,7 @@ def panel(tab):
     ("code", "phrases", "names"),
     [
         ("def rmsnorm(", ["What is rmsnorm?", "The dot product of a vector with itself"], []),
-        ("shift = value(", ["there is a standard recipe", "The shift is a precaution"], ["small shift"]),
+        ("shift = value(", ["there is a standard recipe", "The shift is a precaution"], ["Half the shift in softmax"]),
         ("a.grad += da", ["Now the walk:", "We pass the method itself"], ["= for +=, first input"]),
         (
             "return [bos, ",
