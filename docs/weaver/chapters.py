@@ -178,7 +178,7 @@ class Chapters(Forms):
             return joined(place, code(fence), printed)
         alt, caption = (escaped(fence.options.get(name, "")) for name in ("alt", "caption"))
         images = [f"![{alt}]({path})" for path in figure_paths(fence, result)]
-        listing = folded("The code of this figure", code(fence))
+        listing = folded("Code for this figure", code(fence))
         return joined(place + images[0], *images[1:], caption and f"*{caption}*", printed, listing)
 
     def experiment(self, fence):

@@ -131,7 +131,7 @@ def test_a_demonstration_shows_what_it_prints_and_numbers_are_text():
 def test_figures_are_files_and_their_code_is_folded_away():
     files = files_of(DRAWN, "", [SVG.format(1, "a"), SVG.format(2, "b")])
     images = "![a \\*line\\*](figures/twice.svg)\n\n![a \\*line\\*](figures/twice-2.svg)\n\n*It \\[rises\\].*\n\n"
-    assert f"</a>{images}<details><summary>The code of this figure</summary>\n\n```python\ny =" in files["two.md"]
+    assert f"</a>{images}<details><summary>Code for this figure</summary>\n\n```python\ny =" in files["two.md"]
     assert {path for path in files if "figures" in path} == {"figures/twice.svg", "figures/twice-2.svg"}
 
 
