@@ -476,7 +476,7 @@ def check_experiments(fences, programs, compiles=False):
 def load(program, essay, file, name):
     """Run a program as a new module of that name, and return it; tracebacks show lines of the essay.
 
-    For that, every position in its code is moved from the line of the program to the line of the essay.
+    For that, all positions in its code are moved to the essay: from its line there to its line here.
     """
     tree = ast.parse(render(program))
     for node in ast.walk(tree):

@@ -332,7 +332,7 @@ def write(folder, files):
     there = {path: tangle.digest(present[path]) for path in changed if present[path] is not None}
     if edited := [path for path, value in there.items() if (path, value) not in recorded]:
         names = ", ".join(f"build/{folder.name}/{path}" for path in edited)
-        todo = "carry the change into microgpt.md, and delete the file"
+        todo = "make the change in microgpt.md instead, and delete the file"
         raise OSError(f"{names}: changed by hand since --update wrote it: {todo}")
     for path in changed:
         tangle.save(folder / path, read[path], files.get(path))

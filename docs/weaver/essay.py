@@ -244,13 +244,13 @@ class Essay:
 
     def check_text(self):
         """Raise WeaveError for characters that no page can show, and for comments that hide what counts."""
-        errors = [(n, f"{ascii(odd[0])[1:-1]} is no character of a text")
+        errors = [(n, f"{ascii(odd[0])[1:-1]} is a control character, which no page can show")
                   for n, line in enumerate(self.lines, 1) if (odd := ODD.search(line))]  # fmt: skip
         for comment in COMMENT.finditer(self.prose):
             first = self.prose[: comment.start()].count("\n") + 1
             for number in range(first + 1, first + comment[0].count("\n") + 1):
                 if number in self.inside or HEADING.fullmatch(self.lines[number - 1]):
-                    form = f"a heading or a fence in the comment that begins on line {first}: it counts all the same"
+                    form = f"a heading or a fence in the comment that begins on line {first}: it would take effect"
                     errors.append((number, f"{form}, so end the comment above"))
                     break
         if errors:

@@ -116,10 +116,10 @@ def check_build(essay, build):
     """Raise an error for a program where the weaver writes in build/, and for a link there, which leads elsewhere."""
     clashes = [root for root in essay.roots.values() if root.name.partition("/")[0] in OURS]
     if clashes:
-        raise WeaveError([(root.line, f"build/{root.name} is where the weaver writes: rename it") for root in clashes])
+        raise WeaveError([(root.line, f"build/{root.name} is reserved for the weaver: rename it") for root in clashes])
     for name in OURS:
         if (build / name).is_symlink():
-            raise OSError(f"{shown(build / name)} is a link: remove it, and the weaver makes its own")
+            raise OSError(f"{shown(build / name)} is a link: remove it, and the weaver will create the folder")
 
 
 def begin(root):
@@ -131,7 +131,7 @@ def begin(root):
     with tangle.locked(root):
         known = tangle.read_essay(path)
         if tangle.write_build(Path(shown(path)), known[-1]):
-            raise OSError("a program in build/ was edited by hand: see the terminal, and --stitch or --force it")
+            raise OSError("a program in build/ was edited by hand: see above, then use tangle.py --stitch or --force")
     return Weave(root, known)
 
 
@@ -148,7 +148,7 @@ def weave(root, report, update=False, build=True, book=None):
         raise WeaveError(wrong)
     woven.run(report)
     if update and (count := woven.update()):
-        report(f"microgpt.md: numbers put right: {count}")
+        report(f"microgpt.md: numbers corrected: {count}")
         woven = begin(root)
         woven.run(report)
     if wrong := woven.complaints():

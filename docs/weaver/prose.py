@@ -156,7 +156,7 @@ class Reading:
         html = MARK.sub(lambda match: escape(self.unmarked(match)), self.markdown.convert(text))
         if tag := Tags(html).odd:
             line = first + re.split(f"(?i)</?{tag}", SLOT.sub("", self.text))[0].count("\n")
-            self.errors.append((line, f"HTML has to be closed before the next heading, and a <{tag}> is not"))
+            self.errors.append((line, f"HTML must be closed before the next heading, and a <{tag}> is not"))
         return html
 
     def unmarked(self, match):
@@ -170,7 +170,7 @@ class Reading:
             self.numbers.append(Number(line, column, match["text"], match["expression"]))
             return match["text"]
         if not match["name"]:
-            form = "4,192<!-- = expression -->, on one line, without a blank before it"
+            form = "4,192<!-- = expression -->, on one line, without a space before it"
             self.errors.append((line, f"there is no number before this expression: the form is {form}"))
             return ""
         title = " ".join(re.sub(r"\n[\s>]*", " ", match["name"]).split())  # the next line may be quoted
@@ -318,7 +318,7 @@ class Notes(Treeprocessor):
         for parent in [*root.iter()]:
             for text in [child for child in parent if child.tag == "note"]:
                 if text.get("name") in self.reading.noted:
-                    self.complain(text, "is there twice: give the second one another name")
+                    self.complain(text, "is defined twice: give the second one another name")
                 self.reading.noted.add(text.get("name"))
                 texts[text.get("name")] = text
                 parent.remove(text)
@@ -326,10 +326,10 @@ class Notes(Treeprocessor):
             for reference in [child for child in parent if child.tag == "reference"]:
                 text = texts.pop(reference.get("name"), None)
                 if text is None:
-                    self.complain(reference, "has no text of its own: begin a paragraph below with it and a colon")
+                    self.complain(reference, "has no text: begin a paragraph below with it and a colon")
                 replace(parent, reference, "" if text is None else self.note(text))
         for text in texts.values():
-            self.complain(text, "is referred to nowhere before the next heading")
+            self.complain(text, "is not referred to before the next heading")
 
     def note(self, text):
         """Return the element of a note: its number, and its text; without a margin the number is a switch."""

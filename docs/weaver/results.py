@@ -198,10 +198,10 @@ def check_options(fences):
             errors.append((fence.line, taken))
         lines.setdefault(fence.name, fence.line)
         known = ", ".join(OPTIONS)
-        errors += [(fence.line, f"a demonstration has no option {option}, but {known}")
+        errors += [(fence.line, f"a demonstration has no option {option}; its options are {known}")
                    for option in fence.options if option not in OPTIONS]  # fmt: skip
         if (widget := fence.options.get("widget")) not in (None, *widgets):
-            errors.append((fence.line, f"there is no widget {widget}, but {', '.join(widgets)}"))
+            errors.append((fence.line, f"there is no widget {widget}; the widgets are {', '.join(widgets)}"))
     if errors:
         raise WeaveError(errors)
 
@@ -279,7 +279,7 @@ def data_of(essay, sessions, root):
     for fence, name in [(item.fence, name) for item in items for name in item.names("data")]:
         try:
             if not re.fullmatch(tangle.TARGET, name):
-                raise OSError(0, "data are files of the project, by their paths in it")
+                raise OSError(0, "data must be files of the project, given by their paths in it")
             if offered.setdefault(name.rsplit("/", 1)[-1], name) != name:
                 raise OSError(0, "the site already offers another file of that name")
             sums[name] = hashlib.sha256((root / name).read_bytes()).hexdigest()
