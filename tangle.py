@@ -27,7 +27,7 @@ The essay is Markdown. Only fences of three backticks at the start of a line cou
 
 A name consists of lower-case letters, digits and hyphens, and a letter comes first. A path consists of letters, digits
 and ._+- with / between them. Mind the space after the backticks: it keeps the weaver from running a chunk. A root or an
-experiment may have attributes, which tangle.py ignores: ``` python {file=fast.py needs=numpy}. Use four backticks to
+experiment may have attributes, which tangle.py ignores: ``` diff {#no-root title="No root"}. Use four backticks to
 show a fence. A chunk in a list, a quotation or a comment is an error, and so is a merge conflict from git.
 
 Errors are printed as ESSAY:LINE: MESSAGE. Then nothing is written, and the exit status is 1; it is 2 if the command
@@ -78,7 +78,7 @@ if sys.version_info < (3, 10):  # noqa: UP036 (this file has to compile there, s
 NAME = r"[a-z][a-z0-9-]*"
 TARGET = r"(?!SHA256SUMS)(?:[\w+-][\w.+-]*/)*[\w+-][\w.+-]*"  # a path below build/, without anything hidden
 HEAD = r"``` (?P<language>[\w+-]+)"
-ATTRIBUTES = r"(?P<options>(?: (?!file=)[a-z]+=[^\s{}\"']+)*)"
+ATTRIBUTES = r"""(?P<options>(?: (?!file=)[a-z]+=(?:"[^"\n]*"|[^\s{}"']+))*)"""
 OPTIONS = r'(?P<options>\w+="[^"\n]*"(?:, *\w+="[^"\n]*")*)'
 FORMS = [  # of the line that opens a fence, in the last form with the line below it
     ("root", re.compile(rf"{HEAD} \{{file=(?P<name>{TARGET}){ATTRIBUTES}\}}\s*")),

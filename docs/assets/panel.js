@@ -103,7 +103,7 @@ async function explanation(number) {
  */
 async function experiment(link) {
   const box = await target(link).catch(() => null);
-  const item = make("li", {}, make("a", { href: link.href }, link.textContent ?? ""));
+  const item = make("li", {}, make("a", { href: link.href }, ...link.cloneNode(true).childNodes));
   const question = box?.previousElementSibling;
   if (question?.matches("p")) item.append(": ", ...copyOf(question, link).childNodes);
   const finding = box?.querySelector(".finding");

@@ -14,7 +14,7 @@
  * @typedef {{from: number, before: string[], at: number, after: string[]}} Change
  */
 
-const NAME = "[a-z][a-z0-9-]*", ATTRIBUTES = "(?: (?!file=)[a-z]+=[^\\s{}\"']+)*";
+const NAME = "[a-z][a-z0-9-]*", ATTRIBUTES = "(?: (?!file=)[a-z]+=(?:\"[^\"]*\"|[^\\s{}\"']+))*";
 const EXPERIMENT = new RegExp(`^\`\`\` diff \\{#(${NAME})${ATTRIBUTES}\\}\\s*$`);
 const ROOT = new RegExp(`^\`\`\` [\\w+-]+ \\{file=([^\\s{}"',]+)${ATTRIBUTES}\\}\\s*$`);
 const DEFINITION = new RegExp(`^\`\`\` [\\w+-]+ \\{#(${NAME})\\}\\s*$`);

@@ -9,7 +9,7 @@ an EPUB. They differ only in how they name the places that links lead to.
 
 import ast
 import re
-from html import escape, unescape
+from html import escape
 from itertools import groupby
 from urllib.parse import quote
 from xml.etree import ElementTree
@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 from markupsafe import Markup
 
 import tangle
-from weaver import trials
+from weaver import drawing, trials
 from weaver.essay import Heading, Names
 from weaver.prose import MENTION, NAME, NUMBER, QUOTED
 from weaver.render import NOT_YET, SVG, Forms, links_in
@@ -38,6 +38,7 @@ INLINE = re.compile(
 SPECIAL = re.compile(r"[\\`*\[\]<$|]|(?<!\w)_|_(?!\w)|~(?=~)|&(?=#?\w+;)")
 DECIMAL = re.compile(r"-?\d+\.\d+")
 NUMERAL = re.compile(r"-?\d+(?:\.\d+)?")
+MOST = 30  # letters of a line of code in a table
 NEAR = 0.1  # points, of 1/72 inch each: what nobody sees in a figure
 
 
@@ -92,14 +93,15 @@ class Chapters(Forms):
                 is_folded = part.folds
                 blocks += self.fold(part) if is_folded else [self.heading(part)]
             elif part:
-                blocks.append(self.fence(part))
+                blocks.append(self.part(part))
             else:
                 blocks.append(self.text([number for number in numbers if number not in self.explaining], page))
         return [*filter(None, blocks), *["</details>"] * is_folded]
 
     def part_at(self, number):
-        """Return the heading or the fence that a line belongs to; None for text."""
-        return self.headings.get(number) or self.essay.inside.get(number)
+        """Return the heading that a line is, or the line of the fence or the directive that it is in; None for text."""
+        inside = self.essay.inside[number].line if number in self.essay.inside else None
+        return self.headings.get(number) or (number if number in self.essay.directives else inside)
 
     def fold(self, heading):
         """Return what begins a solution, which is folded away; its place is above, where it is seen."""
@@ -178,23 +180,45 @@ class Chapters(Forms):
             return joined(place, code(fence), printed)
         alt, caption = (escaped(fence.options.get(name, "")) for name in ("alt", "caption"))
         images = [f"![{alt}]({path})" for path in figure_paths(fence, result)]
-        listing = folded("Code for this figure", code(fence))
+        listing = "" if is_call(fence) else folded("Code for this figure", code(fence))
         return joined(place + images[0], *images[1:], caption and f"*{caption}*", printed, listing)
 
     def experiment(self, fence):
-        """Return an experiment: its name, what it changes, and, folded away, what happens."""
+        """Return an experiment: its title, what it changes, and, folded away but below their table, what happens."""
         block = self.essay.experiments[fence.name]
-        sentences = " ".join(map(str, self.findings.sentences(fence.name)))
-        sentences = re.sub("<code>(.*?)</code>", lambda match: f"`{unescape(match[1])}`", sentences)
         quoted = [self.essay.lines[number - 1] for number in self.reading.quoted.get(fence.line, [])]
         why = self.inline("\n".join(re.sub(f"{QUOTED.pattern} ?", "", line) for line in quoted), block.page)
         changes = self.links(trials.blocks(self.essay, fence))
-        run = f"To run it: `{trials.command(self.essay, fence)}`"
-        return joined(
-            f"{self.anchor(block.id)}**Experiment: {escaped(block.title)}**, changes {changes}",
-            code(fence),
-            folded("What happens?", joined(sentences, why, run)),
-        )
+        run = f"<sub>To run it: `{trials.command(self.essay, fence)}`</sub>"
+        happens = joined(markdown_of(self.findings.outcome(fence.name)), why, run)
+        is_open = block.page is self.essay.experiments_page
+        head = f"{self.anchor(block.id)}**{markdown_of(block.spans)}**, changes {changes}"
+        return joined(head, code(fence), happens if is_open else folded("What happens?", happens))
+
+    def link_to(self, experiment):
+        """Return a link to an experiment."""
+        return f"[{markdown_of(experiment.spans)}]({self.address_of(experiment)})"
+
+    def experiment_table(self):
+        """Return the table of all experiments, and which of them change nothing."""
+        rows, table = trials.rows(self.essay, self.findings), ["| line | experiment | loss | verdict | code |"]
+        table.append("| --- " * 5 + "|")
+        for row in rows:  # the code is last, since a phone shows the first columns
+            number = f"[{row.number}]({self.address_of(row.chunk)})" if row.chunk else ""
+            cells = number, self.link_to(row.block), row.loss, escaped(row.verdict.words), cell(row.code)
+            table.append(f"| {' | '.join(cells)} |")
+        groups = trials.without_effect(rows)
+        lists = [f"{heading}: {', '.join(map(self.link_to, blocks))}." for heading, blocks in groups]
+        return joined(escaped(trials.caption(self.essay, self.findings.record)), "\n".join(table), *lists)
+
+    def whole(self, program):
+        """Return a program in one piece; the number of each line leads to its chunk."""
+        lines = []
+        for number, line in enumerate(program.text.splitlines(), 1):
+            target = self.address_of(self.essay.block_at(program.lines[number - 1].origin))
+            link = f'<a href="{escape(target)}">{number}</a>'
+            lines.append(f"{' ' * (number < 100)}{' ' * (number < 10)}{link} {escape(line, quote=False)}".rstrip())
+        return f"<pre>{chr(10).join(lines)}\n</pre>"
 
 
 class Book(Chapters):
@@ -216,10 +240,33 @@ class Book(Chapters):
         """Return what a program is called."""
         return escaped(target)
 
+    def whole(self, program):
+        """Return a program in one piece, with its numbers."""
+        lines = [f"{number:3} {line}".rstrip() for number, line in enumerate(program.text.splitlines(), 1)]
+        return verbatim("\n".join(lines), "text")
+
 
 def escaped(text):
     """Return a text in which nothing is Markdown."""
     return SPECIAL.sub(r"\\\g<0>", text)
+
+
+def markdown_of(spans):
+    """Return [(tag or nothing, text)] as Markdown."""
+    forms = {"": escaped, "em": lambda text: f"*{escaped(text)}*", "code": coded}
+    return "".join(forms[tag](text) for tag, text in spans)
+
+
+def coded(text):
+    """Return a text as code in a line: between more backticks than any in it."""
+    marks = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    space = " " * (marks != "`")
+    return f"{marks}{space}{text}{space}{marks}"
+
+
+def cell(code):
+    """Return the beginning of a line of code as Markdown in a table."""
+    return coded(code if len(code) <= MOST else code[: MOST - 1] + "…").replace("|", "\\|")
 
 
 def without_gifts(lines):
@@ -227,6 +274,11 @@ def without_gifts(lines):
     calls = [node for node in ast.parse("\n".join(lines)).body if ast.unparse(node).startswith("give(")]
     gone = {number for call in calls for number in range(call.lineno, call.end_lineno + 1)}
     return [line for number, line in enumerate(lines, 1) if number not in gone]
+
+
+def is_call(fence):
+    """Return whether a demonstration only calls what draws, which is another file."""
+    return all(ast.unparse(node).startswith(f"{drawing.FILE.stem}.") for node in ast.parse("\n".join(fence.code)).body)
 
 
 def joined(*blocks):

@@ -6,13 +6,17 @@ import unicodedata
 from functools import cached_property
 from typing import NamedTuple
 
+from markupsafe import Markup
+
 import tangle
 
 HEADING = re.compile(r"(#{1,6}) +(.*?)(?: +#+)? *")
 PART = re.compile("<!-- part(?P<plain> without numbers)?: (?P<name>.+) -->")  # below the title of its first page
+DIRECTIVE = re.compile("<!-- (?P<kind>experiments|listing: (?P<target>.+)) -->")  # alone on its line
 COMMENT = re.compile(r"(?<!`)<!--.*?-->", re.S)
 # No page can show these, or they make it show a line in another order than it has.
 ODD = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069\ufdd0-\ufdef\ufffe\uffff]")
+SPAN = re.compile(r"`(?P<code>[^`]+)`|\*(?P<em>[^*]+)\*|[^`*]+|.")  # of a title
 NAMED = ("demonstration", "experiment")  # fences whose id on the page is made of their name alone
 
 
@@ -75,8 +79,26 @@ class Block(NamedTuple):
 
     @property
     def title(self):
-        """What the page calls it."""
-        return self.fence.name if self.fence.kind == "root" else self.fence.name.replace("-", " ")
+        """What the page calls it, without marks."""
+        return "".join(text for _, text in self.spans)
+
+    @property
+    def html(self):
+        """What the page calls it, as HTML."""
+        return html_of(self.spans)
+
+    @property
+    def spans(self):
+        """What the page calls it, as [(tag or nothing, text)]; an experiment's title may have `code` and *emphasis*."""
+        plain = self.fence.name if self.fence.kind == "root" else self.fence.name.replace("-", " ")
+        title = self.fence.options.get("title", plain) if self.fence.kind == "experiment" else plain
+        return [(span.lastgroup or "", span[span.lastgroup or 0]) for span in SPAN.finditer(title)]
+
+
+def html_of(spans):
+    """Return [(tag or nothing, text)] as HTML."""
+    forms = {"": "{}", "code": "<code>{}</code>", "em": "<em>{}</em>"}
+    return Markup().join(Markup(forms[tag]).format(text) for tag, text in spans)  # noqa: S704
 
 
 class Program:
@@ -231,6 +253,7 @@ class Essay:
         self.headings = self.find_headings(self.ids)
         self.pages = self.find_pages(Names(*reserved))
         self.blocks = self.find_blocks(self.ids)
+        self.directives = self.find_directives()
 
     @cached_property
     def inside(self):
@@ -300,6 +323,27 @@ class Essay:
                 prefix = "program-" if fence.kind == "root" else "chunk-"
                 blocks[fence.line] = Block(fence, self.page_of(fence.line), ids.new(name, prefix), number)
         return blocks
+
+    def find_directives(self):
+        """Return {line: (kind, target)} of the comments that a table of experiments or a whole program replaces."""
+        directives, errors = {}, []
+        for number, line in enumerate(self.lines, 1):
+            if number not in self.inside and re.match(r" *<!-- *(experiments|listing)\b", line):
+                match = DIRECTIVE.fullmatch(line)
+                if match and (match["target"] is None or match["target"] in self.programs):
+                    directives[number] = match["kind"].partition(":")[0], match["target"]
+                else:
+                    form = "<!-- experiments --> or <!-- listing: PROGRAM -->, with a program of the essay"
+                    errors.append((number, f"what is generated here is written {form}, alone on its line"))
+        if errors:
+            raise WeaveError(errors)
+        return directives
+
+    @cached_property
+    def experiments_page(self):
+        """The page with the table of all experiments, on which none is folded; None if there is no such table."""
+        lines = [line for line, (kind, _) in self.directives.items() if kind == "experiments"]
+        return self.page_of(lines[0]) if lines else None
 
     def page_of(self, line):
         """Return the page on which a line of the essay stands."""

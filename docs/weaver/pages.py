@@ -16,7 +16,7 @@ from weaver.prose import SLOT
 from weaver.render import Renderer, loose_links
 
 WRITTEN = {"tools/": "tools.md"}  # pages that are not in the essay: their paths, and their files in docs/
-RESERVED = ("programs", "tools", "experiments", "indexes", "everything", "run", "assets", "files", "search", "sitemap",
+RESERVED = ("programs", "tools", "indexes", "everything", "run", "assets", "files", "search", "sitemap",
             "index", "404", "readme")  # fmt: skip
 RECORDS = (trials.RECORD, "docs/benchmark.json", "docs/devices.json")  # data about programs, and not for them
 NAMES = "The classes, functions, methods and global names of all programs."
@@ -55,7 +55,6 @@ def sheets(essay, reading, results, data, docs, findings):
         listing = renderer.program(program, [offered(program.target), *map(file_of, needed)])
         sheets.append(program_sheet(paths[program.target], program, listing))
     sheets += [written(docs / file, path) for path, file in WRITTEN.items()]
-    sheets += [all_experiments(renderer)] if essay.experiments else []
     sheets.append(indexes(renderer))
     sheets.append(everything(bodies, ahead))
     return sheets, renderer.unfolded()
@@ -111,11 +110,6 @@ def run_and_edit(renderer, folder):
     return Sheet(playground.TITLE, playground.PATH, part_of("Programs"), text)
 
 
-def all_experiments(renderer):
-    """Return the page with a table of all experiments."""
-    return reference("Experiments", "experiments/", f"# Experiments\n\n{raw(renderer.experiment_table())}")
-
-
 def indexes(renderer):
     """Return the page with the indexes of chunks and of names."""
     text = f"# Indexes\n\n## Chunks\n\n{raw(renderer.chunk_index())}\n\n"
@@ -169,11 +163,10 @@ def filled(parts, renderer):
     """Return the parts of a page: its Headings, and all else as HTML, that of its fences in it."""
     title, *others = parts
     parts = [numbered(title, renderer.essay.page_of(title.line)), *others]
-    fences = {fence.line: fence for fence in renderer.essay.fences}
     renderer.begin_page()
 
     def shown(match):
-        return renderer.fence(fences[int(match[1])])
+        return renderer.part(int(match[1]))
 
     return [part if isinstance(part, Heading) else SLOT.sub(shown, searched(part)) for part in parts]
 

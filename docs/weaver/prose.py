@@ -62,7 +62,7 @@ class Number(NamedTuple):
 class Reading:
     """What the prose of an essay says: `pages` is {path: [Heading or HTML, …]}, `numbers` a list, `errors` as well.
 
-    The HTML up to the next heading is a text, in which SLOT stands for a fence, with its line.
+    The HTML up to the next heading is a text, in which SLOT stands for a fence or a directive, with its line.
     `explanations` is {line of the fence of an experiment: HTML}, `anchors` {id: page} of all that a link may lead to,
     `glossaries` {path of a page on which terms are defined}.
     """
@@ -112,7 +112,7 @@ class Reading:
         return [part for part in parts if part]
 
     def text_of(self, start, end):
-        """Return the lines from `start` to `end`, what stands in fences and their ends as a line of its own each.
+        """Return the lines from `start` to `end`, with a slot for each fence and for each directive.
 
         Quotations that explain an experiment are left out.
         """
@@ -121,10 +121,10 @@ class Reading:
             fence = self.essay.inside.get(number)
             if number in quoted:
                 lines.append("")
-            elif fence is None:
-                lines.append(self.essay.lines[number - 1])
+            elif number in self.essay.directives or (fence and number == fence.line):
+                lines.append(f"<div>{BEGIN}fence {number}{END}</div>")
             else:
-                lines.append(f"<div>{BEGIN}fence {fence.line}{END}</div>" if number == fence.line else "")
+                lines.append("" if fence else self.essay.lines[number - 1])
         return lines
 
     def read(self, start, end):

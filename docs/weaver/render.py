@@ -16,7 +16,8 @@ from pygments.token import STANDARD_TYPES
 from pygments.util import ClassNotFound
 
 import tangle
-from weaver import playground, trials
+from weaver import drawing, playground, trials
+from weaver.essay import html_of
 from weaver.prose import address, is_foreign
 
 STYLES = {kind: name for kind, name in STANDARD_TYPES.items() if name}
@@ -78,7 +79,14 @@ def peek(block, html, stop=True):
 
 
 class Forms:
-    """What shows the fences of an `essay`: it has a method for each kind."""
+    """What shows the fences and directives of an `essay`: it has a method for each kind."""
+
+    def part(self, line):
+        """Return what the fence or the directive on a line of the essay is shown as."""
+        if line not in self.essay.directives:
+            return self.fence(self.essay.inside[line])
+        kind, target = self.essay.directives[line]
+        return self.whole(self.essay.programs[target]) if kind == "listing" else self.experiment_table()
 
     def fence(self, fence):
         """Return what a fence of any kind is shown as."""
@@ -105,6 +113,7 @@ class Renderer(Forms):
         self.findings = findings or trials.Findings()
         self.begin_page()
         self.known = {"address": address, "indent_of": indent_of, "main": essay.main, "paths": paths, "runs": runs}
+        self.known["experiments_page"] = essay.experiments_page
 
     def begin_page(self):
         """Forget which blocks the links of the last page lead to: the first link to each is a stop for the Tab key."""
@@ -195,6 +204,8 @@ class Renderer(Forms):
         text, drawn, given = result or (NOT_YET, [], "")
         alt = fence.options.get("alt", "")
         anchor = f"demonstration-{fence.name}"
+        drawn_by = drawing.shown("\n".join(fence.code)) if drawn else ""
+        listing = fence._replace(code=[*fence.code, *f"\n\n{drawn_by}".split("\n")]) if drawn_by else fence
         figures = [figure(svg, f"{anchor}_{i}_", alt, self.anchors) for i, svg in enumerate(drawn, 1)]
         return self.template(
             "demonstration",
@@ -204,7 +215,7 @@ class Renderer(Forms):
             widget=fence.options.get("widget") if given else None,
             given=given,
             text=text,
-            code=self.code(fence),
+            code=self.code(listing),
         )
 
     def program(self, program, downloads):
@@ -221,15 +232,25 @@ class Renderer(Forms):
             before = block
         return self.template("listing", program=program, lines=lines, downloads=downloads)
 
+    def whole(self, program):
+        """Return the HTML of a program in one piece, within the essay: the number of each line leads to its chunk."""
+        lines, before = [], None
+        for line in program.lines[: program.text.count("\n")]:
+            block = self.essay.block_at(line.origin)
+            html = Markup("".join(html for _, html in self.pieces[line.origin]))  # noqa: S704
+            lines.append((line, html, block, block is not before))
+            before = block
+        return self.template("whole", lines=lines)
+
     def experiment(self, fence):
-        """Return the HTML of an experiment: what it changes, and, folded away, what happens."""
+        """Return the HTML of an experiment: what it changes, and, folded away but below their table, what happens."""
         return self.template(
             "experiment",
             block=self.essay.experiments[fence.name],
             level=self.level_below(fence.line),
             chunks=[(block, self.is_first(block)) for block in trials.blocks(self.essay, fence)],
             code=self.diff(fence),
-            findings=self.findings.sentences(fence.name),
+            outcome=html_of(self.findings.outcome(fence.name)),
             explanation=Markup(self.findings.explanations.get(fence.line, "")),  # noqa: S704 (made by Reading)
             command=trials.command(self.essay, fence),
         )
@@ -247,7 +268,8 @@ class Renderer(Forms):
     def experiment_table(self):
         """Return the HTML of the table of all experiments."""
         rows = trials.rows(self.essay, self.findings)
-        return self.template("experiments", rows=rows, caption=trials.caption(self.findings.record))
+        caption = trials.caption(self.essay, self.findings.record)
+        return self.template("experiments", rows=rows, caption=caption, lists=trials.without_effect(rows))
 
     def chunk_index(self):
         """Return the HTML of the index of chunks."""

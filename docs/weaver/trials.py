@@ -1,7 +1,7 @@
 """Experiments on the site: what they change, what their record says came of it, and whether that is still so.
 
-An experiment is shown as a diff. Below it stands what happens, folded away so that a reader can guess first: the words
-are made here from docs/experiments.json, and the reason is the quotation that follows the experiment in the essay.
+An experiment is shown as a diff. Below it is what happens, folded away so that a reader can guess first: a line that is
+made here from docs/experiments.json, and the reason, a quotation that may follow the experiment in the essay.
 """
 
 import contextlib
@@ -12,13 +12,14 @@ import re
 from typing import NamedTuple
 
 from laboratory import record as records
-from markupsafe import Markup
 
 import tangle
+from weaver.essay import Block
 
 RECORD, NAMES = "docs/experiments.json", "docs/names.txt"
 EMPTY = {"programs": {}, "experiments": {}}
 NOT_YET = "(has not been measured yet)"
+COUNTS = {10: "ten", 100: "a hundred"}
 
 
 class Findings(NamedTuple):
@@ -38,11 +39,11 @@ class Findings(NamedTuple):
         """Return what is recorded of the program that an experiment changes, or None."""
         return self.record["programs"].get(entry["program"])
 
-    def sentences(self, name):
-        """Return what the record says of an experiment, as sentences of HTML."""
+    def outcome(self, name):
+        """Return what the record says of an experiment, in a line: [(tag or nothing, text)]."""
         entry = self.entry(name)
-        known = sentences(entry, self.base(entry)) if entry and self.base(entry) else []
-        return known or [NOT_YET] * (name in self.waiting)
+        known = entry and self.base(entry) and outcome(entry, self.base(entry))
+        return known or [("", NOT_YET)] * (name in self.waiting)
 
 
 # What an experiment changes
@@ -97,58 +98,64 @@ def tried(essay):
 
 
 def command(essay, fence):
-    """Return the command that runs a program after an experiment."""
-    return f"python3 tangle.py --run {target_of(essay, fence)} --break {fence.name}"
+    """Return the command that runs a program after an experiment; after the first of a page, only what differs."""
+    first = next(block for block in essay.experiments.values() if block.page is essay.page_of(fence.line))
+    target = target_of(essay, fence)
+    is_known = first.fence is not fence and target_of(essay, first.fence) == target
+    return f"{'…' if is_known else f'python3 tangle.py --run {target}'} --break {fence.name}"
 
 
-def sentences(entry, base):
-    """Return what a record says of an experiment, compared with its program, as sentences of HTML."""
-    texts = [stop(entry), loss(entry, base), printed(entry, base), written(entry, base)]
-    return [sentence for sentence in texts if sentence]
+def outcome(entry, base):
+    """Return what a record says of an experiment, compared with its program, in a line: [(tag or nothing, text)]."""
+    parts = [part for part in (stop(entry), loss(entry, base), written(entry, base)) if part]
+    return [span for i, part in enumerate(parts) for span in [("", " ")] * (i > 0) + part]
 
 
 def stop(entry):
-    """Say where it stops, if it does."""
-    raised, seeds = entry["raised"], len(entry["seeds"])
-    if not raised:
-        return ""
-    some = raised["seeds"] < seeds
-    begin = f"With {raised['seeds']} of {seeds} seeds it stops" if some else "It stops"
-    if raised["seeds"] > 1 and (raised["step"] or 0) > 1:  # where each of them has a step of its own
-        begin += ", with the first of them" if some else ", with the first seed"
-    return Markup("{} {}: <code>{}</code>.").format(begin, moment(raised), raised["error"].removesuffix(": "))
+    """Say when it stops, if it does."""
+    if not entry["raised"]:
+        return []
+    return [("", f"{stopped(entry)}: "), ("code", entry["raised"]["error"].removesuffix(": ")), ("", ".")]
 
 
-def moment(raised):
-    """Say when something was raised."""
-    if raised["step"] is None:
-        return "when it has learned, at a new name"
-    return f"at step {raised['step']}" if raised["step"] else "before the first step"
+def stopped(entry):
+    """Say when it stops: the first of the runs that do."""
+    raised, runs = entry["raised"], len(entry["seeds"])
+    when = f"at step {raised['step']}" if raised["step"] else "before the first step"
+    when = "after training, at an unseen name" if raised["step"] is None else when
+    if raised["seeds"] == runs:
+        return f"Stops {when}"
+    many = raised["seeds"] > 1
+    return f"{raised['seeds']} of {runs} runs stop{'' if many else 's'}, {'the first ' * many}{when}"
 
 
 def loss(entry, base):
-    """Say how it changes the loss on unseen names, if both have been measured in the same way."""
-    if not comparable(entry, base):
-        is_lost = not entry["raised"] and entry["unseen"] and None in entry["unseen"]
-        return "The loss on unseen names is no number any more." if is_lost else ""
-    mean, spread, count = records.change(entry, base)
+    """Say how it changes the loss on unseen names, if that has been measured."""
     after = records.summary(entry["unseen"])[0]
+    if math.isnan(after):
+        return [] if entry["raised"] else [("", "Loss on unseen names NaN.")]
+    if not comparable(entry, base):
+        steps = f" after {entry['steps']} steps" if entry["steps"] < base["steps"] else ""
+        return [("", f"Loss on unseen names {after:.3f}{steps}.")]
+    mean, spread, count = records.change(entry, base)
     if is_nothing(mean, spread):
-        return f"The loss on unseen names stays {after:.3f}."
-    if spread > max(1, abs(mean)):  # a few trainings went far astray, and a mean says little
-        lost = [number for number in entry["unseen"] if number is not None]
-        return f"Loss on unseen names: from {min(lost):.2f} to {max(lost):.2f} instead of {after - mean:.3f}."
-    seeds = f" ± {spread:.4f} (mean and spread over {count} paired seeds)" if count > 1 else " (with one seed)"
-    said = f"Loss on unseen names: {after:.3f} instead of {after - mean:.3f}, a change of {signed(mean)}{seeds}."
-    return said + (" That may be chance." if may_be_chance(mean, spread, count) else "")
+        return [("", f"Loss on unseen names stays at {after:.3f}.")]
+    if is_astray(mean, spread):
+        return [("", f"Loss on unseen names {between(entry)} ({after - mean:.3f} without the change).")]
+    luck = " This could be luck." if may_be_luck(mean, spread, count) and not entry["raised"] else ""
+    sign, *change = signed(mean, spread, count)
+    return [("", f"Loss on unseen names {after:.3f} ({after - mean:.3f} {sign} {''.join(change)}).{luck}")]
 
 
-def may_be_chance(mean, spread, count):
-    """Return whether as many pairs would differ as much in one case of twenty or more, if there were no difference.
+def may_be_luck(mean, spread, count):
+    """Return whether pairs without a real difference would differ as much, on average, one time in twenty or more.
 
-    This is Student's t-test of paired differences; its limit is known here for the ten pairs that are measured.
+    This is Student's t-test of paired differences, two-sided; its limit is a series in the degrees of freedom.
     """
-    return count == 10 and abs(mean) < 2.262 * spread / math.sqrt(count)
+    if count < 2:
+        return False
+    limit = sum(part / (count - 1) ** i for i, part in enumerate((1.960, 2.372, 2.823, 2.556, 1.589, 1.406)))
+    return abs(mean) < limit * spread / math.sqrt(count)
 
 
 def comparable(entry, base):
@@ -163,88 +170,130 @@ def comparable(entry, base):
 
 
 def is_nothing(mean, spread):
-    """Return whether a change is none, as far as four decimals show."""
-    return max(abs(mean), spread) < 0.00005
+    """Return whether a change is none, as far as three decimals show."""
+    return max(abs(mean), 0 if math.isnan(spread) else spread) < 0.0005
 
 
-def signed(number):
-    """Return a change with its sign, and four decimals."""
-    return f"{number:+.4f}".replace("-", "−")
+def is_astray(mean, spread):
+    """Return whether a few runs went so far astray that a mean says little."""
+    return spread > max(1, abs(mean))
 
 
-def printed(entry, base):
-    """Say which losses it prints."""
-    steps = [1, 2, 3, entry["steps"]]
-    mine, theirs = ([decimals(value) for value in of["printed"]] for of in (entry, base))
-    if entry["raised"]:  # the last one is not of the last step
-        mine = mine[:3]
-    if not mine:
-        return ""
-    if entry["steps"] != base["steps"]:  # the last ones are not of the same step
-        theirs = theirs[:3]
-    elif mine == theirs:
-        return "It prints the same numbers."
-    if entry["raised"] and mine == theirs[: len(mine)]:
-        return "Before that it prints the same numbers."
-    losses, at = ("losses", "steps") if len(mine) > 1 else ("loss", "step")
-    said = f"It prints the {losses} {listed(mine)} at {at} {listed(steps[: len(mine)])}"
-    if mine[: len(theirs)] == theirs[: len(mine)]:
-        return f"{said}, of which the first are the same."
-    return f"{said} instead of {listed(theirs[: len(mine)])}."
+def between(entry):
+    """Say between which losses the runs of an experiment end."""
+    found = [loss for loss in entry["unseen"] if loss is not None]
+    return f"between {min(found):.2f} and {max(found):.2f}"
 
 
-def decimals(loss):
-    """Return a loss as programs print it; None is one that is no number."""
-    return "nan" if loss is None else f"{loss:.4f}"
+def signed(mean, spread, count):
+    """Return a change of the loss, with its sign, its standard deviation, and how many pairs there were, if not ten."""
+    pairs = "" if count == 10 else f", {count} pair{'s' * (count > 1)}"
+    return f"{round(mean, 3) + 0.0:+.3f}".replace("-", "−") + (f" ± {spread:.3f}" if count > 1 else "") + pairs
 
 
 def written(entry, base):
-    """Say which names it writes."""
-    if not entry["samples"]:
-        return ""
-    if entry["samples"] == base["samples"]:
-        return "It writes the same names."
-    names = [Markup("<i>{}</i>").format(name) if name else "an empty one" for name in entry["samples"]]
+    """Say which names it writes: three at most."""
+    names = entry["samples"]
+    if names and names == base["samples"]:
+        return [("", "Writes the same names.")]
     if len(names) > 1 and len({*names}) == 1:
-        return Markup("The names that it writes are all the same: {}.").format(names[0])
-    return Markup("It writes the names {}.").format(Markup(listed(names)))  # noqa: S704
+        return [("", "Writes "), named(names[0]), ("", " every time.")]
+    spans = [span for name in names[:3] for span in (("", ", "), named(name))][1:]
+    return [("", "Writes "), *spans, ("", ".")] if spans else []
 
 
-def listed(words):
-    """Return words as a list in a sentence."""
-    *first, last = map(str, words)
-    return f"{', '.join(first)} and {last}" if first else last
+def named(name):
+    """Return how a name is shown that was written."""
+    return ("em", name) if name else ("", "an empty name")
 
 
-def caption(record):
-    """Return how the experiments were measured, and the order of their table."""
-    if not record["programs"]:
-        return "They have not been measured yet."
-    base = next(iter(record["programs"].values()))
-    seeds = f"{len(base['seeds'])} seeds" if len(base["seeds"]) > 1 else "one seed"
-    what = f"The change of the loss on {max(base['names']):,} unseen names, its mean and spread over {seeds}"
-    return f"{what} ({record['machine']}, Python {record['python']}, {record['date']}). The largest comes first."
+class Verdict(NamedTuple):
+    """What came of an experiment, in short: a kind of outcome, and the words for it."""
+
+    kind: str  # "stops", "nothing", "luck", "changed" or "unknown"
+    words: str
+
+
+def verdict(fence, entry, base):
+    """Return the Verdict on an experiment; the author's, if the fence has one, counts before the record's."""
+    if "verdict" in fence.options:
+        return Verdict("changed", fence.options["verdict"])
+    if not (entry and base):
+        return Verdict("unknown", "not measured")
+    if entry["raised"]:
+        return Verdict("stops", "stops" if entry["raised"]["seeds"] == len(entry["seeds"]) else "may stop")
+    if not comparable(entry, base):
+        is_nan = math.isnan(records.summary(entry["unseen"])[0])
+        return Verdict("unknown", "NaN" if is_nan else "a shorter run")
+    mean, spread, count = records.change(entry, base)
+    if is_nothing(mean, spread):
+        is_same = entry["samples"] == base["samples"]
+        return Verdict("nothing", "no change") if is_same else Verdict("changed", "other names")
+    if may_be_luck(mean, spread, count) and not is_astray(mean, spread):
+        return Verdict("luck", f"no difference that {COUNTS.get(count, count)} pairs can show")
+    return Verdict("changed", "worse" if mean > 0 else "better")
+
+
+class Row(NamedTuple):
+    """A row of the table of experiments: the line of the program that the experiment changes, and what came of it."""
+
+    block: Block  # of the experiment
+    number: int  # of the line, or 0
+    code: str
+    chunk: Block  # that has the line, or None
+    loss: str
+    verdict: Verdict
 
 
 def rows(essay, findings):
-    """Return [(block of an experiment, blocks that it changes, what came of it)], the largest change of the loss first.
-
-    Then come those that stop, in the order of the essay, and those without a loss.
-    """
-    entries = []
+    """Return the Rows of all experiments, in the order of the lines that they change, program by program."""
+    places = {}
+    for program in reversed(essay.programs.values()):
+        places |= {line.origin: (program, n) for n, line in reversed([*enumerate(program.lines, 1)])}
+    order, found = [*essay.programs.values(), None], []
     for block in essay.experiments.values():
+        lines = [places[line] for line in itertools.chain(*all_touched(essay)[block.fence.name])]
+        program, number = min(lines, key=lambda place: (order.index(place[0]), place[1]), default=(None, 0))
         entry = findings.entry(block.fence.name)
         base = findings.base(entry) if entry else None
-        if base and comparable(entry, base):
-            mean, spread, count = records.change(entry, base)
-            text = "the same" if is_nothing(mean, spread) else signed(mean) + (f" ± {spread:.4f}" if count > 1 else "")
-            key = (0, -mean)
-        elif entry and entry["raised"]:
-            key, text = (1, 0), f"stops {moment(entry['raised'])}: {entry['raised']['error'].removesuffix(': ')}"
-        else:
-            key, text = (2, 0), "–"
-        entries.append((key, (block, blocks(essay, block.fence), text)))
-    return [row for _, row in sorted(entries, key=lambda pair: pair[0])]
+        cells = in_short(entry, base) if base else "–", verdict(block.fence, entry, base)
+        line = program.lines[number - 1] if program else None
+        chunk, code = (essay.block_at(line.origin), line.code.strip()) if line else (None, "")
+        found.append((order.index(program), Row(block, number, code, chunk, *cells)))
+    return [row for _, row in sorted(found, key=lambda pair: (pair[0], pair[1].number))]
+
+
+def in_short(entry, base):
+    """Return what came of an experiment in a cell: its loss and the change of it, or when it stops."""
+    after = records.summary(entry["unseen"])[0]
+    if entry["raised"]:
+        return stopped(entry).lower()
+    if math.isnan(after):
+        return "NaN"
+    if not comparable(entry, base):
+        return f"{after:.3f} after {entry['steps']} steps"
+    mean, spread, count = records.change(entry, base)
+    if is_astray(mean, spread):
+        return between(entry)
+    return f"{after:.3f}" + ("" if is_nothing(mean, spread) else f" ({signed(mean, spread, count)})")
+
+
+def without_effect(rows):
+    """Return [(heading, blocks)] of the experiments that change nothing, and of those whose change may be luck."""
+    headings = {"nothing": "Neither the loss nor the names change", "luck": "The change of the loss could be luck"}
+    lists = [(text, [row.block for row in rows if row.verdict.kind == kind]) for kind, text in headings.items()]
+    return [(text, blocks) for text, blocks in lists if blocks]
+
+
+def caption(essay, record):
+    """Return what the table of experiments shows, and how they were measured."""
+    base = record["programs"].get(essay.main.target)
+    if not base:
+        return "They have not been measured yet."
+    loss = f"The loss is that on all unseen names, {records.summary(base['unseen'])[0]:.3f} without a change"
+    change = "in brackets, the mean change over pairs of runs ± its standard deviation"
+    machine = f"{record['machine']}, Python {record['python']}, {record['date']}"
+    return f"By line of the program. {loss}; {change} ({machine})."
 
 
 # Whether the record is still right
@@ -257,13 +306,25 @@ def stale(essay, record, root):
     return records.stale(essay.fences, essay.tangled, record, root / NAMES)
 
 
+def untitled(essay):
+    """Return (line, message) for experiments without a title, or with one that another has as well."""
+    errors, known = [], {}
+    for block in essay.experiments.values():
+        fence = block.fence
+        if "title" not in fence.options:
+            errors.append((fence.line, f'experiment {fence.name} has no title: add title="…" inside the braces'))
+        elif (first := known.setdefault(block.title, fence)) is not fence:
+            errors.append((fence.line, f"experiment {fence.name} has the title of the one on line {first.line}"))
+    return errors
+
+
 def complaints(essay, names, compiles=False):
     """Return (line, message) for experiments that do not fit, and one for all records that are missing or stale, by the
     names of what they are of: one command measures them all.
 
     With `compiles` also for those that make no Python.
     """
-    errors = tangle.check_experiments(essay.fences, essay.tangled, compiles)
+    errors = tangle.check_experiments(essay.fences, essay.tangled, compiles) + untitled(essay)
     if names:
         first = essay.experiments[names[0]].fence if names[0] in essay.experiments else essay.roots[names[0]]
         one, several = f"the record of {names[0]} is", f"{len(names)} records, such as that of {names[0]}, are"

@@ -357,7 +357,8 @@ def saved(page, button):
 @in_page
 @pytest.mark.parametrize("text", [
     TEXT,
-    "~~~\n``` python {#a}\n~~~\n``` python\n<<b>>=\nx\n```\n  ````\n```\n  ````\n``` diff {#c}\n-x\n``` c {file=d.c}\n",
+    "~~~\n``` python {#a}\n~~~\n``` python\n<<b>>=\nx\n```\n  ````\n```\n  ````\n``` diff {#c title=\"{d}\"}\n-x\n"
+    "``` c {file=d.c}\n",
     '```python name="e"\n```text\n`````\n``` python\nf\n```\n``` c {file=g.c needs=cc}\n```x\n```\n``` c {#h} \n\n``` ',
 ], ids=["essay", "verbatim", "malformed"])  # fmt: skip
 def test_the_page_finds_the_fences_that_tangle_finds(opened, text):

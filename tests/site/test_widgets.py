@@ -6,20 +6,14 @@ from types import SimpleNamespace
 
 import pytest
 from browsing import press, turn
-from programs import load
+from programs import ESSAY, load
+from weaver.essay import Essay
 from weaver.results import known_widgets
 
 pytestmark = pytest.mark.slow
-PAGES = {
-    "adam": "learning/",
-    "counter": "the-price-of-a-step/",
-    "heads": "learning/",
-    "live": "",
-    "look": "the-model/",
-    "rate": "learning/",
-    "tape": "values-that-remember/",
-    "token": "the-model/",
-}
+WOVEN = Essay(ESSAY.read_text(encoding="utf-8"))
+PAGES = {fence.options["widget"]: WOVEN.page_of(fence.line).path  # the first page that has it
+         for fence in reversed(WOVEN.fences) if "widget" in fence.options}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,8 @@ SVG = (
 DRAWN = SMALL.replace('name="twice"', 'name="twice", alt="a *line*", caption="It [rises]."')
 ALL = DRAWN + (
     "\n## Deeper\n\nSee [above](#deeper), [here](#deeper-2) and [the chunk](#chunk-a-part-2).\n\n## Break it\n\n"
-    "``` diff {#three-times}\n-    return 2 * x\n+    return 3 * x\n```\n\n> Then it is *thrice*.\n\n"
+    '``` diff {#three-times title="`x` three * times"}'
+    "\n-    return 2 * x\n+    return 3 * x\n```\n\n> Then it is *thrice*.\n\n"
     "### Solution: none\n\nNothing.\n\n# Two\n\nBack to [One](#one), [its sequel](#two), [a solution](#solution-none), "
     "[the experiment](#experiment-three-times) and [a word](#term-word).\n\nword\n: what is _said_\n\n"
 ) + NOTES + "\n"  # fmt: skip
@@ -133,15 +134,16 @@ def test_figures_are_files_and_their_code_is_folded_away():
     images = "![a \\*line\\*](figures/twice.svg)\n\n![a \\*line\\*](figures/twice-2.svg)\n\n*It \\[rises\\].*\n\n"
     assert f"</a>{images}<details><summary>Code for this figure</summary>\n\n```python\ny =" in files["two.md"]
     assert {path for path in files if "figures" in path} == {"figures/twice.svg", "figures/twice-2.svg"}
+    drawn = files_of(DRAWN.replace("y = double(4)\nprint(y)", "figures.a()"), "", [SVG.format(1, "a")])["two.md"]
+    assert "(figures/twice.svg)" in drawn and "<details>" not in drawn  # it is docs/figures.py that draws
 
 
 def test_an_experiment_is_told_as_on_the_site():
     two = files_of(ALL)["two.md"]
-    shown = two[two.index("**Experiment: three times**, changes [⟨a part⟩](two.md#chunk-a-part)\n\n```diff\n-") :]
+    shown = two[two.index("**`x` three \\* times**, changes [⟨a part⟩](two.md#chunk-a-part)\n\n```diff\n-") :]
     assert "<details><summary>What happens?</summary>\n\n(has not been measured yet)\n\n> " not in shown
-    assert (
-        "(has not been measured yet)\n\nThen it is *thrice*.\n\nTo run it: `python3 tangle.py --run small.py" in shown
-    )
+    run = "<sub>To run it: `python3 tangle.py --run small.py --break three-times`</sub>"
+    assert f"(has not been measured yet)\n\nThen it is *thrice*.\n\n{run}" in shown
     assert shown.count("thrice") == 1
 
 
@@ -219,7 +221,7 @@ def test_notes_are_footnotes():
     assert f"{NOTES}\n\n---\n\n" in text
     assert files_of(SMALL + NOTES.replace("    ", ""))["two.md"] == text
     errors = Reading(Essay(f"{SMALL}{NOTES}\n\n# Three\n\nMore.[^a]\n\n[^a]: One.\n")).errors  # GitHub would show one
-    assert errors == [(45, "[^a] is there twice: give the second one another name")]
+    assert errors == [(45, "[^a] is defined twice: give the second one another name")]
 
 
 def test_chapters_follow_each_other():
@@ -389,7 +391,7 @@ def test_a_book_replaces_nothing_but_a_book(tmp_path):
     for file in (tmp_path / "new.epub", older):
         epub.check_place(file)
     for file in (essay, tmp_path):
-        with pytest.raises(OSError, match="is there, and is not an EPUB: name another file"):
+        with pytest.raises(OSError, match="exists and is not an EPUB: name another file"):
             epub.write(file, {}, {})
     assert essay.read_text(encoding="utf-8") == "# One, of type application/epub+zip"
 

@@ -147,7 +147,7 @@ def test_nothing_counts_in_verbatim_fences(opening, closing):
     ('```python name="x", caption="`a`"', "demonstration", {"name": "x", "caption": "`a`"}),
     ("``` python {file=x}", "root", {}),
     (r"``` python {file=x needs=a\b=c prints=microgpt.py}", "root", {"needs": r"a\b=c", "prints": "microgpt.py"}),
-    ("``` diff {#x steps=30}", "experiment", {"steps": "30"}),
+    ('``` diff {#x steps=30 title="`=` {for} *y*"}', "experiment", {"steps": "30", "title": "`=` {for} *y*"}),
 ])  # fmt: skip
 def test_options_and_attributes_are_taken_literally(head, kind, options):
     fences, errors = parse(f"{head}\nshow()\n```\n")

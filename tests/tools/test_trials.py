@@ -2,6 +2,7 @@
 
 import html
 import json
+import math
 import re
 import subprocess
 import sys
@@ -10,8 +11,8 @@ from textwrap import dedent
 import pytest
 from essays import project, run_weave
 from laboratory import record as records
-from weaver import pages, trials
-from weaver.essay import Essay
+from weaver import chapters, trials
+from weaver.essay import Essay, WeaveError
 from weaver.pipeline import Weave
 from weaver.prose import Reading
 from weaver.render import Renderer
@@ -39,7 +40,7 @@ TEXT = dedent("""\
     def double(x): return 2 * x
     ```
 
-    ``` diff {#no-root steps=30}
+    ``` diff {#no-root steps=30 title="No `root` & *all*"}
          # a remark
     -    size = math.sqrt(len(query))
     +    size = 1 < 2
@@ -55,7 +56,7 @@ TEXT = dedent("""\
 
     What if nothing were there?
 
-    ``` diff {#nothing}
+    ``` diff {#nothing title="Nothing"}
      def attend(query):
     +    again = 0
     ```
@@ -163,6 +164,16 @@ def test_a_line_is_marked_where_something_is_put_after_it_and_not_where_one_repl
     assert trials.all_touched(essay) == {"try-it": (gone, followed)}
 
 
+def test_an_experiment_has_a_title_of_its_own():
+    line, other = (TEXT.split("\n").index(head) + 1 for head in TEXT.split("\n") if head.startswith("``` diff"))
+    untitled, twice = (TEXT.replace(' title="Nothing"', title) for title in ("", ' title="No root & *all*"'))
+    assert trials.complaints(Essay(untitled), []) == [
+        (other, 'experiment nothing has no title: add title="…" inside the braces')
+    ]
+    said = f"experiment nothing has the title of the one on line {line}"
+    assert trials.complaints(Essay(twice), []) == [(other, said)]
+
+
 def test_an_experiment_that_does_not_fit_is_a_complaint_and_the_page_shows_it():
     """It changes nothing that is known, so there is nothing to measure, and no record to be stale."""
     text = TEXT.replace("-    size = math.sqrt(len(query))", "-    size = math.sqrt(3)")
@@ -184,7 +195,7 @@ def test_an_experiment_that_does_not_fit_is_a_complaint_and_the_page_shows_it():
 def test_the_box_shows_the_lines_with_their_signs_and_what_they_change():
     box = box_of("no-root")
     assert '<div class="experiment" id="experiment-no-root">' in box
-    assert '<h2 class="chunk-name">Experiment: no root</h2>' in box
+    assert '<h2 class="chunk-name">No <code>root</code> &amp; <em>all</em></h2>' in box
     assert text_of(re.search("changes (.*)", box)[1]) == "⟨start⟩, ⟨attend⟩"
     kinds = re.findall('<span class="line (?:removed|added|kept|divided)', box)
     assert [kind.split()[-1] for kind in kinds] == ["kept", "removed", "added", "divided", "added", "kept"]
@@ -195,11 +206,11 @@ def test_the_box_shows_the_lines_with_their_signs_and_what_they_change():
 
 
 def test_what_happens_is_folded_away_and_says_how_to_run_it():
-    box = box_of("no-root")
-    head, fold = box.split("<details data-search-exclude><summary>What happens?</summary>")
+    head, fold = box_of("no-root").split("<details data-search-exclude><summary>What happens?</summary>")
     assert "to run it" not in head.lower()
-    assert '<p><span class="finding">(has not been measured yet)</span></p>' in fold  # the first sentence, for listings
+    assert '<p><span class="finding">(has not been measured yet)</span></p>' in fold
     assert "<code>python3 tangle.py --run microgpt.py --break no-root</code>" in fold
+    assert "<code>… --break nothing</code>" in box_of("nothing")  # the command is told once a page
 
 
 def test_the_quotation_directly_after_an_experiment_is_its_explanation():
@@ -229,29 +240,27 @@ def test_experiments_have_anchors_that_show_a_preview():
 
 
 @pytest.mark.parametrize(("changes", "said"), [
-    ({}, "The loss on unseen names stays 2.550. It prints the same numbers. It writes the same names."),
-    ({"unseen": [2.4, 2.55]}, "Loss on unseen names: 2.475 instead of 2.550, a change of −0.0750 ± 0.0354 (mean "
-                              "and spread over 2 paired seeds). It prints"),
-    ({"unseen": [2.9, 52.4]}, "Loss on unseen names: from 2.90 to 52.40 instead of 2.550. It prints"),
-    ({"unseen": [2.4, None]}, "Loss on unseen names: 2.400 instead of 2.500, a change of −0.1000 (with one seed)."),
-    ({"samples": ["<b>", ""]}, "It writes the names <b> and an empty one."),
-    ({"raised": STOPPED, "unseen": [None, None], "printed": [1, 2], "samples": []},
-     "It stops, with the first seed at step 3: ValueError: <no>. It prints the losses 1.0000 and 2.0000 at steps "
-     "1 and 2 instead of 3.5000 and 3.4000."),
-    ({"raised": STOPPED | {"seeds": 1}}, "With 1 of 2 seeds it stops at step 3: ValueError: <no>. The loss"),
-    ({"raised": STOPPED | {"step": None}}, "It stops when it has learned, at a new name: ValueError"),
-    ({"unseen": [None, None], "printed": [3.5, None, None, None]},
-     "The loss on unseen names is no number any more. It prints the losses 3.5000, nan, nan and nan at steps"),
-    ({"steps": 30, "seeds": [42], "names": [9], "unseen": [2.9], "printed": [3.5, 3.4, 3.3, 3], "samples": []},
-     "It prints the losses 3.5000, 3.4000, 3.3000 and 3.0000 at steps 1, 2, 3 and 30, of which the first are the "
-     "same."),
+    ({}, "Loss on unseen names stays at 2.550. Writes the same names."),
+    ({"unseen": [2.4, 2.55], "samples": ["a", "b", "c", "d"]},
+     "Loss on unseen names 2.475 (2.550 − 0.075 ± 0.035, 2 pairs). This could be luck. Writes a, b, c."),
+    ({"unseen": [2.53, 2.63]}, "Loss on unseen names 2.580 (2.550 + 0.030 ± 0.000, 2 pairs). Writes the same names."),
+    ({"unseen": [2.9, 52.4]}, "Loss on unseen names between 2.90 and 52.40 (2.550 without the change). Writes"),
+    ({"unseen": [2.4, None]}, "Loss on unseen names 2.400 (2.500 − 0.100, 1 pair). Writes the same names."),
+    ({"samples": ["<b>", ""]}, "Writes <b>, an empty name."), ({"samples": ["x", "x"]}, "Writes x every time."),
+    ({"raised": STOPPED, "unseen": [None, None], "samples": []}, "Stops at step 3: ValueError: <no>."),
+    ({"raised": STOPPED | {"seeds": 1}}, "1 of 2 runs stops, at step 3: ValueError: <no>. Loss"),
+    ({"raised": STOPPED, "seeds": [42, 43, 44], "unseen": [2.5, None, None], "names": [90, 91, 92]},
+     "2 of 3 runs stop, the first at step 3: ValueError: <no>. Loss"),
+    ({"raised": STOPPED | {"step": None}}, "Stops after training, at an unseen name: ValueError"),
+    ({"raised": STOPPED | {"step": 0}}, "Stops before the first step: ValueError"),
+    ({"unseen": [None, None]}, "Loss on unseen names NaN. Writes"),
+    ({"steps": 30, "seeds": [42], "names": [9], "unseen": [2.9]}, "Loss on unseen names 2.900 after 30 steps."),
 ])  # fmt: skip
-def test_the_record_is_told_in_words(changes, said):
+def test_the_record_is_told_in_a_line(changes, said):
     box = box_of("no-root", record_of(no_root=entry(**changes)))
-    found = re.search("</summary>\n<p>(.*)</p>", box)[1]
+    found = re.search('<p><span class="finding">(.*)</span></p>', box)[1]
     assert said in text_of(found)
     assert "<b>" not in box and "<no>" not in box
-    assert "± nan" not in found
 
 
 @pytest.mark.parametrize("record", [None, record_of(), record_of(no_root=ENTRY, nothing=ENTRY) | {"programs": {}}])
@@ -261,11 +270,12 @@ def test_without_a_record_nothing_is_claimed(record):
     assert "Loss" not in box_of("nothing", record)
 
 
-def test_a_change_that_ten_pairs_cannot_tell_from_none_is_called_chance():
-    may_be = trials.may_be_chance
-    assert may_be(0.0021, 0.0031, 10) and not may_be(0.0023, 0.0028, 10)  # 2.14 and 2.60 standard errors
-    assert not may_be(-0.004, 0.0024, 10) and may_be(-0.0005, 0.0037, 10)
-    assert not may_be(0.0021, 0.0031, 3)  # nothing is said of other numbers
+@pytest.mark.parametrize(("count", "limit"), [(2, 12.706), (3, 4.303), (4, 3.182), (10, 2.262), (100, 1.984)])
+def test_a_change_that_the_pairs_cannot_tell_from_none_is_called_luck(count, limit):
+    """These are the limits of Student's t, of which the series is right to 1 %."""
+    for sign in (1, -1):
+        assert trials.may_be_luck(sign * 0.99 * limit, math.sqrt(count), count)
+        assert not trials.may_be_luck(sign * 1.01 * limit, math.sqrt(count), count)
 
 
 # The listing and the table
@@ -276,41 +286,86 @@ def test_the_listing_leads_to_the_experiments_of_a_line():
     listing = str(Renderer(essay, {}, {}).program(essay.main, []))
     marked = re.findall(r'id="L(\d+)"[^>]*>(?:(?!id="L).)*?<span class="experiments">(.*?)</span>', listing, re.S)
     lines = {essay.main.lines[int(number) - 1].text.strip(): text_of(names) for number, names in marked}
-    assert lines == {"import math": "no root", "size = math.sqrt(len(query))": "no root",
-                     "def attend(query):": "nothing"}  # fmt: skip
+    assert lines == {"import math": "No root & all", "size = math.sqrt(len(query))": "No root & all",
+                     "def attend(query):": "Nothing"}  # fmt: skip
     assert '<a href="@/#experiment-no-root" tabindex="-1" data-peek' in listing
     assert "experiments" not in str(Renderer(essay, {}, {}).program(essay.programs["hidden.py"], []))
 
 
-def test_the_table_begins_with_the_largest_change():
-    essay = Essay(TEXT)
-    record = record_of(no_root=entry(unseen=[2.5, 2.7]), nothing=entry(unseen=[3.1, 3.0]))
+TABLE = TEXT.replace("A quotation.\n", """A quotation.
 
-    def table(record):
-        found = str(Renderer(essay, {}, {}, findings=Findings(record or record_of(), {})).experiment_table())
-        rows = [re.findall("<td>(.*?)</td>", row, re.S) for row in re.findall("<tr>(.*?)</tr>", found, re.S)]
-        return found, [[text_of(cell).strip() for cell in row] for row in rows if row]
+# All
 
-    shown, rows = table(record)
-    assert rows == [["nothing", "⟨attend⟩", "+0.5000 ± 0.1414"], ["no root", "⟨start⟩, ⟨attend⟩", "+0.0500 ± 0.0707"]]
-    caption = re.search("<caption>(.*)</caption>", shown)[1]
-    assert all(word in caption for word in ("91 unseen names", "2 seeds", "a machine", "Python 3.11.2", "2026-11-24"))
-    record["experiments"]["nothing"] = entry(unseen=[None, None], raised=STOPPED)
-    _, rows = table(record)
-    assert rows[1] == ["nothing", "⟨attend⟩", "stops at step 3: ValueError: <no>"]
-    assert [row[2] for row in table(None)[1]] == ["–", "–"]
+<!-- experiments -->
+
+``` diff {#more title="`+` for `*`" verdict="a joke"}
+-def double(x): return 2 * x
++def double(x): return 2 + x
+```
+
+<!-- listing: microgpt.py -->
+""")
 
 
-def test_the_page_of_experiments_is_there_if_there_are_any(tmp_path):
-    root = project(tmp_path, TEXT)
-    Weave(root).write_pages()
-    page = (root / "build" / "pages" / "experiments" / "index.md").read_text(encoding="utf-8")
-    assert 'href="../#experiment-no-root"' in page and 'href="../two/#chunk-attend"' in page
-    assert '{"Experiments": "experiments/index.md"}' in (root / "build" / "mkdocs.yml").read_text(encoding="utf-8")
-    (root / "microgpt.md").write_text(re.sub("(?s)``` diff.*?\n```\n", "", TEXT).replace("#experiment-no-root", "#one"))
-    Weave(root).write_pages()
-    assert not (root / "build" / "pages" / "experiments").exists()
-    assert Essay("# One\n\n# Experiments\n" + TEXT, pages.RESERVED).pages[1].path == "experiments-2/"
+def table_of(**entries):
+    """Return the cells of the table of experiments, and the list below it."""
+    essay = Essay(TABLE)
+    table = str(Renderer(essay, {}, {}, findings=Findings(record_of(**entries))).experiment_table())
+    rows = [[text_of(cell).strip() for cell in re.findall("<td>(.*?)</td>", row, re.S)]
+            for row in re.findall("<tr>(.*?)</tr>", table, re.S)[1:]]  # fmt: skip
+    return rows, text_of(table.partition("</table>")[2]).strip().split("\n"), table
+
+
+def test_the_table_is_in_the_order_of_the_program_and_gives_verdicts():
+    rows, below, table = table_of(no_root=entry(unseen=[2.9, 3.0]), nothing=ENTRY, more=entry(unseen=[2, 2]))
+    assert rows == [
+        ["1 import math", "No root & all", "2.950 (+0.400 ± 0.000, 2 pairs)", "worse"],
+        ["3 def double(x): return 2 * x", "+ for *", "2.000 (−0.550 ± 0.071, 2 pairs)", "a joke"],
+        ["5 def attend(query):", "Nothing", "2.550", "no change"],
+    ]
+    assert below == ["Neither the loss nor the names change: Nothing."]
+    caption = re.search("<caption>(.*)</caption>", table)[1]
+    assert all(word in caption for word in ("2.550", "a machine", "Python 3.11.2", "2026-11-24"))
+
+
+@pytest.mark.parametrize(("changes", "cells"), [
+    ({"unseen": [2.5, 2.7]}, ["2.600 (+0.050 ± 0.071, 2 pairs)", "no difference that 2 pairs can show"]),
+    ({"unseen": [2.4, 2.5]}, ["2.450 (−0.100 ± 0.000, 2 pairs)", "better"]),
+    ({"unseen": [2.9, 52.4]}, ["between 2.90 and 52.40", "worse"]), ({"samples": ["x"]}, ["2.550", "other names"]),
+    ({"unseen": [None, None], "raised": STOPPED}, ["stops at step 3", "stops"]),
+    ({"raised": STOPPED | {"seeds": 1}}, ["1 of 2 runs stops, at step 3", "may stop"]),
+    ({"unseen": [None, None]}, ["NaN", "NaN"]), ({"steps": 30}, ["2.550 after 30 steps", "a shorter run"]),
+    ({"program": "gone.py"}, ["–", "not measured"]),
+])  # fmt: skip
+def test_verdicts(changes, cells):
+    assert table_of(nothing=entry(**changes))[0][2][2:] == cells
+
+
+def test_a_table_and_a_program_in_one_piece_stand_where_the_essay_asks_for_them(tmp_path):
+    """Experiments beside the table are not folded, and on GitHub the numbers in a block of HTML are links."""
+    root = project(tmp_path, TABLE)
+    woven = Weave(root)
+    woven.write_pages()
+    page = (root / "build" / "pages" / "all" / "index.md").read_text(encoding="utf-8")
+    assert 'href="../#experiment-no-root"' in page and "<details" not in page and 'class="finding"' in page
+    assert re.search('<a class="number" href="../#chunk-start"[^>]*>1</a> <span class="kn">import', page)
+    assert 'href="../../all/">experiments</a>' in (root / "build/pages/programs/microgpt-py/index.md").read_text()
+    written = chapters.on_github(woven.essay, woven.reading, {}, woven.findings)["all.md"].decode()
+    row = "| [3](README.md#chunk-start) | [`+` for `*`](all.md#experiment-more) | – | a joke | `def double(x):"
+    assert row in written
+    blocks = pytest.importorskip("markdown_it").MarkdownIt().enable("table").parse(written)
+    (listing,) = [block.content for block in blocks if block.type == "html_block" and "<pre>" in block.content]
+    code = html.unescape(re.sub(r" *<a href=\"[^\"]*\">\d+</a> ?", "", listing)).removeprefix("<pre>")
+    assert code.removesuffix("</pre>\n") == woven.essay.main.text and "<details>" not in written
+    book = chapters.Book(woven.essay, woven.reading, {}, woven.findings)
+    assert "  3 def double(x): return 2 * x\n" in book.whole(woven.essay.main)
+
+
+@pytest.mark.parametrize("line", ["<!-- experiments: all -->", " <!-- experiments -->", "<!-- listing: no.py -->"])
+def test_a_directive_that_means_nothing_is_an_error(line):
+    with pytest.raises(WeaveError, match=r"<!-- experiments --> or <!-- listing: PROGRAM -->") as raised:
+        Essay(TABLE.replace("<!-- experiments -->", line))
+    assert raised.value.errors[0][0] == TABLE.split("\n").index("<!-- experiments -->") + 1
 
 
 # Stale records
@@ -342,7 +397,7 @@ def test_a_stale_record_holds_nothing_back_in_the_preview(tmp_path):
     assert message.startswith("the record of nothing is missing or stale: run `python docs/laboratory/experiments.py`")
     woven.write_pages()  # as --serve does
     page = (root / "build" / "pages" / "index.md").read_text(encoding="utf-8")
-    assert page.count("The loss on unseen names stays 2.550") == 2
+    assert page.count("Loss on unseen names stays at 2.550") == 2
 
 
 def test_a_record_that_cannot_be_read_is_told_by_the_commands(tmp_path):
@@ -417,7 +472,7 @@ def test_previews_of_a_term_and_of_an_experiment(open_page):
     page = open_page("")
     for text, shown, hidden in (
         ("gradient", "The direction of the steepest way up", "nothing"),
-        ("root", "Experiment: no root", "What happens?"),
+        ("root", "No root & all", "What happens?"),
     ):
         page.locator("article p a", has_text=text).first.evaluate("link => link.focus({focusVisible: true})")
         page.wait_for_function("text => document.querySelector('.preview').innerText.includes(text)", arg=shown)
