@@ -778,8 +778,8 @@ def edits(program, new, errors):
 def sides(program, i, added):
     """Return whether lines inserted before line `i` (from 0) go with the line above, and whether with the line below.
 
-    Inside a chunk they go with the line above. Where chunks meet, text goes with text and blank lines with blank
-    ones; if they fit both or neither, the case is ambiguous.
+    Inside a chunk they go with the line above. Where chunks meet, text goes with text and blank lines with blank lines;
+    if they fit both or neither, the case is ambiguous.
     """
     if i == 0 or i >= len(program):
         return i > 0, i < len(program)

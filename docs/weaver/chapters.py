@@ -167,7 +167,7 @@ class Chapters(Forms):
         return joined(head, code(fence), foot and f"<sub>{foot}</sub>")
 
     def demonstration(self, fence):
-        """Return a demonstration: its code, folded away where it draws, and what came of it.
+        """Return a demonstration: its code, folded away if it draws, and its output.
 
         What it gives to a widget is left out: there is none.
         """
@@ -334,7 +334,7 @@ def figure(svg):
 def look_the_same(old, new):
     """Return whether two figures differ in nothing but numbers, and in these by so little that nobody sees it.
 
-    Processors differ in the last digit of a sum: no figure is committed anew for that.
+    Processors differ in the last digit of a sum: no figure is committed again for that.
     """
     texts, numbers = [], []
     for data in (old, new):

@@ -73,7 +73,7 @@ def part_of(*names):
 
 
 def ways_in(renderer, needed, ahead):
-    """Return what stands below the title of the first page: where to run the program, its files, and the contents."""
+    """Return the part below the title of the first page: where to run the program, its files, and the contents."""
     data = [*map(file_of, needed)]
     return renderer.template("ways", program=offered(renderer.essay.main.target), data=data, ahead=ahead)
 

@@ -1,4 +1,4 @@
-"""The weave in its order: tangle, run what is missing, render, build. All ways to weave are this one pipeline."""
+"""The weave in its order: tangle, run stale demonstrations, render, build. All ways to weave are this one pipeline."""
 
 import os
 import sys
@@ -17,7 +17,7 @@ OURS = ("mkdocs.yml", "essay", "pages", "site", "cache", ".cache")  # what the w
 
 
 class Weave:
-    """One weave of the essay in a folder. Raises TangleError, or WeaveError, for what is wrong in it.
+    """One weave of the essay in a folder. Raises TangleError, or WeaveError, for its errors.
 
     `known` is what tangle.read_essay has returned, if it was read already.
     """
@@ -45,7 +45,7 @@ class Weave:
         return prose_numbers.corrections(self.numbers, self.outcome.values(self.numbers))
 
     def complaints(self, compiles=False):
-        """Return what is wrong in the essay and yet leaves pages to be shown: numbers, experiments, and widgets.
+        """Return the errors in the essay that leave pages to be shown: numbers, experiments, and widgets.
 
         With `compiles` experiments are applied as well, which takes longer.
         """
@@ -95,7 +95,7 @@ class Weave:
         return chapters.write(folder, wanted)
 
     def write_book(self, file):
-        """Write the essay as an EPUB; raise OSError where that fails."""
+        """Write the essay as an EPUB; raise OSError if that fails."""
         files = epub.files(self.essay, self.reading, self.results(), self.findings)
         epub.write(file, website.about(self.root), files)
 
@@ -125,7 +125,7 @@ def check_build(essay, build):
 def begin(root):
     """Read the essay in a folder, write its programs, and return its Weave; raise OSError where one was edited by hand.
 
-    What is wrong in the prose does not keep the programs from being written.
+    Errors in the prose do not keep the programs from being written.
     """
     path = root / "microgpt.md"
     with tangle.locked(root):

@@ -5,10 +5,10 @@ checked. Python-Markdown does not say where it found something. So each of them 
 two characters that no text has; a mark that arrives in prose is shown as what it stands for, one that arrives in code,
 in an attribute, in a comment or in a block of HTML becomes again what it was: nothing is looked at there.
 
-Headings are those that the essay has found, and no others: not lines that are underlined, or that stand in a list.
+Headings are those that the essay has found, and no others: not lines that are underlined, or those in a list.
 
 A note is [^name] in a text, and below it a paragraph that begins with [^name]:, as GitHub has footnotes. It is shown
-where the text refers to it: in the margin, and where there is none it opens in its place.
+where the text refers to it: in the margin or, without a margin, opened in its place.
 
 A quotation directly after an experiment explains it. It is read by itself, since it is shown where the experiment has
 its fold. The terms of definition lists get ids; a link to one may come before it, so its page is filled in at the end.
@@ -164,7 +164,7 @@ class Reading:
         return self.marks[int(match[1])][0][0]
 
     def meaning(self, index, is_text):
-        """Return the elements or the text for a mark; with `is_text` false it stands in a link or heading."""
+        """Return the elements or the text for a mark; with `is_text` false it is in a link or heading."""
         match, line, column = self.marks[index]
         if match["text"]:
             self.numbers.append(Number(line, column, match["text"], match["expression"]))
@@ -182,7 +182,7 @@ class Reading:
         return self.link(block, f"⟨{block.title}⟩", "chunk-link") if is_text else f"⟨{block.title}⟩"
 
     def address_of(self, target):
-        """Return the address that a link in the prose leads to: a #heading may stand on another page."""
+        """Return the address that a link in the prose leads to: a #heading may be on another page."""
         name = target.removeprefix("#")
         line = self.first + self.text.partition(target)[0].count("\n")
         if name != target and name in self.essay.anchors:
@@ -249,7 +249,7 @@ class Tags(HTMLParser):
         self.odd = self.odd or next(reversed(self.opened), None)
 
     def handle_starttag(self, tag, attributes):
-        """Remember a tag that has to be closed."""
+        """Remember a tag that must be closed."""
         if tag not in EMPTY:
             self.opened.append(tag)
 
