@@ -284,7 +284,7 @@ def spread_out(rows):
 
 def heads(looks):
     """Draw what each head looks at in some names, {name: for each head, the weights of each token}."""
-    panels = charts(4.4, 3, 4)
+    panels = charts(5.0, 3, 4)
     for (name, of_heads), line in zip(looks.items(), panels, strict=True):
         tokens = ["BOS", *name]
         for head, (axes, rows) in enumerate(zip(line, of_heads, strict=True), 1):
@@ -293,7 +293,7 @@ def heads(looks):
                     place = (j - 0.45, i - 0.45), 0.9, 0.9
                     axes.add_patch(plt.Rectangle(*place, facecolor=BLUE, alpha=weight, linewidth=0))
                     axes.add_patch(plt.Rectangle(*place, fill=False, edgecolor=GREY, linewidth=0.5))
-            axes.set(xlim=(-0.5, len(tokens) - 0.5), ylim=(len(tokens) - 0.5, -0.5), aspect="equal")
+            axes.set(xlim=(-0.5, len(tokens) - 0.5), ylim=(len(tokens) - 0.5, -0.5))
             axes.set_xticks(range(len(tokens)), tokens, fontsize=10)
             axes.set_yticks(range(len(tokens)), tokens if axes is line[0] else [""] * len(tokens), fontsize=10)
             axes.get_xticklabels()[0].set(rotation=90, va="top")
@@ -421,7 +421,7 @@ def agreement(query, keys):
         products = [a * b for a, b in zip(query, key, strict=True)]
         for axes, numbers, colour in zip(column, (query, key, products), (QUERY, KEY, GREY), strict=True):
             numbered_bars(axes, numbers, colour)
-        column[0].set_title(title)
+        column[0].set_title(title, pad=12)
         column[-1].set_xlabel(f"sum {sum(products)}".replace("-", "−"), weight="bold")
     for axes, name in zip(rows[:, 0], ("query", "key", "products"), strict=True):
         axes.set_ylabel(name)
@@ -480,8 +480,8 @@ def bypass(start, *additions):
         bent = END | {"connectionstyle": "angle,angleA=90,angleB=0,rad=6"}
         axes.annotate("", (place - 0.35, 3.3), (place - 1, 0.12), arrowprops=bent)
         arrow(axes, (place, 2.2), (place, 0.35))
-        ring = {"boxstyle": "circle,pad=0.15", "facecolor": "white", "edgecolor": RESIDUAL}
-        axes.text(place, 0, "+", ha="center", va="center", color="#000001", bbox=ring)
+        ring = {"boxstyle": "circle,pad=0.15", "facecolor": "none", "edgecolor": RESIDUAL}
+        axes.text(place, 0, "+", ha="center", va="center", bbox=ring)
     arrow(axes, (8.9, -1.9), (-0.9, -1.9), color=RESIDUAL, linestyle="--", lw=2)
     axes.text(4, -2.1, "the gradient comes back along the rail unchanged", ha="center", va="top")
     axes.set(xlim=(-1, 9), ylim=(-2.7, 5))

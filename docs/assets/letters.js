@@ -70,10 +70,11 @@ export function drawBars(picture, values, title, say) {
   const unit = HEIGHT / (high - low || 1);
   const bars = all.map((value, token) => {
     const x = 2 + WIDTH * token, y = TOP + unit * (high - Math.max(0, value));
+    const letter = letterOf(token, all.length), middle = x + (WIDTH - 3) / 2 + (letter ? 0 : 6);  // BOS is wider
     return [drawn("rect", { x, y, width: WIDTH - 3, height: unit * Math.abs(value), class: "widget-bar" }),
-      lettering(x + (WIDTH - 3) / 2, TOP + HEIGHT + 14, letterOf(token, all.length) || "⏎", "widget-small")];
+      lettering(middle, TOP + HEIGHT + 14, letter || "BOS", "widget-small")];
   });
-  picture.setAttribute("viewBox", `0 0 ${WIDTH * all.length} ${TOP + HEIGHT + 20}`);
+  picture.setAttribute("viewBox", `0 0 ${WIDTH * all.length + 14} ${TOP + HEIGHT + 20}`);
   const highest = best(all, 3).map(({ value, letter }) => `${letter} ${say(value)}`);
   picture.setAttribute("aria-label", `${title}: ${highest.join(", ")}`);
   picture.replaceChildren(...bars.flat());

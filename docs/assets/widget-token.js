@@ -83,6 +83,16 @@ function cell(number, largest, x, y) {
 }
 
 /**
+ * Draw a mark beside the name of a row of numbers, in the colour that queries, keys, values and x have in all figures.
+ * @param {string} name
+ * @param {number} y
+ */
+function mark(name, y) {
+  const kind = /^(?:[→=] )?(query|key|value|x)$/.exec(name)?.[1];
+  return kind ? [drawn("rect", { x: LEFT - 8, y, width: 3, height: CELL, class: `widget-${kind}` })] : [];
+}
+
+/**
  * Draw rows of 16 numbers, with one number of each in figures, and the scale of the colours.
  * @param {SVGSVGElement} picture
  * @param {[string, number[]][]} rows
@@ -97,6 +107,7 @@ function drawRows(picture, rows, marked, largest) {
   picture.replaceChildren(
     ...rows.flatMap(([name, all], i) => [
       drawn("text", { x: 0, y: LINE * i + 17 }, name),
+      ...mark(name, LINE * i + 5),
       ...all.map((number, at) => cell(number, largest, left(at), LINE * i + 5)),
       drawn("text", { x: WIDTH, y: LINE * i + 17, "text-anchor": "end", class: "widget-strong" },
         fixed(all[marked], 2)),

@@ -208,7 +208,7 @@ class Chapters(Forms):
             cells = number, self.link_to(row.block), row.loss, escaped(row.verdict.words), cell(row.code)
             table.append(f"| {' | '.join(cells)} |")
         groups = trials.without_effect(rows)
-        lists = [f"{heading}: {', '.join(map(self.link_to, blocks))}." for heading, blocks in groups]
+        lists = [f"{heading}: {'; '.join(map(self.link_to, blocks))}." for heading, blocks in groups]
         return joined(escaped(trials.caption(self.essay, self.findings.record)), "\n".join(table), *lists)
 
     def whole(self, program):

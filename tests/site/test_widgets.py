@@ -161,7 +161,7 @@ def test_a_look_back_finds_what_attend_finds(opened, program):
 @pytest.mark.parametrize(
     ("name", "label", "touched", "way", "value"),
     [
-        ("look", "query, up", "circle.widget-orange", (0, 60), "-2"),
+        ("look", "query, up", "circle.widget-query", (0, 60), "-2"),
         ("token", "number", "svg rect", (180, 0), "13"),
     ],
 )

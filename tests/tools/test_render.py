@@ -114,11 +114,6 @@ def test_the_heading_of_a_chunk_follows_the_level_around_it(renderer):
         assert re.search(rf'<h{level} class="chunk-name" id="[\w-]+_code">⟨.*?</h{level}>', shown(renderer, name))
 
 
-def test_ids_are_unique(renderer):
-    ids = re.findall(r'\bid="([^"]+)"', "".join(str(renderer.fence(fence)) for fence in renderer.essay.fences))
-    assert len(ids) == len({*ids}) == 9
-
-
 # Demonstrations
 
 
