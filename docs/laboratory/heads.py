@@ -3,7 +3,7 @@
 
     python3 docs/laboratory/heads.py
 
-When a letter with two or more before it asks, both vowels and consonants, how many times as much weight does a head give
+When a letter with two or more before it asks, vowels and consonants, how many times as much weight does a head give
 to a vowel as to a consonant, on average (geometrically), before and after training? It needs a C compiler, and takes a
 few minutes.
 """
