@@ -4,8 +4,8 @@
 usage: python docs/laboratory/experiments.py [NAME …]    measure all missing or stale records, or only these
        python docs/laboratory/experiments.py --list      print the record
 
-It takes a C compiler (cc), and for each experiment and each core half a minute or more. Ctrl-C loses only what is not
-finished. See measure.py for the measurements of a program.
+It needs a C compiler (cc), and half a minute or more for each experiment and core. Ctrl-C loses only unfinished
+measurements. See measure.py for the measurements of a program.
 """
 
 import argparse
@@ -44,7 +44,7 @@ def main():
         if options.list:
             return print_list(jobs, recorded)
         if unknown := {*options.names} - {name for _, name in jobs}:
-            parser.error(f"there is no {', '.join(sorted(unknown))}, but {', '.join(name for _, name in jobs)}")
+            parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(name for _, name in jobs)}")
         machine.library()
         tidy(jobs)
         return measure_all(chosen(jobs, recorded, options.names), jobs)
@@ -86,7 +86,7 @@ def measure_all(todo, jobs):
                 print(f"{number:3d}/{len(todo)}  {left:5.0f} s left  {line}", flush=True)
         except KeyboardInterrupt:
             pool.terminate()
-            print("interrupted: what is finished is recorded", file=sys.stderr)
+            print("interrupted: all finished measurements are recorded", file=sys.stderr)
             return 130
     for failure in failures:
         print(failure, file=sys.stderr)

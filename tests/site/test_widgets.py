@@ -61,7 +61,7 @@ def is_shown(box):
 
 
 def test_each_widget_is_tried():
-    assert [*PAGES] == known_widgets()
+    assert sorted(PAGES) == known_widgets()
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -224,7 +224,7 @@ def test_the_steps_are_those_of_adam(opened, program):
     field.fill("1 " * 40)
     assert is_shown(box)
     assert len(cells(box)) == 12
-    assert says.inner_text().endswith("(Only the first 12 numbers count.)")
+    assert says.inner_text().endswith("(Only the first 12 numbers are used.)")
 
 
 # A name in the trained model
@@ -271,7 +271,7 @@ def test_any_name_can_be_asked_about(opened):
         press(place, *["ArrowLeft"] * back)
         at = len(name) - back
         assert place.get_attribute("aria-valuetext") == f"{at}: {letter}"
-        box.get_by_text(f"when {letter} at place {at} asks").wait_for()
+        box.get_by_text(f"when {letter} at position {at} asks").wait_for()
         assert len(cells(box)) == at + 1
         columns = zip(*cells(box).values(), strict=True)
         assert [sum(map(float, column)) for column in columns] == pytest.approx([1.0] * 4, abs=0.09)
