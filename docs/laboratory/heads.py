@@ -25,7 +25,7 @@ from laboratory.programs import load  # noqa: E402
 
 NAMES, RECORD = ROOT / "docs" / "names.txt", ROOT / "docs" / "heads.json"
 SEEDS = [*range(42, 62)]
-ASKED = 200  # unseen names
+ASKED = 100  # unseen names
 VOWELS = {*"aeiouy"}
 
 

@@ -22,14 +22,6 @@ def test_ratios_are_taken_within_a_round_to_the_slowest():
     assert "20.0" in lines[2] and "build/fast.c" in lines[2]
 
 
-def test_who_promises_the_same_lines_is_held_to_it(monkeypatch):
-    outputs = {"a": "loss 1\n", "b": "loss 2\n"}
-    monkeypatch.setattr(benchmark, "CONTRACTS", {"a": {}, "b": {"prints": "a"}})
-    monkeypatch.setattr(benchmark, "run", lambda words, steps: (0, 0, outputs[words]))
-    with pytest.raises(SystemExit, match="b and a print different lines"):
-        benchmark.same_lines({"a": "a", "b": "b"})
-
-
 def refused(command, words, monkeypatch, capsys):
     """Return what a command says as it refuses some words."""
     monkeypatch.setattr(sys, "argv", ["command", *map(str, words)])
@@ -76,8 +68,4 @@ def test_devices_times_a_step_on_the_processor_and_beside_it_microgpt(tmp_path, 
     assert row["operations"] == 32 * 6 * (12 * 16 * 16 + 27 * 16 + 16 * 16)
     assert 0 < row["from"] <= row["seconds"] <= row["to"]
     assert record["others"]["microgpt.py"] == [[16, 0.007]]
-    for words, message in (
-        (["--record", RECORD], "not a record of this tool: name another file"),
-        (["--widths", "18"], "--widths must be multiples of 4"),
-    ):
-        assert message in refused(devices.main, words, monkeypatch, capsys)
+    assert "not a record of this tool" in refused(devices.main, ["--record", RECORD], monkeypatch, capsys)

@@ -65,7 +65,7 @@ def state_of(module, model):
 @compiler
 @pytest.mark.parametrize(("name", "layers"), [*((name, 1) for name in BROKEN), ("nothing", 2)])
 def test_the_machine_computes_what_python_does(name, layers):
-    """All losses of a training, and all parameters and gradients after it."""
+    """All losses of a training, all parameters and gradients after it, and the loss on many documents."""
     module, lessons, flags, new_model = trial(*BROKEN[name], layers=layers)
     model = new_model()
     expected = [*map(repr, module.train(model, lessons, flags))]
@@ -73,19 +73,9 @@ def test_the_machine_computes_what_python_does(name, layers):
     lab, model_there = machine.Machine(traced, lessons), new_model()
     assert [*map(repr, lab.train(model_there, lessons, flags))] == expected
     assert state_of(traced, model_there) == state_of(module, model)
+    surprises = [module.loss_of(model, lesson, flags.n_head).data * (len(lesson) - 1) for lesson in lessons]
+    assert lab.loss_on(lessons) == (pytest.approx(sum(surprises), rel=1e-14), sum(map(len, lessons)) - len(lessons))
     assert lab.slow == 0
-
-
-@compiler
-def test_the_loss_on_many_documents():
-    module, lessons, flags, new_model = trial()
-    lab = machine.Machine(module, lessons)
-    model = new_model()
-    list(lab.train(model, lessons, flags))
-    total, count = lab.loss_on(lessons)
-    expected = sum(module.loss_of(model, lesson, flags.n_head).data * (len(lesson) - 1) for lesson in lessons)
-    assert count == sum(len(lesson) - 1 for lesson in lessons)
-    assert total == pytest.approx(expected, rel=1e-14)
 
 
 @compiler
