@@ -1,4 +1,4 @@
-"""Stage 7: an embedding and an mlp, on one letter, learned by Adam."""
+"""Stage 8: an embedding and an mlp, on one letter, learned by Adam."""
 # Tangled from the essay microgpt.md, which explains every line. Change the essay, not this file.
 
 import argparse, functools, gc, math, os, random, sys, time

@@ -1,4 +1,4 @@
-"""Stage 9: attention with four heads."""
+"""Stage 10: attention with four heads."""
 # Tangled from the essay microgpt.md, which explains every line. Change the essay, not this file.
 
 import argparse, functools, gc, math, os, random, sys, time

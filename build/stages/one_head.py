@@ -1,4 +1,4 @@
-"""Stage 8: attention with one head."""
+"""Stage 9: attention with one head."""
 # Tangled from the essay microgpt.md, which explains every line. Change the essay, not this file.
 
 import argparse, functools, gc, math, os, random, sys, time

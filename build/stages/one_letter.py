@@ -1,4 +1,4 @@
-"""Stage 6: an embedding and an mlp, on one letter, learned by gradient descent."""
+"""Stage 7: an embedding and an mlp, on one letter, learned by gradient descent."""
 # Tangled from the essay microgpt.md, which explains every line. Change the essay, not this file.
 
 import argparse, functools, gc, math, os, random, sys, time

@@ -1,4 +1,4 @@
-"""Stage 5: the table of pairs, learned by gradient descent."""
+"""Stage 6: the table of pairs, learned by gradient descent."""
 # Tangled from the essay microgpt.md, which explains every line. Change the essay, not this file.
 
 import argparse, functools, gc, math, os, random, sys, time

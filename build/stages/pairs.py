@@ -38,9 +38,10 @@ if __name__ == "__main__":
     random.seed(42)
     documents = open("docs/names.txt").read().split()
     random.shuffle(documents)
-    characters = sorted(set("".join(documents)))
-    lessons = [encode(document, characters) for document in documents]
-    model = learn(lessons[:1000])
-    print(f"loss on the other {len(lessons) - 1000} names: {loss_on(lessons[1000:], model):.3f}")
+    characters, seen = sorted(set("".join(documents))), documents[:1000]
+    unseen = [document for document in documents if document not in seen]
+    model = learn([encode(document, characters) for document in seen])
+    loss = loss_on([encode(document, characters) for document in unseen], model)
+    print(f"loss on {len(unseen)} unseen names: {loss:.3f}")
     for _ in range(5):
         print("".join(characters[t] for t in write(model, len(characters))))

@@ -31,7 +31,9 @@ STYLE = {
     "axes.spines.right": False,
     "figure.constrained_layout.use": True,
 }
-COLOURS = {"BLUE": "#3d85c6", "ORANGE": "#d9731a", "GREY": "#808080"}  # 3 to 1 against the page, light and dark
+BLUE, ORANGE, GREY = "#3d85c6", "#d9731a", "#808080"  # 3 to 1 against the page, light and dark, as are these:
+QUERY, KEY, VALUE, RESIDUAL = ORANGE, BLUE, "#1a9a74", "#b45aa8"  # the same as in page.css
+COLOURS = {"BLUE": BLUE, "ORANGE": ORANGE, "GREY": GREY}
 # Events of the table of audit events in Python's documentation
 LOOKING = {"open", "os.listdir", "os.scandir"}
 CHANGING = {"os.link", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.symlink", "os.truncate"}
@@ -68,6 +70,8 @@ def begin(namespace, file):
     os.chdir(essay.parent)
     gc.disable()
     guarded = guard(essay.parent.resolve(), {(essay.parent / name).resolve() for name in session["data"]})
+    if session["draws"]:  # a change of what draws does not reach the others
+        namespace["figures"] = importlib.import_module("figures")
     kept = [(Path(path).read_bytes(), names) for path, names in session["kept"].items()]
     with guarded():
         if session["main"]:

@@ -16,7 +16,7 @@ from pygments.token import STANDARD_TYPES
 from pygments.util import ClassNotFound
 
 import tangle
-from weaver import playground, trials
+from weaver import drawing, playground, trials
 from weaver.essay import html_of
 from weaver.prose import address, is_foreign
 
@@ -166,7 +166,7 @@ class Renderer(Forms):
     def code(self, *fences):
         """Return the HTML of the code of some fences, one after the other; blank lines at the top are left out.
 
-        Each line knows its own indentation: where it has to be broken, it hangs from there.
+        Each line knows its own indentation: if it is broken, the rest hangs from there.
         """
         lines = [line for fence in fences for line in self.code_lines(fence)]
         first = next((i for i, (text, _) in enumerate(lines) if text.strip()), 0)
@@ -204,6 +204,8 @@ class Renderer(Forms):
         text, drawn, given = result or (NOT_YET, [], "")
         alt = fence.options.get("alt", "")
         anchor = f"demonstration-{fence.name}"
+        drawn_by = drawing.shown("\n".join(fence.code)) if drawn else ""
+        listing = fence._replace(code=[*fence.code, *f"\n\n{drawn_by}".split("\n")]) if drawn_by else fence
         figures = [figure(svg, f"{anchor}_{i}_", alt, self.anchors) for i, svg in enumerate(drawn, 1)]
         return self.template(
             "demonstration",
@@ -213,11 +215,11 @@ class Renderer(Forms):
             widget=fence.options.get("widget") if given else None,
             given=given,
             text=text,
-            code=self.code(fence),
+            code=self.code(listing),
         )
 
     def program(self, program, downloads):
-        """Return the HTML of the listing of a program; `downloads` are the files that one needs to run it."""
+        """Return the HTML of the listing of a program; `downloads` are the files you need to run it."""
         lines, before, tried = [], None, trials.tried(self.essay)
         for row, line in enumerate(program.lines[: program.text.count("\n")], 1):
             block, names = self.essay.block_at(line.origin), program.uses.get(row, {})

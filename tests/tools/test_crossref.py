@@ -56,7 +56,8 @@ def test_a_comment_hides_no_heading_and_no_fence(hidden):
 
 @pytest.mark.parametrize("odd", ["\x02", "\ufdd0", "\u202e"])
 def test_a_character_that_no_page_can_show_is_an_error_with_its_line(odd):
-    assert errors_of(SMALL.replace("whole", f"wh{odd}ole")) == [(3, f"{ascii(odd)[1:-1]} is no character of a text")]
+    message = f"{ascii(odd)[1:-1]} is a control character, which no page can show"
+    assert errors_of(SMALL.replace("whole", f"wh{odd}ole")) == [(3, message)]
 
 
 @pytest.mark.parametrize(("heading", "folds"), [("## Solution: one", True), ("#### Listing", True),

@@ -64,6 +64,7 @@ plt.legend()
 plt.show()
 plt.plot([2, 1])
 plt.show()
+figures.tasks("ab")
 plt.plot([3])
 print("last")"""
 TRIED = """\
@@ -113,7 +114,7 @@ def results(root):
 
 def test_demonstrations_find_the_program_and_matplotlib(results):
     assert results["found"].text == "8 True True False 1\nimported\n3 True\nlast\n"
-    assert len(results["found"].figures) == 3
+    assert len(results["found"].figures) == 4
     assert [results[name].value for name in results if "number" in name] == [8, 5]
     assert not re.search("<dc:date|Matplotlib v|/tmp/|20[2-9][0-9]-", "".join(results["found"].figures))
 

@@ -128,17 +128,15 @@ SVG = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/19
 
 def test_captions_alternative_texts_and_outputs_are_text():
     options = f', alt="{ODD[:4]}\'`~ ⟨x⟩", caption="{ODD[:4]}\'`{{#x}}"'
-    renderer = renderer_of(
-        with_prose(demonstration("a", "x", options)), {"a": Result(f"{ODD}\n</div>", [SVG.format("", "")] * 2)}
-    )
-    markup = shown(renderer, "a")
+    text = with_prose(demonstration("a", "figures.tasks('x')", options))
+    markup = shown(renderer_of(text, {"a": Result(f"{ODD}\n</div>", [SVG.format("", "")] * 2)}), "a")
     assert [html.unescape(alt) for alt in re.findall('aria-label="([^"]*)"', markup)] == ["<b>&'`~ ⟨x⟩"] * 2
     captions = re.findall("<figcaption>(.*?)</figcaption>", markup)
     assert [html.unescape(caption) for caption in captions] == ["<b>&'`{#x}"] * 2
     (output,) = re.findall('(?s)<div class="output">(.*?)</div>', markup)
     assert html.unescape(output) == f"{ODD}\n</div>"
     assert "<b>" not in markup
-    assert "The code of this figure" in markup
+    assert "Code for this figure" in markup and "def tasks(word):" in re.sub("<.*?>", "", markup)
 
 
 def test_a_figure_gets_ids_of_its_own_and_the_colour_of_the_text():

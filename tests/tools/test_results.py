@@ -30,10 +30,7 @@ def test_the_demonstrations_of_a_page_are_a_session_and_its_numbers_come_last():
     (session,) = sessions(SMALL)
     assert named(session) == ["twice", "the number on line 36"]
     more = f"{SMALL}\n# Three\n\n5<!-- = 5 -->\n\n{demonstration('more', 'x = 3')}"
-    assert [named(session) for session in sessions(more)] == [
-        ["twice", "the number on line 36"],
-        ["more", "the number on line 40"],
-    ]
+    assert [*map(named, sessions(more))] == [["twice", "the number on line 36"], ["more", "the number on line 40"]]
 
 
 def test_a_demonstration_that_keeps_something_ends_a_session():
@@ -66,8 +63,8 @@ TWO = "the name twice is taken by the demonstration on line 31"
 CIRCLE = f"\n# A\n\n{demonstration('a', 'x = y', KEEP)}\n# B\n\n{demonstration('b', 'y = x', KEEP.replace('x', 'y'))}"
 WRONG = [  # (what comes after an essay of 36 lines, the line that is wrong, what is said)
     (demonstration("twice", "1"), 37, re.escape(TWO)),
-    (demonstration("a", "1", ', captoin="x"'), 37, "a demonstration has no option captoin, but name, alt"),
-    (demonstration("a", "1", ', widget="tap"'), 37, r"there is no widget tap, but .*\btape\b"),
+    (demonstration("a", "1", ', captoin="x"'), 37, "a demonstration has no option captoin; its options are name, alt"),
+    (demonstration("a", "1", ', widget="tap"'), 37, r"there is no widget tap; the widgets are .*\btape\b"),
     (demonstration("a", "x = 1\nprint('"), 39, r"unterminated string literal \(detected at line 39\)"),
     (CIRCLE, 41, "demonstrations that need each other's names, by their lines: 41 -> 47 -> 41"),
     *[(demonstration("a", "1", f', data="{data}"'), 37, re.escape(f"cannot read the data {data}: "))
@@ -161,6 +158,18 @@ def test_data_libraries_and_the_weaver_itself_change_keys(tmp_path):
     assert "def guard" in environment() and "def load" in environment()
 
 
+def test_a_result_depends_on_what_draws_it_and_not_on_other_figures(tmp_path, monkeypatch):
+    monkeypatch.setattr("weaver.drawing.FILE", file := tmp_path / "figures.py")
+    keys, code = [], "def one(): return two()\n\ndef two(): return 2\n"
+    for text in (code, code + "\ndef other(): pass\n", code.replace("2\n", "3\n")):
+        file.write_text(text)
+        keys += keys_of(with_prose(demonstration("a", "figures.one()")))
+    assert keys[0] == keys[1] != keys[2]
+    file.write_text("def one(:")
+    with pytest.raises(OSError, match=r"^docs/figures\.py:1: ."):
+        keys_of(with_prose(demonstration("a", "figures.one()")))
+
+
 # The cache
 
 
@@ -180,9 +189,7 @@ def pretend(ran, cache):
 
 def run(text, folder, ran):
     """Run what is missing of an essay, with a cache in a folder; return the Outcome."""
-    essay = Essay(text)
-    chain = sessions_of(essay, sorted(Reading(essay).numbers))
-    set_keys(essay, chain, ROOT, "")
+    set_keys(Essay(text), chain := sessions(text), ROOT, "")
     outcome = Outcome(chain, Cache(folder))
     outcome.run(pretend(ran, outcome.cache))
     return outcome

@@ -1,0 +1,56 @@
+"""Stage 5: count after one, two and three letters, and fall back where there is little to count."""
+# Tangled from the essay microgpt.md, which explains every line. Change the essay, not this file.
+
+import argparse, functools, gc, math, os, random, sys, time
+
+def encode(document, characters):
+    """Return the tokens of a document: a number for each character, and on both sides BOS, the number after theirs."""
+    bos = len(characters)
+    return [bos, *map(characters.index, document), bos]
+
+def contexts(tokens):
+    """Return what a guess may go by, from little to much: nothing, the last token, its place too, the last two, three."""
+    last = tokens[-1]
+    return [(), ("last", last), ("place", len(tokens), last), ("two", *tokens[-2:]), ("three", *tokens[-3:])]
+
+def learn(lessons):
+    """Return {context: how often each token came after it}."""
+    size, counts = lessons[0][0] + 1, {}
+    for tokens in lessons:
+        for i in range(1, len(tokens)):
+            for context in contexts(tokens[:i]):
+                counts.setdefault(context, [0] * size)[tokens[i]] += 1
+    return counts
+
+def guess(model, tokens):
+    """Return the share of each token in the largest context, with forty more spread as in the next smaller one."""
+    size = len(model[()])
+    shares = [1 / size] * size
+    for context in contexts(tokens):
+        counts = model.get(context, [0] * size)
+        shares = [(count + 40 * share) / (sum(counts) + 40) for count, share in zip(counts, shares)]
+    return shares
+
+def loss_on(lessons, model):
+    """Return the mean surprise at a token of some lessons."""
+    surprises = [-math.log(guess(model, tokens[:i])[tokens[i]]) for tokens in lessons for i in range(1, len(tokens))]
+    return sum(surprises) / len(surprises)
+
+def write(model, bos):
+    """Return the tokens of a new name, each drawn according to the probabilities of the model."""
+    tokens = [bos]
+    while tokens == [bos] or tokens[-1] != bos:
+        tokens += random.choices(range(bos + 1), guess(model, tokens))
+    return tokens[1:-1]
+
+if __name__ == "__main__":
+    random.seed(42)
+    documents = open("docs/names.txt").read().split()
+    random.shuffle(documents)
+    characters, seen = sorted(set("".join(documents))), documents[:1000]
+    unseen = [document for document in documents if document not in seen]
+    model = learn([encode(document, characters) for document in seen])
+    loss = loss_on([encode(document, characters) for document in unseen], model)
+    print(f"loss on {len(unseen)} unseen names: {loss:.3f}")
+    for _ in range(5):
+        print("".join(characters[t] for t in write(model, len(characters))))
