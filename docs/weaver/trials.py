@@ -290,7 +290,8 @@ def caption(essay, record):
     base = record["programs"].get(essay.main.target)
     if not base:
         return "They have not been measured yet."
-    loss = f"The loss is that on all unseen names, {records.summary(base['unseen'])[0]:.3f} without a change"
+    before = records.summary(base["unseen"][:10])[0]  # some experiments are paired with more
+    loss = f"The loss is that on all unseen names, {before:.3f} without a change"
     change = "in brackets, the mean change over pairs of runs ± its standard deviation"
     machine = f"{record['machine']}, Python {record['python']}, {record['date']}"
     return f"By line of the program. {loss}; {change} ({machine})."
