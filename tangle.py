@@ -8,7 +8,7 @@ usage: python3 tangle.py [ESSAY] [--check | --force | --stitch | --where PLACE �
     --check   write nothing; show a diff and exit with 1 if build/ does not match the essay, or an experiment is wrong
     --force   overwrite or remove programs that you have edited
     --stitch  carry your edits in build/ back into the essay, then tangle
-    --where   turn FILE:LINE of a program into that of the essay, or back; with - do so in text from a pipe
+    --where   turn FILE:LINE of a program into FILE:LINE of the essay, or back; with -, in all text from a pipe
     --run     run a Python program as it is in the essay now, or with --break as an experiment changes it; tracebacks,
               warnings, pdb and cProfile show lines of the essay; it imports other programs from build/
 
@@ -18,7 +18,7 @@ The essay is Markdown. Only fences of three backticks at the start of a line cou
     ``` python                       a definition: a chunk is all fences of one name, in their order. The name is the
     <<attention>>=                   first line, where GitHub shows it, or it is in braces: ``` python {#attention}
         <<scaled-dot-product>>       a reference, alone on its line: it is replaced by the chunk of that name, and each
-                                     line of that which is not blank gets the indentation of the reference
+                                     of its lines that is not blank gets the indentation of the reference
     ``` diff {#no-root}              an experiment: lines of a program to remove (-) and to insert (+), with lines of
                                      context (after a space). It never changes the programs that are written
     ```python name="loss"            a demonstration: the weaver runs it for the essay's pages; it is never tangled.
@@ -27,8 +27,8 @@ The essay is Markdown. Only fences of three backticks at the start of a line cou
 
 A name consists of lower-case letters, digits and hyphens, and a letter comes first. A path consists of letters, digits
 and ._+- with / between them. Mind the space after the backticks: it keeps the weaver from running a chunk. A root or an
-experiment may have attributes, which mean nothing here: ``` diff {#no-root title="No root"}. Use four backticks to show
-a fence. A chunk in a list, a quotation or a comment is an error, and so is a conflict of git.
+experiment may have attributes, which tangle.py ignores: ``` diff {#no-root title="No root"}. Use four backticks to
+show a fence. A chunk in a list, a quotation or a comment is an error, and so is a merge conflict from git.
 
 Errors are printed as ESSAY:LINE: MESSAGE. Then nothing is written, and the exit status is 1; it is 2 if the command
 line is wrong. An experiment that does not fit is reported, but only --check fails because of it.
@@ -88,10 +88,10 @@ FORMS = [  # of the line that opens a fence, in the last form with the line belo
     ("definition", re.compile(rf"{HEAD}\s*\n<<(?P<name>{NAME})>>=\s*")),
 ]
 REFERENCE = re.compile(rf"(?P<indent>\s*)<<(?P<name>{NAME})>>\s*")
-DOUBTFUL = re.compile(rf"<<{NAME}>>|^\s*<<.*>>\s*$")  # it looks like a reference
+DOUBTFUL = re.compile(rf"<<{NAME}>>|^\s*<<.*>>\s*$")  # looks like a reference
 MARK = re.compile(r"(?P<before>[\s>]*(?:(?:[-*+]|\d{1,9}[.)])\s+)*)(?P<mark>`{3,}|~{3,})(?P<rest>.*)")
 BRACES, LOST_NAME = re.compile(r"\{ *(#|file=)"), re.compile(r"[\s>]*<<[^<>]*>>\s*=\s*")
-LOST = "malformed: a chunk is named in lower case, below three backticks at the start of a line, a space and a language"
+LOST = "malformed: name a chunk in lower case, below three backticks at the start of a line, a space and a language"
 ALONE = "a reference <<name>> must be alone on its line, in lower case; otherwise put a space after <<"
 CONFLICT = re.compile(r"(<{7}|\|{7}|>{7}) ")
 
@@ -101,10 +101,10 @@ class Fence(NamedTuple):
 
     kind: str  # "root", "definition", "experiment", "demonstration", "illustration" or "verbatim"
     name: str  # of the chunk, experiment or demonstration; of a root its target, a path below build/; else nothing
-    language: str  # of a verbatim fence or an illustration, all that follows the backticks
+    language: str  # of a verbatim fence or an illustration, everything after the backticks
     options: dict  # {name: text} of a demonstration, {attribute: text} of a root or an experiment
     start: int  # the line on which it opens
-    line: int  # the line before its code: the same one, or the one below it with the name of the chunk
+    line: int  # the line before its code: the same one, or the next one, if that holds the name of the chunk
     code: list
 
     @property
@@ -114,7 +114,7 @@ class Fence(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A line of a program: where it comes from in the essay, and how far the references on the way indent it."""
+    """A line of a program: its origin in the essay, and how far the references on the way indent it."""
 
     code: str  # as its chunk has it
     origin: int  # number of the line in the essay, from 1
@@ -127,7 +127,7 @@ class Line(NamedTuple):
 
 
 class TangleError(Exception):
-    """What is wrong with an essay: `errors` is a list of (line, message), sorted."""
+    """The errors of an essay: `errors` is a list of (line, message), sorted."""
 
     def __init__(self, errors):
         super().__init__(errors)
@@ -135,7 +135,7 @@ class TangleError(Exception):
 
 
 def decode(data):
-    """Return the text of an essay, given as bytes, with line ends \\n; raise TangleError if it is not UTF-8."""
+    """Return the text of an essay, given as bytes, with line endings \\n; raise TangleError if it is not UTF-8."""
     try:
         return io.StringIO(data.decode("utf-8-sig"), newline=None).read()
     except UnicodeDecodeError as error:
@@ -147,13 +147,13 @@ def decode(data):
 def parse(text):
     """Return (fences, errors) of an essay: its fences in their order, and (line, message) for everything malformed."""
     lines, fences, errors = text.split("\n"), [], []
-    fence = closing = is_example = None  # the fence that is open, what closes it, and whether it is an example
-    comment = 0  # the line on which the HTML comment begins that is open
+    fence = closing = is_example = None  # the open fence, the pattern that closes it, and whether it is an example
+    comment = 0  # the line on which the open HTML comment begins
     for number, line in enumerate(lines, 1):
         if "\0" in line:
             errors.append((number, "a NUL byte: this is not a text file"))
         if CONFLICT.match(line):
-            errors.append((number, "a conflict that git has left here: choose one of the two versions"))
+            errors.append((number, "a merge conflict from git: choose one of the two versions"))
         if comment and "-->" in line:
             comment = 0
         elif not fence and re.match(r" {0,3}<!--(?!.*-->)", line):
@@ -163,7 +163,7 @@ def parse(text):
         if mark and not opens and mark["mark"][0] == "`" and "`" in mark["rest"]:
             mark = None  # code in a sentence
         if mark and not fence and not opens and BRACES.search(mark["rest"]):
-            errors.append((number, "malformed: the fence of a chunk is three backticks at the start of the line"))
+            errors.append((number, "malformed: the fence of a chunk must be three backticks at the start of the line"))
         if fence and number == fence.line:
             pass  # its name
         elif fence and closing.fullmatch(line):
@@ -177,10 +177,10 @@ def parse(text):
                 errors.append((number, LOST))
         elif opens:
             if fence:
-                errors.append((fence.start, f"unclosed: this fence is still open where line {number} opens another"))
+                errors.append((fence.start, f"unclosed: this fence is still open when line {number} opens another"))
             fence = open_fence(line, "".join(lines[number : number + 1]), number, errors)
             if comment and fence.kind != "illustration":
-                errors.append((number, f"hidden: nobody sees this {fence.kind} in the comment of line {comment}"))
+                errors.append((number, f"hidden: this {fence.kind} is in the comment that begins on line {comment}"))
             closing, is_example = re.compile(r"```\s*"), False
             fences.append(fence)
         elif mark and re.fullmatch(" {0,3}", mark["before"]):
@@ -190,8 +190,8 @@ def parse(text):
             fences.append(fence)
         elif LOST_NAME.fullmatch(line):
             errors.append((number, LOST))
-    if fence and fence.start not in {line for line, _ in errors}:  # one error a line is enough
-        errors.append((fence.start, "unclosed: this fence is open until the end of the essay"))
+    if fence and fence.start not in {line for line, _ in errors}:  # one error per line is enough
+        errors.append((fence.start, "unclosed: this fence is still open at the end of the essay"))
     return fences, errors
 
 
@@ -209,8 +209,8 @@ def open_fence(line, below, number, errors):
             return Fence(kind, groups["name"], groups["language"], options, number, named, [])
     if re.match(r"```\s*[{.]*python", line, re.IGNORECASE) or BRACES.search(line):
         forms = "``` and its language, with that space, and then <<name>>= or {file=path}"
-        others = 'a demonstration ```python name="…", an illustration ```text or ```pycon'
-        errors.append((number, f"malformed: a chunk is {forms}, {others}"))
+        others = 'a demonstration with ```python name="…", an illustration with ```text or ```pycon'
+        errors.append((number, f"malformed: a chunk begins with {forms}; {others}"))
     return Fence("illustration", "", line[3:].strip(), {}, number, number, [])
 
 
@@ -230,7 +230,7 @@ def tangle(text):
 
 
 def programs_of(fences, errors=()):
-    """Return the programs of what parse() has returned, {target: [Line, …]}; raise TangleError, as tangle() does."""
+    """Return the programs of an essay that parse() has read, {target: [Line, …]}; raise TangleError like tangle()."""
     roots, chunks, errors = named(fences, "root"), named(fences, "definition"), [*errors]
     if not roots and not errors:
         errors = [(1, "no program: start one with a fence like ``` python {file=name.py}")]
@@ -245,7 +245,7 @@ def programs_of(fences, errors=()):
 
 
 def named(fences, kind):
-    """Return {name: [fence, …]} for the fences of a kind, in their order: "root", "definition" or "experiment"."""
+    """Return {name: [fence, …]} for the fences of one kind, in order: "root", "definition" or "experiment"."""
     groups = {}
     for fence in fences:
         if fence.kind == kind:
@@ -254,9 +254,9 @@ def named(fences, kind):
 
 
 def expand(fences, chunks, indent=""):
-    """Yield the Lines of some fences: each reference is replaced by the chunk that it names, with its indentation.
+    """Yield the Lines of some fences: each reference is replaced by the chunk it names, with its indentation.
 
-    `chunks` is {name: fences}. References have to be right: tangle() checks them all before it expands any.
+    `chunks` is {name: fences}. References must be correct: tangle() checks them all before it expands any.
     """
     for number, text, reference in numbered(fences):
         if reference:
@@ -266,17 +266,17 @@ def expand(fences, chunks, indent=""):
 
 
 def check_targets(roots):
-    """Return what is wrong with targets: two roots have one, or one is a folder of another."""
+    """Return the errors in targets: two roots share one, or one is a folder of another."""
     errors = []
     for target, (root, *others) in roots.items():
-        errors += [(other.line, f"{target} begins on line {root.line} already: rename one") for other in others]
+        errors += [(other.line, f"{target} already begins on line {root.line}: rename one") for other in others]
         for folder in {str(path) for path in Path(target).parents} & roots.keys():
-            errors.append((root.line, f"{folder} on line {roots[folder][0].line} is a program, and can be no folder"))
+            errors.append((root.line, f"{folder} on line {roots[folder][0].line} is a program, and cannot be a folder"))
     return errors
 
 
 def check_references(roots, chunks):
-    """Return what is wrong with references: undefined, cyclic, and chunks that no program uses."""
+    """Return the errors in references: undefined and cyclic ones, and chunks that no program uses."""
     errors, seen = [], set()
 
     def visit(fences, path):
@@ -295,13 +295,13 @@ def check_references(roots, chunks):
     for root in roots.values():
         visit(root, [])
     for name in chunks.keys() - seen:
-        errors.append((chunks[name][0].line, f"unused: no program has a reference to <<{name}>>"))
-        visit(chunks[name], [name])  # it may be wrong in other ways as well
+        errors.append((chunks[name][0].line, f"unused: no program refers to <<{name}>>"))
+        visit(chunks[name], [name])  # it may have other errors as well
     return errors
 
 
 def check_syntax(program, root):
-    """Return an error, with the offending line of the essay and a caret, if a program is not Python."""
+    """Return an error, with the offending line of the essay and a caret, if a program is not valid Python."""
 
     def line_at(number):
         return program[min(number or 1, len(program)) - 1]  # Python may point past the last line
@@ -310,9 +310,9 @@ def check_syntax(program, root):
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(text.encode()).readline)
         if not encoding.startswith("utf-8"):
-            return [(root.line, f"{root.name} is written as UTF-8, and tells Python that it is {encoding}")]
+            return [(root.line, f"{root.name} is written as UTF-8, but declares itself to be {encoding}")]
         with warnings.catch_warnings():
-            for kind in (SyntaxWarning, DeprecationWarning):  # what one Python warns of is an error to the next
+            for kind in (SyntaxWarning, DeprecationWarning):  # a warning of one Python is an error of the next
                 warnings.simplefilter("error", kind)
             compile(text, root.name, "exec", dont_inherit=True)
     except SyntaxError as error:
@@ -327,7 +327,7 @@ def check_syntax(program, root):
 
 
 def render(program):
-    """Return the text of a program: its lines without blank ones at the end, and one line end after the last."""
+    """Return the text of a program: its lines, without trailing blank ones, and with a final newline."""
     return "\n".join(line.text for line in program).rstrip("\n") + "\n"
 
 
@@ -335,7 +335,7 @@ def render(program):
 
 
 def put(path, data):
-    """Write a file in one move: it is what it was, or what it is to be, and never half of it."""
+    """Write a file in one move: it is always either the old one or the new one, never half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".tangle-{os.getpid()}")
     try:
@@ -353,15 +353,15 @@ def read(path):
 
 
 def unix(data):
-    """Return the bytes of a file, or None, with line ends \\n: git may have written \\r\\n, and it is the same file."""
+    """Return the bytes of a file, or None, with line endings \\n: git may have written \\r\\n, which is not an edit."""
     return None if data is None else data.replace(b"\r\n", b"\n")
 
 
 # Here the tangler ends. Copied up to this line, and with a loop over tangle(decode(Path("essay.md").read_bytes())) that
-# calls put(), it is a whole one, which overwrites what was edited by hand.
+# calls put(), it is complete, but overwrites edits.
 
 # ---------------------------------------------------------------------------------------------------------------------
-# 2. Experiments: programs in which some lines are others
+# 2. Experiments: programs with some lines replaced
 
 
 def hunks_of(experiment):
@@ -376,7 +376,7 @@ def hunks_of(experiment):
 
 
 def locate(experiment, programs):
-    """Return [(hunk, lines of the essay)]: where an experiment finds what it takes out or shows.
+    """Return [(hunk, lines of the essay)]: where the lines are that an experiment removes or quotes.
 
     Raises TangleError if that is not clear.
     """
@@ -385,35 +385,35 @@ def locate(experiment, programs):
         old, new = [[text for sign, text, _ in hunk if sign != other] for other in "+-"]
         origins, line, problem = set(), hunk[0][2] if hunk else experiment.line, None
         if not old or any(sign not in " -+" for sign, _, _ in hunk):
-            problem = "it has lines that begin with - or + or a space, and at least one of them is in a program"
+            problem = "it needs lines that begin with - or + or a space, at least one of them from a program"
         elif any(sign == "+" and REFERENCE.fullmatch(text) for sign, text, _ in hunk):
-            problem = "it puts in code, and no references"
+            problem = "it may insert code, but no references"
         elif old == new:
             problem = "it changes nothing"
         else:
             first, *others = programs.values()
             origins = origins_of(old, first) or set().union(*(origins_of(old, program) for program in others))
         if len(origins) > 1:
-            problem = f"its lines are at {len(origins)} places: show one more of those around them"
+            problem = f"its lines match {len(origins)} places: add a line of context"
         elif not problem and not origins:
-            problem = "its lines do not follow each other any more: write them as they are now"
+            problem = "its lines no longer follow each other: write them as they are now"
             every = {line.code for program in programs.values() for line in program}
             lost = [part for part in hunk if part[0] != "+" and part[1] not in every]
             if lost:
                 sign, text, line = lost[0]
-                what = "takes out" if sign == "-" else "shows"
-                problem = f"the line that it {what} has changed; was: {text.strip()}; write it as its chunk has it"
+                what = "removes" if sign == "-" else "quotes"
+                problem = f"a line that it {what} has changed; it was: {text.strip()}; write it as its chunk has it"
         if problem:
-            raise TangleError([(line, f"experiment {experiment.name}: {problem}, or take the experiment out")])
+            raise TangleError([(line, f"experiment {experiment.name}: {problem}, or remove the experiment")])
         located.append((hunk, origins.pop()))
     lines = [line for _, origins in located for line in origins]
     if len(set(lines)) < len(lines):
-        raise TangleError([(experiment.line, f"experiment {experiment.name}: two of its hunks meet: make them one")])
+        raise TangleError([(experiment.line, f"experiment {experiment.name}: two of its hunks overlap: make them one")])
     return located
 
 
 def origins_of(old, program):
-    """Return where some lines of code that a program has are in the essay: a set of tuples, one for each place."""
+    """Return where a program's run of lines comes from in the essay: a set of tuples, one for each place."""
     code = [line.code for line in program]
     starts = [i for i, text in enumerate(code) if text == old[0] and code[i : i + len(old)] == old]
     return {tuple(line.origin for line in program[i : i + len(old)]) for i in starts}
@@ -430,7 +430,7 @@ def changed_by(experiment, programs):
 
 
 def replaced(lines, hunk, origins):
-    """Yield the lines of a program; those from some lines of the essay are as a hunk has them."""
+    """Yield the lines of a program, with a hunk applied to those from some lines of the essay."""
     i = 0
     while i < len(lines):
         if lines[i].origin != origins[0] or tuple(line.origin for line in lines[i : i + len(origins)]) != origins:
@@ -450,12 +450,12 @@ def replaced(lines, hunk, origins):
 def check_experiments(fences, programs, compiles=False):
     """Return (line, message) for the experiments of an essay that do not fit its programs.
 
-    With `compiles` also for those that make a program that is not Python: that takes longer.
+    With `compiles`, also for those that make a program invalid Python: that takes longer.
     """
     errors, chunks = [], named(fences, "definition")
     for name, group in named(fences, "experiment").items():
         first = [*chunks.get(name, []), *group][0]
-        errors += [(fence.line, f"experiment {name}: line {first.line} has a chunk or experiment of that name")
+        errors += [(fence.line, f"experiment {name}: line {first.line} already has a chunk or experiment of that name")
                    for fence in group if fence is not first]  # fmt: skip
         for fence in group:
             try:
@@ -495,7 +495,7 @@ def load(program, essay, file, name):
 
 
 def run(program, essay, target, arguments):
-    """Run a program of an essay as the main program, with the command-line arguments that it is to see."""
+    """Run a program of an essay as the main program, with these command-line arguments."""
     file, before = essay.absolute().parent / "build" / target, sys.argv
     sys.argv = [str(file), *arguments]
     sys.path.insert(0, str(file.parent))
@@ -507,7 +507,7 @@ def run(program, essay, target, arguments):
 
 
 def to_run(essay, fences, programs, words):
-    """Return (program, target, arguments) for the words after --run; raise ValueError if they make no sense."""
+    """Return (program, target, arguments) for the words after --run; raise ValueError if they are invalid."""
     target, *arguments = words
     python = [name for name in programs if name.endswith(".py")]
     if target not in python:
@@ -523,21 +523,21 @@ def to_run(essay, fences, programs, words):
         raise TangleError(errors)
     changed = changed_by(experiments[name][0], programs)
     if target not in changed:
-        raise ValueError(f"{name} changes nothing in {target}, but {', '.join(changed)}")
+        raise ValueError(f"{name} does not change {target}; it changes {', '.join(changed)}")
     return changed[target], target, arguments[2:]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# 3. Editing. What was edited by hand in build/ is never lost: the checksums of what was written tell it apart
+# 3. Editing. Edits in build/ are never lost: a program whose checksum is not the one written has been edited
 
 SUMS = "SHA256SUMS"
-STALE = "not what the essay says: run tangle.py"
-EDITED = "edited by hand (--stitch carries this over to the essay, --force drops it)"
+STALE = "does not match the essay: run tangle.py"
+EDITED = "edited by hand (--stitch carries the edit back into the essay, --force discards it)"
 DIVERGED = "edited by hand, from code that the essay no longer has: merge the two in the essay, then use --force"
 
 
 class Change(NamedTuple):
-    """A program in build/ that has to change. None in place of bytes stands for no file."""
+    """A program in build/ that must change. None instead of bytes means that there is no file."""
 
     path: Path
     target: str
@@ -547,7 +547,7 @@ class Change(NamedTuple):
 
 
 def write_programs(essay, force=False):
-    """Tangle an essay, and report experiments that do not fit; return the exit status: 1 if something was edited."""
+    """Tangle an essay, and report experiments that do not fit; return the exit status: 1 if anything was edited."""
     with locked(essay.parent):
         _, fences, programs = read_essay(essay)
         status = write_build(essay, programs, force)
@@ -557,7 +557,7 @@ def write_programs(essay, force=False):
 
 
 def check_programs(essay):
-    """Show where build/ differs from an essay, and report experiments that are wrong; return the exit status."""
+    """Show where build/ differs from an essay, and report faulty experiments; return the exit status."""
     with locked(essay.parent):
         _, fences, programs = read_essay(essay)
         changes = changes_in(essay, programs)
@@ -584,7 +584,7 @@ def report(essay, errors):
 def write_build(essay, programs, force=False):
     """Bring build/ up to date with an essay, which has these programs; return the exit status.
 
-    It is 1 if something was edited by hand. Hold locked(essay.parent) since the essay was read.
+    It is 1 if anything was edited by hand. Hold locked(essay.parent) from before you read the essay.
     """
     changes = changes_in(essay, programs)
     edited = [change for change in changes if change.state != STALE and not force]
@@ -601,7 +601,7 @@ def write_build(essay, programs, force=False):
 
 
 def changes_in(essay, programs):
-    """Return the Changes that build/ needs to have these programs: removals, then programs, then the checksums."""
+    """Return the Changes that bring build/ to these programs: removals, then programs, then the checksums."""
     build = essay.parent / "build"
     known = sums_in(build / SUMS)
     files = {target: render(programs[target]).encode() for target in sorted(programs)}
@@ -627,18 +627,18 @@ def sums_of(programs):
 
 
 def sums_in(file):
-    """Return {(target, checksum)} of the files that SHA256SUMS names; after an interruption a target may have two."""
+    """Return {(target, checksum)} of the files in SHA256SUMS; after an interruption a target may have two."""
     text = (unix(read(file)) or b"").decode("utf-8", "replace")
     return {(target, value) for value, target in re.findall(rf"^([0-9a-f]{{64}})  ({TARGET})$", text, re.MULTILINE)}
 
 
 def digest(data):
-    """Return the checksum of a file, as it is in SHA256SUMS."""
+    """Return the checksum of a file, in the form used in SHA256SUMS."""
     return hashlib.sha256(unix(data)).hexdigest()
 
 
 def show(change):
-    """Print the diff of a Change, and say on stderr what it is."""
+    """Print the diff of a Change, and its state on stderr."""
     versions = [(data or b"").decode("utf-8", "replace").split("\n") for data in (change.old, change.new)]
     names = f"{change.path} (as it is)", f"{change.path} (from the essay)"
     print(*difflib.unified_diff(*versions, *names, lineterm=""), sep="\n")
@@ -647,13 +647,13 @@ def show(change):
 
 @contextlib.contextmanager
 def locked(folder):
-    """Make other tangles of the same folder wait, if the system has locks."""
+    """Make other tangles of the same folder wait, if the system supports locks."""
     if not fcntl:
         yield
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
-        with contextlib.suppress(OSError):  # some folders in a network have none
+        with contextlib.suppress(OSError):  # some network folders have no locks
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
@@ -663,10 +663,10 @@ def locked(folder):
 def save(path, old, new):
     """Write a file that had the bytes `old` when it was read; raise OSError if it was saved in the meantime.
 
-    None in place of bytes stands for no file. Folders that are empty without it go as well.
+    None instead of bytes means that there is no file. Folders left empty are removed as well.
     """
     if read(path) != old:
-        raise OSError(f"{path} was saved in the meantime: try again")
+        raise OSError(f"{path} was saved in the meantime; nothing was written, try again")
     if new is None:
         path.unlink()
         with contextlib.suppress(OSError):  # it is not empty
@@ -680,7 +680,7 @@ def save(path, old, new):
 
 
 def stitch_programs(essay):
-    """Carry what was edited by hand in build/ over to an essay, then tangle; return the exit status."""
+    """Carry edits in build/ back into an essay, then tangle; return the exit status."""
     with locked(essay.parent):
         data, _, programs = read_essay(essay)
         edited = [change for change in changes_in(essay, programs) if change.state != STALE]
@@ -689,11 +689,11 @@ def stitch_programs(essay):
         if any(change.state != EDITED for change in edited):
             return 1
         if edited and not essay.stat().st_mode & 0o200:
-            raise OSError(f"{essay} is read-only: nothing is carried over")
+            raise OSError(f"{essay} is read-only: no edit was carried back")
         if edited:
             texts = {change.target: unix(change.old).decode() for change in edited}
             save(essay.resolve(), data, stitch(data, programs, texts))
-            print(f"{essay}: takes over the edits of {', '.join(texts)}")
+            print(f"{essay}: merged the edits made to {', '.join(texts)}")
     return write_programs(essay)
 
 
@@ -711,19 +711,19 @@ def stitch(data, programs, edited):
         made = {target: render(program) for target, program in tangle(decode(stitched)).items()}
     except TangleError as error:
         line, message = error.errors[0]
-        problem = f"with this edit the essay would not tangle any more; its line {line} would be wrong: {message}"
+        problem = f"with this edit the essay would no longer tangle; its line {line} would be wrong: {message}"
         raise TangleError([(first, problem)]) from None
     wrong = [target for target in edited if edited[target] != made.get(target)]
     if wrong:
-        problem = "a chunk edited in one place of several, a line indented less, or none or an odd line end?"
-        raise TangleError([(first, f"{', '.join(wrong)} would come out otherwise than edited: {problem}")])
+        problem = "was a chunk edited at only one of its uses, a line dedented, or a line ending changed?"
+        raise TangleError([(first, f"{', '.join(wrong)} would not come out as edited: {problem}")])
     return stitched
 
 
 def quotations(fences, programs, changes):
     """Return {(line, line after it): [its new text]} of experiments that quote lines that change.
 
-    That is clear if one line takes the place of one; an experiment that quotes other edits will not fit any more.
+    That is clear if one line replaces one; an experiment that quotes other edits will no longer fit.
     """
     quoted = {}
     for fence in [fence for fence in fences if fence.kind == "experiment"]:
@@ -739,10 +739,10 @@ def quotations(fences, programs, changes):
 
 
 def replace_lines(data, changes):
-    """Return an essay, as bytes, with {(first line, line after the last): new lines}; all else keeps every byte."""
+    """Return an essay, as bytes, with {(first line, line after the last): new lines}; all other bytes are kept."""
     text = data.decode()
     ending = (re.search(r"\r\n|\r|\n", text) or ["\n"])[0]
-    missing = "" if text.endswith(("\r", "\n")) else ending  # the last line may have no end
+    missing = "" if text.endswith(("\r", "\n")) else ending  # the last line may have no ending
     lines = list(io.StringIO(text + missing, newline=""))
     for (start, end), new in sorted(changes.items(), reverse=True):
         lines[start - 1 : end - 1] = [line + ending for line in new]
@@ -750,7 +750,7 @@ def replace_lines(data, changes):
 
 
 def edits(program, new, errors):
-    """Yield (start, end, lines) of the essay, for a program to become `new`; append to `errors` what is not certain."""
+    """Yield (start, end, lines) of the essay, for a program to become `new`; append ambiguities to `errors`."""
     old = render(program).split("\n")[:-1]
     program = program[: len(old)]  # without blank lines at the end, which are not written
     for tag, i, j, k, m in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
@@ -760,7 +760,7 @@ def edits(program, new, errors):
             for line, text in zip(program[i:j], new[k:m], strict=True):
                 yield line.origin, line.origin + 1, [text.removeprefix(line.indent) if text.strip() else text]
             continue
-        if i == j:  # lines are put in: what they go with is replaced by itself and them
+        if i == j:  # lines are inserted: the line they go with is replaced by itself and them
             with_above, with_below = sides(program, i, new[k:m])
             i, k = (i - 1, k - 1) if with_above else (i, k)
             j, m = (j + 1, m + 1) if with_below else (j, m)
@@ -771,15 +771,15 @@ def edits(program, new, errors):
             yield start, start + j - i, [line.removeprefix(indent) if line.strip() else line for line in new[k:m]]
         else:  # it belongs to nothing, or to several chunks
             around = sorted(line.origin for line in replaced or program[max(0, i - 1) : i + 1]) or [1]
-            message = f"an edit from here to line {around[-1]}, where chunks meet: make it here"
+            message = f"an edit from here to line {around[-1]} crosses the border of two chunks: make it in the essay"
             errors.append((around[0], message))
 
 
 def sides(program, i, added):
-    """Return whether lines that are put in before line `i` (from 0) go with the line above them, and with that below.
+    """Return whether lines inserted before line `i` (from 0) go with the line above, and whether with the line below.
 
-    Inside of a chunk they go with the one above. Where chunks meet, text goes with text and blank lines with blank
-    ones; with both or none is a case of doubt.
+    Inside a chunk they go with the line above. Where chunks meet, text goes with text and blank lines with blank lines;
+    if they fit both or neither, the case is ambiguous.
     """
     if i == 0 or i >= len(program):
         return i > 0, i < len(program)
@@ -791,25 +791,25 @@ def sides(program, i, added):
     return begins_alike, ends_alike
 
 
-# Places in both directions
+# Locations in both directions
 
 
 PLACE = re.compile(r'(?P<path>[^\n":]+)(?P<sign>:|", line )(?P<line>\d{1,9})(?::(?P<column>\d{1,9}))?')
 
 
 def where(text, essay, programs):
-    """Return a text in which each place in a program is replaced by that in the essay, and the other way round.
+    """Return a text with each location in a program translated to the essay, and vice versa.
 
-    A place is FILE:LINE, FILE:LINE:COLUMN or, as in tracebacks, FILE", line LINE. What the essay has on one line may
-    be in several programs: then a line for each. Colours of a terminal, which may divide a place, are left out.
+    A location is FILE:LINE, FILE:LINE:COLUMN or, as in tracebacks, FILE", line LINE. One line of the essay may be in
+    several programs; the result then has a line for each. Terminal colours, which may divide a location, are removed.
     """
     build = essay.parent / "build"
     files = {Path(file): target for target in programs for file in (target, (build / target).absolute())}
 
     def elsewhere(match):
-        """Return the same place in the other file, or in all other files."""
+        """Return the same location in the other file, or in all other files."""
         sign, number, column = match["sign"], int(match["line"]), int(match["column"] or 0)
-        for start in re.finditer(r"(?<![\w./-])[\w./-]", match["path"]):  # a path may have blanks, or words before it
+        for start in re.finditer(r"(?<![\w./-])[\w./-]", match["path"]):  # a path may have spaces, or words before it
             before, path = match["path"][: start.start()], Path(match["path"][start.start() :])
             if path.absolute() == essay.absolute():
                 numbers = [(target, n) for target in programs for n, line in enumerate(programs[target], 1)
@@ -830,7 +830,7 @@ def where(text, essay, programs):
 
 
 def main():
-    """The command line: return the exit status."""
+    """Do what the command line asks, and return the exit status."""
     for stream in filter(None, (sys.stdout, sys.stderr)):
         stream.reconfigure(errors="backslashreplace")
     options = command_line()
@@ -851,23 +851,23 @@ def main():
             return int(answer == text and places != "-")
         program, target, arguments = to_run(essay, fences, programs, options.run)
     except (KeyboardInterrupt, BrokenPipeError):
-        os._exit(130)  # at once: the usual end would try to print what nobody reads
+        os._exit(130)  # at once: a normal exit would try to print to a closed pipe
     except TangleError as error:
         report(essay, error.errors)
         return 1
-    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: links in a circle; ValueError: an odd name
+    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: a cycle of links; ValueError: an odd name
         reason = f"{error.filename}: {error.strerror}" if getattr(error, "filename", None) else error
         print(f"tangle.py: {reason}", file=sys.stderr)
         return 1
-    run(program, essay, target, arguments)  # what it raises is its own affair
+    run(program, essay, target, arguments)  # its exceptions are its own affair
     return 0
 
 
 class Parser(argparse.ArgumentParser):
-    """Shows the manual as its help, and what is wrong with a call in a single line."""
+    """Shows the manual as its help, and reports a usage error in a single line."""
 
     def format_help(self):
-        return (__doc__ or "Python leaves out the manual with -OO: call it without that").strip() + "\n"
+        return (__doc__ or "Python removes the manual with -OO: run it without that option").strip() + "\n"
 
     def error(self, message):
         self.exit(2, f"tangle.py: {message} (--help shows the manual)\n")

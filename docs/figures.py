@@ -184,7 +184,7 @@ def arrows(axes, limit, ends):
 
 
 def follow_drawn(rows, probabilities, characters):
-    """Draw rows of numbers, [(name, numbers)], as squares, and below them what comes of them."""
+    """Draw rows of numbers, [(name, numbers)], as squares, and their result below them."""
     largest = max(abs(number) for _, numbers in rows for number in numbers)
     above, below = charts(4.6, 2, height_ratios=[7, 4])
     for y, (name, numbers) in enumerate(rows):
@@ -506,7 +506,7 @@ def strip(axes, x, y, numbers, name):
 def walk_back(tokens, starts, end, mlp, middle, attention):
     """Draw sizes of gradients on their way back from the last token's logits as bands.
 
-    They are of the vector at the end, of what came of it through the MLP, of x in the middle, of what came of that
+    They are of the vector at the end, of its way through the MLP, of x in the middle, of the way of that
     through attention at the same position, and of x at the start of each position.
     """
     axes = charts(5.4)

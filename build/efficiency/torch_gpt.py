@@ -3,6 +3,7 @@
 
 import contextlib, datetime, hashlib, io, pathlib, signal, torch
 import torch.distributed as dist
+import torch.distributed.nn  # imported later, it would keep a process group, and its threads, until Python ends
 from torch import nn
 import argparse, functools, gc, math, os, random, sys, time
 

@@ -125,17 +125,17 @@ build("look", "Move the query and the keys", (/** @type {Given} */ { query, keys
     picture.setAttribute("aria-label", `Arrows from the middle: ${arrows.join(", ")}.`);
     const valuesDrawn = values.map((vector, i) => (
       { vector, name: `value ${i + 1}`, colour: "widget-value", width: 1.5 + 4 * weights[i] }));
-    const meanDrawn = { vector: mean, name: "comes back", colour: "widget-found", width: 2.5 };
+    const meanDrawn = { vector: mean, name: "result", colour: "widget-found", width: 2.5 };
     draw(back, [...valuesDrawn, meanDrawn], valuesPlane);
-    back.setAttribute("aria-label", `The two values as arrows, and between them what comes back, ${pair(mean, 2)}.`);
+    back.setAttribute("aria-label", `The two values as arrows, and the result between them, ${pair(mean, 2)}.`);
     answer.replaceChildren(table(`The values are ${values.map((value) => pair(value)).join(" and ")}.`, [
       ["scores", "divided by √2", "not divided"],
       ...[0, 1].map((i) => [`score of key ${i + 1}`, ...ways.map(({ scores }) => fixed(scores[i], 2))]),
       ...[0, 1].map((i) => [`weight of key ${i + 1}`, ...ways.map((way) => fixed(way.weights[i], 2))]),
-      ["what comes back", ...ways.map((way) => pair(way.mean, 2))],
+      ["result", ...ways.map((way) => pair(way.mean, 2))],
     ]));
     const [first, second] = weights.map((weight) => fixed(weight, 2));
-    says.say(`The weights are ${first} and ${second}, and ${pair(mean, 2)} comes back.`);
+    says.say(`The weights are ${first} and ${second}; the result is ${pair(mean, 2)}.`);
   }
 
   /**

@@ -45,9 +45,9 @@ function stagesOf({ letters, place, chances }, numbers) {
   return [
     { title: "two tables", chunk: "gpt",
       rows: [[`wte[${letter}]`, token], [`+ wpe[${place}]`, position], ["= sum", sum]],
-      says: "The row of the token and the row of its place are added, number by number." },
+      says: "The row of the token and the row of its position are added, number by number." },
     { title: "norm", chunk: "rmsnorm", rows: [["sum", sum], ["→ x", start]],
-      says: "All 16 are multiplied by one factor, and then their squares are 1 on average." },
+      says: "All 16 are multiplied by one factor that makes the mean of their squares 1." },
     { title: "query, key, value", chunk: "attention",
       rows: [["norm of x", normed], ["→ query", query], ["→ key", key], ["→ value", value]],
       says: "Three matrices ask 16 questions each, and each head takes four answers. (This norm changes nothing.)" },
@@ -56,14 +56,14 @@ function stagesOf({ letters, place, chances }, numbers) {
     { title: "attention is added", chunk: "layer-by-layer",
       rows: [["x", start], ["+ attention", attention], ["= x", middle]],
       says: "The matrix wo mixes what the heads found, and that is added to x." },
-    { title: "the mlp asks", chunk: "mlp", rows: [["norm of x", asked], ...quarters],
-      says: `64 questions are put to the norm of x, and relu cuts off answers below 0: ${applied} applied.` },
-    { title: "the mlp is added", chunk: "mlp", rows: [["x", middle], ["+ mlp", mlp], ["= x", end]],
-      says: "A matrix makes 16 numbers of the 64 answers, and they are added to x." },
+    { title: "the MLP asks", chunk: "mlp", rows: [["norm of x", asked], ...quarters],
+      says: `64 questions are put to the norm of x, and relu sets negative answers to 0: ${applied} are positive.` },
+    { title: "the MLP is added", chunk: "mlp", rows: [["x", middle], ["+ mlp", mlp], ["= x", end]],
+      says: "A matrix turns the 64 answers into 16 numbers, which are added to x." },
     { title: "27 scores", chunk: "gpt", rows: [["x", end]],
       says: `lm_head puts 27 questions to x, one for each token. ${best(logits, 1)[0].letter} fits best.` },
     { title: "27 probabilities", chunk: "softmax", rows: [],
-      says: `softmax makes probabilities of the scores: ${guess(chances)}.` },
+      says: `softmax turns the scores into probabilities: ${guess(chances)}.` },
   ];
 }
 

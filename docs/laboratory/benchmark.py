@@ -1,6 +1,6 @@
 """Measure the programs of the essay against each other: whole processes, run in turn.
 
-    python3 docs/laboratory/benchmark.py                      # some minutes
+    python3 docs/laboratory/benchmark.py                      # a few minutes
     python3 docs/laboratory/benchmark.py --rounds 3 --programs efficiency/graph_search.py efficiency/exact.c
     python3 docs/laboratory/benchmark.py --record docs/benchmark.json --grow
 
@@ -197,7 +197,7 @@ def main():
     parser = argparse.ArgumentParser(description="Time the programs of the essay against each other.")
     parser.add_argument("--rounds", type=int, default=5, help="runs of each program, in turn (%(default)s)")
     parser.add_argument("--programs", nargs="+", metavar="TARGET", help="only these, such as efficiency/exact.c")
-    parser.add_argument("--record", type=Path, metavar="FILE", help="write what was measured into a .json file")
+    parser.add_argument("--record", type=Path, metavar="FILE", help="write the measurements to a .json file")
     parser.add_argument("--grow", action="store_true", help="time some programs at other sizes, too")
     parser.add_argument("--list", action="store_true", help="only say which programs take part")
     options = parser.parse_args()

@@ -42,7 +42,7 @@ def flags_of(device, **others):
 
 
 def step_of(program, flags, compiled=None):
-    """Return (a function that makes one step, the number of parameters); compiled is a mode of torch.compile."""
+    """Return (a function that takes one step, the number of parameters); compiled is a mode of torch.compile."""
     torch.manual_seed(1)
     torch.set_num_threads(threads)
     setting = program.Setting(flags)
@@ -104,7 +104,7 @@ def operations(flags, parameters):
 
 
 def row(program, device, compiled=None, count=False, **others):
-    """Return what was measured at one size."""
+    """Return the measurements at one size."""
     flags = flags_of(device, **others)
     print(f"{device} {others} {compiled or ''}", end=" ", file=sys.stderr, flush=True)
     if device == "cuda":
@@ -138,7 +138,7 @@ def peaks(device):
 
 
 def rows_of(widths, batches, has_gpu):
-    """Yield what was measured, size by size."""
+    """Yield the measurements, size by size."""
     program = load("efficiency/torch_gpt.py")
     for device in ["cpu", "cuda"] if has_gpu else ["cpu"]:
         for batch in batches:
@@ -199,7 +199,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--widths", type=int, nargs="+", default=WIDTHS, help="n_embd, multiples of 4 (%(default)s)")
     parser.add_argument("--batches", type=int, nargs="+", default=BATCHES, help="documents a step (%(default)s)")
-    parser.add_argument("--record", type=Path, metavar="FILE", help="write what was measured, as JSON")
+    parser.add_argument("--record", type=Path, metavar="FILE", help="write the measurements as JSON")
     options = parser.parse_args()
     if any(width % 4 for width in options.widths):
         parser.error("--widths must be multiples of 4, the number of heads")

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Measure the experiments of the essay: the losses of broken programs, for docs/experiments.json.
 
-usage: python docs/laboratory/experiments.py [NAME …]    measure what is missing or stale, or only these
-       python docs/laboratory/experiments.py --list      print what was measured
+usage: python docs/laboratory/experiments.py [NAME …]    measure all missing or stale records, or only these
+       python docs/laboratory/experiments.py --list      print the record
 
 It takes a C compiler (cc), and for each experiment and each core half a minute or more. Ctrl-C loses only what is not
-finished. What is measured of a program, and how: see measure.py.
+finished. See measure.py for the measurements of a program.
 """
 
 import argparse
@@ -67,22 +67,22 @@ def chosen(jobs, recorded, names):
 def keys_of(jobs):
     """Return {(kind, name): key} of what is to be measured."""
     names_sum = record.sum_of(NAMES)
-    return {job: record.key_of(lines, names_sum, steps) for job, (_, lines, steps) in jobs.items()}
+    return {name: job.key(names_sum) for name, job in jobs.items()}
 
 
 def measure_all(todo, jobs):
     """Measure some jobs on all cores, put each into the record when it is done, and return the exit status."""
     keys, failures, start = keys_of(jobs), [], time.monotonic()
-    work = [(job, *jobs[job]) for job in todo]
+    work = [(name, jobs[name]) for name in todo]
     with multiprocessing.get_context("fork").Pool(min(os.cpu_count() or 1, len(todo)) or 1, ignore_interrupts) as pool:
         try:
-            for number, (job, entry, error) in enumerate(pool.imap_unordered(measured, work), 1):
+            for number, (name, entry, error) in enumerate(pool.imap_unordered(measured, work), 1):
                 left = (time.monotonic() - start) / number * (len(todo) - number)
-                line = job[1]
+                line = name[1]
                 if error:
-                    failures.append(f"{job[1]}: {error}")
+                    failures.append(f"{name[1]}: {error}")
                 else:
-                    line = line_of(job, save(job, entry | {"key": keys[job], "program": jobs[job][0]}))
+                    line = line_of(name, save(name, entry | {"key": keys[name], "program": jobs[name].target}))
                 print(f"{number:3d}/{len(todo)}  {left:5.0f} s left  {line}", flush=True)
         except KeyboardInterrupt:
             pool.terminate()
@@ -99,19 +99,29 @@ def ignore_interrupts():
 
 
 def measured(work):
-    """Return (job, its entry or None, what went wrong or None)."""
-    job, target, lines, steps = work
+    """Return (name of a job, its entry or None, what went wrong or None)."""
+    name, job = work
     try:
-        return job, measure.measure(lines, ESSAY, NAMES, steps), None
+        return name, measure.measure(job.lines, ESSAY, text_of(job), job.seeds, job.steps), None
     except BaseException as error:  # noqa: BLE001, RUF100 - also SystemExit: a worker must not end
-        return job, None, f"{target}: {type(error).__name__}: {error}"
+        return name, None, f"{job.target}: {type(error).__name__}: {error}"
+
+
+def text_of(job):
+    """Return the file of the names that a job learns from: if it writes them several times, those that still fit."""
+    if job.copies == 1:
+        return NAMES
+    names = (name * job.copies for name in NAMES.read_text(encoding="utf-8").split())
+    path = machine.CACHE / f"names-written-{job.copies}-times.txt"
+    tangle.put(path, "".join(f"{name}\n" for name in names if len(name) < 16).encode())
+    return path
 
 
 def tidy(jobs):
     """Remove the entries of experiments and programs that are gone from the record."""
     with tangle.locked(RECORD.parent):
         recorded = record.read(RECORD)
-        for kind in ("programs", "experiments"):
+        for kind in record.KINDS:
             recorded[kind] = {name: entry for name, entry in recorded[kind].items() if (kind, name) in jobs}
         tangle.put(RECORD, record.text_of(recorded).encode())
 
@@ -129,15 +139,16 @@ def save(job, entry):
 
 
 def line_of(job, recorded):
-    """Return the line that tells what was measured."""
+    """Return the line that reports a measurement."""
     kind, name = job
     entry = recorded[kind].get(name)
+    name += f", {kind}" * (kind in record.ELSEWHERE)
     if entry is None:
         return f"{name:30} not measured"
     mean, deviation = record.summary(entry["unseen"])
     text = f"{name:30} {mean:.4f} ± {deviation:.4f}" if mean == mean else f"{name:30} no loss"
-    base = recorded["programs"].get(entry.get("program"))
-    if kind == "experiments" and base:
+    base = recorded["programs" if kind == "experiments" else kind].get(entry["program"])
+    if base and base is not entry:
         mean, deviation, count = record.change(entry, base)
         text += f"  change {mean:+.4f} ± {deviation:.4f} ({count} seeds)" if count else ""
     if entry["raised"]:
@@ -146,7 +157,7 @@ def line_of(job, recorded):
 
 
 def print_list(jobs, recorded):
-    """Print what was measured, and what is stale; return the exit status."""
+    """Print the record, and mark its stale entries; return the exit status."""
     keys = keys_of(jobs)
     for job in jobs:
         is_stale = recorded[job[0]].get(job[1], {}).get("key") not in (None, keys[job])

@@ -1,4 +1,4 @@
-"""What is measured of a program: how well it learns, on names that it has not seen, with several seeds."""
+"""The measurements of a program: how well it learns, on names that it has not seen, with several seeds."""
 
 import functools
 import gc
@@ -11,7 +11,6 @@ from types import SimpleNamespace
 
 import tangle
 from laboratory.machine import Machine, Untraceable
-from laboratory.record import SEEDS
 
 TRIED = 3  # steps that Python does itself, to compare
 PYTHON_STEPS = 30  # of a program that cannot be traced
@@ -99,7 +98,7 @@ def losses_of(steps, limit=None):
     return losses, None
 
 
-def measure(lines, essay, names, steps=None, seeds=SEEDS):
+def measure(lines, essay, names, seeds, steps=None):
     """Return the entry of a program, {name: value}, without its key."""
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(max(limit, 10_000))  # graphs are deeper than Python expects
@@ -107,7 +106,7 @@ def measure(lines, essay, names, steps=None, seeds=SEEDS):
     try:
         module = tangle.load(lines, essay, essay, "measured")
         if hasattr(module, "learn"):
-            return measure_counting(module, names, seeds)
+            return measure_counting(module, names, steps, seeds)
         return measure_training(lambda: tangle.load(lines, essay, essay, "measured"), names, steps, seeds)
     finally:
         sys.setrecursionlimit(limit)
@@ -219,7 +218,7 @@ def mean(sums):
 
 
 def printed(losses):
-    """Return the losses of steps 1, 2, 3 and the last; None for what is no number."""
+    """Return the losses of steps 1, 2, 3 and the last; None instead of NaN or infinity."""
     chosen = losses[:3] + losses[-1:] if len(losses) > 3 else losses
     return [loss if math.isfinite(loss) else None for loss in chosen]
 
@@ -265,11 +264,11 @@ def loss_in_python(module, model, lessons, rest):
     return total, count
 
 
-def measure_counting(module, names, seeds):
+def measure_counting(module, names, steps, seeds):
     """Return the entry of a program that counts: it has `learn` and `guess`, and no Values."""
     entry = new_entry(seeds) | {"how": "python", "printed": [], "parameters": None, "milliseconds": None}
     for seed in seeds:
-        trial = Trial(module, names, seed)
+        trial = Trial(module, names, seed, steps)
         lessons, bos = trial.lessons, len(trial.characters)
         before = time.process_time()
         model = module.learn(lessons)

@@ -1,4 +1,4 @@
-"""The record of the experiments, docs/experiments.json: what was measured, and whether it is still valid.
+"""The record of the experiments, docs/experiments.json: the measurements, and whether they are still valid.
 
 Nothing here runs a program, so the weaver can ask at each weave.
 """
@@ -16,7 +16,12 @@ from typing import NamedTuple
 
 import tangle
 
-SEEDS = [*range(42, 52)]
+PAIRS = 10  # of trainings, of a program and of an experiment, unless the experiment asks for more
+ELSEWHERE = {  # what may be measured besides a thousand names: more of them, and names that are written twice
+    "ten-thousand": {"steps": 10_000}, "twice": {"steps": 1_000, "copies": 2},
+    "ten-thousand-twice": {"steps": 10_000, "copies": 2},
+}  # fmt: skip
+KINDS = ("programs", "experiments", *ELSEWHERE)
 # What the laboratory asks of a program: functions that it calls, the table of flags, and flags that it reads itself.
 CALLED = {"encode", "read", "new_model", "train", "loss_of", "sample", "gpt", "softmax", "parameters_of", "backward",
           "adam", "learn", "guess", "FLAGS"}  # fmt: skip
@@ -30,12 +35,11 @@ class RecordError(OSError):
 
 def read(path):
     """Return the record in a file, an empty one if there is no file; raise RecordError if the file is not JSON."""
-    record = {"programs": {}, "experiments": {}}
     try:
-        return record | (json.loads(path.read_text(encoding="utf-8")) if path.exists() else {})
+        return {kind: {} for kind in KINDS} | (json.loads(path.read_text(encoding="utf-8")) if path.exists() else {})
     except (ValueError, TypeError) as error:
         problem = f"{path.parent.name}/{path.name} is not a record of experiments ({error})"
-        raise RecordError(f"{problem}: take back what was changed in it, as with `git checkout`") from None
+        raise RecordError(f"{problem}: undo the changes in it, as with `git checkout`") from None
 
 
 def text_of(record):
@@ -56,23 +60,40 @@ def processor():
     return next(names, "") or platform.processor() or platform.machine()
 
 
-def key_of(lines, names_sum, steps=None):
-    """Return the key of what is measured of a program: the parts of it that count, the seeds, and the names."""
-    return key_of_text(tangle.render(lines), names_sum, steps)
+class Job(NamedTuple):
+    """What is to be measured: a program, for its own number of steps if no other is given, with so many seeds, on names
+    that are written once or more often.
+    """
+
+    target: str
+    lines: list
+    steps: int | None = None
+    pairs: int = PAIRS
+    copies: int = 1
+
+    @property
+    def seeds(self):
+        """The seeds: with more of them, the first are the same."""
+        return [*range(42, 42 + self.pairs)]
+
+    def key(self, names_sum):
+        """Return the key of a measurement: the parts of the program that count, the seeds, and the names."""
+        text = names_sum if self.copies == 1 else f"{names_sum} written {self.copies} times"
+        return key_of_text(tangle.render(self.lines), text, self.steps, str(self.seeds))
 
 
 @lru_cache(1000)  # `weave.py --serve` asks for all of them at each save
-def key_of_text(text, names_sum, steps):
-    """Return the key of a program, as in key_of; None if it is not Python."""
+def key_of_text(text, names_sum, steps, seeds):
+    """Return the key of a program, as in Job.key; None if it is not Python."""
     try:
-        material = [*what_counts(text), str(SEEDS), names_sum, str(steps)]
+        material = [*what_counts(text), seeds, names_sum, str(steps)]
     except SyntaxError:
         return None
     return hashlib.sha256("\0".join(material).encode()).hexdigest()
 
 
 def what_counts(text):
-    """Return the statements of a program that decide what is measured, by the names that they define.
+    """Return the statements of a program that decide a measurement, by the names that they define.
 
     They are those that define what the laboratory calls, those that define what others of them mention, and those that
     define nothing. Of the table of flags only the rows count that the program reads so, by name and default.
@@ -173,32 +194,60 @@ def is_measured(lines):
 
 def is_wanted(target, root):
     """Return whether a program is to be measured, if it can be."""
-    return target == "microgpt.py" or target.startswith("stages/") or root.options.get("measure") == "loss"
+    return target == "microgpt.py" or target.startswith("stages/") or "loss" in measures(root)
 
 
 def jobs(fences, programs):
-    """Return {(kind, name): (target, lines, steps)} of all that an essay wants measured; kind is as in the record.
+    """Return {(kind, name): Job} of all that an essay wants measured; kind is as in the record.
 
-    An experiment that does not fit is left out.
+    A program is measured with as many seeds as the experiment on it that asks for most of them. An experiment that does
+    not fit is left out.
     """
     roots = {target: root for target, (root,) in tangle.named(fences, "root").items()}
     measured = [target for target, lines in programs.items() if is_wanted(target, roots[target]) and is_measured(lines)]
-    targets = {("programs", target): (target, programs[target], None) for target in measured}
+    found = {("programs", target): Job(target, programs[target]) for target in measured}
+    for target in measured:
+        found |= elsewhere(target, measures(roots[target]), found["programs", target])
     measured.sort(key=lambda target: target != "microgpt.py")
     for name, (fence, *_) in tangle.named(fences, "experiment").items():
+        steps, pairs, kinds = number(fence, "steps", None), number(fence, "pairs", PAIRS), measures(fence)
         with contextlib.suppress(tangle.TangleError):
             changed = tangle.changed_by(fence, programs)
             target = next((target for target in measured if target in changed), None)
             if target:
-                steps = fence.options.get("steps")
-                targets["experiments", name] = (target, changed[target], int(steps) if steps else None)
-    return targets
+                base = found["programs", target]
+                found["programs", target] = base._replace(pairs=max(base.pairs, pairs))
+                found["experiments", name] = job = Job(target, changed[target], steps, pairs)
+                found |= elsewhere(name, kinds, job)
+    return found
+
+
+def measures(fence):
+    """Return what a fence wants measured, as in measure=loss,twice."""
+    wanted = [*filter(None, fence.options.get("measure", "").split(","))]
+    if unknown := {*wanted} - {"loss", *ELSEWHERE}:
+        known = f"measure takes loss, {', '.join(ELSEWHERE)}"
+        raise tangle.TangleError([(fence.line, f"{fence.name}: {known}, not {', '.join(sorted(unknown))}")])
+    return wanted
+
+
+def elsewhere(name, kinds, job):
+    """Return {(kind, name): Job} of what is wanted besides a thousand names."""
+    return {(kind, name): job._replace(pairs=PAIRS, **ELSEWHERE[kind]) for kind in kinds if kind in ELSEWHERE}
+
+
+def number(fence, attribute, default):
+    """Return the value of an attribute of an experiment, a number such as that of pairs=100."""
+    text = fence.options.get(attribute)
+    if text and not re.fullmatch("[1-9][0-9]*", text):
+        raise tangle.TangleError([(fence.line, f"experiment {fence.name}: {attribute} takes a number, not {text}")])
+    return int(text) if text else default
 
 
 def stale(fences, programs, record, names_path):
     """Return the names of experiments and programs that are missing in a record, or no longer valid there."""
     names_sum = sum_of(names_path)
-    keys = {job: key_of(lines, names_sum, steps) for job, (_, lines, steps) in jobs(fences, programs).items()}
+    keys = {known: job.key(names_sum) for known, job in jobs(fences, programs).items()}
     return [name for (kind, name), key in keys.items() if key and record[kind].get(name, {}).get("key") != key]
 
 

@@ -59,7 +59,6 @@ def test_a_program_keeps_its_contract(target, printed, capsys):
     contract = CONTRACTS[target]
     known = {"prints", "losses", "tolerance", "needs", "cflags", "measure"}
     assert contract.keys() <= known, f"{target} promises what nobody checks"
-    assert contract.get("measure", "loss") == "loss"  # nothing else is measured
     if missing := lacking(target):
         pytest.skip(f"{target} needs {missing}")
     if target in PYTHON:

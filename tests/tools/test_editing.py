@@ -243,21 +243,21 @@ def test_an_edit_goes_to_where_the_line_was_written(small, changes, expected, en
         wanted = wanted.replace(old, new, 1)
     assert text == ("\ufeff" + wanted).replace("\n", ending)
     assert (status, said.count("\n")) == (0, 1)
-    assert out.endswith("essay.md: takes over the edits of small.py\n")
+    assert out.endswith("essay.md: merged the edits made to small.py\n")
     assert small.call("--check") == (0, "", "")
 
 
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ([("import sys, warnings\n\n", "import sys\n")], r"essay\.md:5: .* to line 25, where chunks meet"),
-        ([("- 1))\n    return", "- 1))\n    print()\n    return")], r"essay\.md:\d+: .*where chunks meet"),
+        ([("import sys, warnings\n\n", "import sys\n")], r"essay\.md:5: .* to line 25 crosses the border"),
+        ([("- 1))\n    return", "- 1))\n    print()\n    return")], r"essay\.md:\d+: .*crosses the border"),
         ([("print(divide(7))\n", "print(divide(7))\n        <<halve>>\n")], "essay.md:"),
-        ([("print(divide(7))\n", "print(divide(7))\n```\n")], "essay.md:31: with this edit the essay would not tangle"),
+        ([("print(divide(7))\n", "print(divide(7))\n```\n")], ":31: with this edit the essay would no longer tangle"),
         ([("print(divide(7))", "print(divide(7)")], r"its line 31 would be wrong: '\(' was never closed"),
-        ([("main()\n", "main()\n\n")], "essay.md:14: small.py would come out otherwise than edited: .* odd line end?"),
-        ([("        warnings.warn", "  warnings.warn")], "a line indented less|would not tangle"),
-        ([("\nmain()\n", "\nmain()")], "small.py would come out otherwise than edited: .* odd line end?"),
+        ([("main()\n", "main()\n\n")], "essay.md:14: small.py would not come out as edited: .* line ending changed"),
+        ([("        warnings.warn", "  warnings.warn")], "a line dedented|would no longer tangle"),
+        ([("\nmain()\n", "\nmain()")], "small.py would not come out as edited: .* line ending changed"),
     ],
 )
 def test_an_edit_without_a_certain_place_is_refused_and_nothing_is_written(small, changes, says):
@@ -290,7 +290,7 @@ def test_an_edit_of_a_program_without_a_line(small):
     small.write("``` c {file=small.py}\n```\n").call()
     (small.build / "small.py").write_text("x\n")
     assert small.call("--stitch")[2].splitlines()[1:] == [
-        "essay.md:1: an edit from here to line 1, where chunks meet: make it here"]  # fmt: skip
+        "essay.md:1: an edit from here to line 1 crosses the border of two chunks: make it in the essay"]  # fmt: skip
 
 
 def test_a_read_only_essay_is_not_stitched(small):
@@ -298,7 +298,7 @@ def test_a_read_only_essay_is_not_stitched(small):
     (small.build / "small.py").write_text("x = 1\n")
     small.essay.chmod(0o444)
     status, _, said = small.call("--stitch")
-    assert (status, said.splitlines()[1:]) == (1, ["tangle.py: essay.md is read-only: nothing is carried over"])
+    assert (status, said.splitlines()[1:]) == (1, ["tangle.py: essay.md is read-only: no edit was carried back"])
 
 
 TWICE = "``` c {file=a}\n<<x>>\n\n  <<x>>\n```\n``` c {file=b}\n<<x>>\n```\n``` c {#x}\n1\n2\n```\n"
@@ -341,7 +341,7 @@ def test_a_save_of_the_essay_while_it_is_stitched_is_not_overwritten(small, duri
 
     with monkeypatch.context() as patched:
         patched.setattr(tangle, during, save_first)
-        assert small.call("--stitch")[2].endswith("essay.md was saved in the meantime: try again\n")
+        assert small.call("--stitch")[2].endswith("was saved in the meantime; nothing was written, try again\n")
     assert snapshot(small.path) == before
     assert small.call("--stitch")[0] == 0
     assert small.essay.read_bytes() == saved.replace(b"divide(7)", b"divide(8)")

@@ -86,24 +86,24 @@ def test_an_experiment_may_have_several_places_and_attributes():
 
 
 OTHER = "\n``` python {{file=c.py}}\n{}\n```\n"
-FORM = "it has lines that begin with - or + or a space, and at least one of them is in a program"
+FORM = "it needs lines that begin with - or + or a space, at least one of them from a program"
 
 
 @pytest.mark.parametrize(("text", "line", "message"), [
-    (essay(MISFITS), 25, 'the line that it takes out has changed; was: word = "hullo"; write it as its chunk has'),
-    (essay(' def great(name):\n+    """Greet."""'), 25, "the line that it shows has changed; was: def great(name):;"),
-    (essay(' def greet(name):\n-    word = "hallo"'), 26, "the line that it takes out has changed"),
-    (essay('-word = "hello"'), 25, "the line that it takes out has changed"),
-    (essay('-    word = "hello"\n-print(greet("one"))'), 25, "its lines do not follow each other"),
+    (essay(MISFITS), 25, 'a line that it removes has changed; it was: word = "hullo"; write it as its chunk has'),
+    (essay(' def great(name):\n+    """Greet."""'), 25, "a line that it quotes has changed; it was: def great(name):;"),
+    (essay(' def greet(name):\n-    word = "hallo"'), 26, "a line that it removes has changed"),
+    (essay('-word = "hello"'), 25, "a line that it removes has changed"),
+    (essay('-    word = "hello"\n-print(greet("one"))'), 25, "its lines no longer follow each other"),
     (essay('+    word = "hello"'), 25, FORM), (essay('!    word = "hello"'), 25, FORM),
     (essay('     word = "hello"'), 25, "it changes nothing"), (essay(""), 25, "it changes nothing"),
-    (essay(' print(greet("one"))\n+<<greet>>'), 25, "it puts in code, and no references"),
+    (essay(' print(greet("one"))\n+<<greet>>'), 25, "it may insert code, but no references"),
     (essay('-    word = "hello"\n+    word = "hello'), 26, "unterminated string literal"),
     (essay('-    word = "hello"\n+    word = "hello"'), 25, "it changes nothing"),
-    (essay("-other = 1") + OTHER.format("other = 1\nother = 1"), 25, "its lines are at 2 places"),
-    (essay('-print(greet("one"))\n@@\n print(greet("one"))\n-print(greet("two"))'), 24, "two of its hunks meet"),
-    (essay(name="greet"), 24, "line 9 has a chunk or experiment of that name"),
-    (essay() + "\n``` diff {#no-word}\n-other\n```\n", 29, "line 24 has a chunk or experiment of that name"),
+    (essay("-other = 1") + OTHER.format("other = 1\nother = 1"), 25, "its lines match 2 places"),
+    (essay('-print(greet("one"))\n@@\n print(greet("one"))\n-print(greet("two"))'), 24, "two of its hunks overlap"),
+    (essay(name="greet"), 24, "line 9 already has a chunk or experiment of that name"),
+    (essay() + "\n``` diff {#no-word}\n-other\n```\n", 29, "line 24 already has a chunk or experiment of that name"),
 ])  # fmt: skip
 def test_what_is_wrong_with_an_experiment(text, line, message):
     found = [(number, said.partition(": ")[2]) for number, said in problems(text)]
@@ -120,8 +120,8 @@ def test_the_experiments_of_the_essay_fit():
 
 
 def test_an_experiment_that_does_not_fit_keeps_nothing_from_being_done(folder):
-    said = ('essay.md:25: experiment no-word: the line that it takes out has changed; was: word = "hullo"; '
-            "write it as its chunk has it, or take the experiment out\n")  # fmt: skip
+    said = ('essay.md:25: experiment no-word: a line that it removes has changed; it was: word = "hullo"; '
+            "write it as its chunk has it, or remove the experiment\n")  # fmt: skip
     folder.write(essay(MISFITS))
     assert folder.call()[::2] == (0, said)
     assert folder.call("--where", "a.py:1")[::2] == (0, "")
@@ -149,7 +149,7 @@ def test_run_with_break(folder):
     for words, message in [
         (("a.py", "--break"), "--break takes an experiment of essay.md: no-word"),
         (("a.py", "--break", "no-wrod"), "--break takes an experiment of essay.md: no-word"),
-        (("b.py", "--break", "no-word"), "no-word changes nothing in b.py, but a.py"),
+        (("b.py", "--break", "no-word"), "no-word does not change b.py; it changes a.py"),
     ]:
         assert folder.call("--run", *words) == (1, "", f"tangle.py: {message}\n")
     folder.write(essay('-    word = "hello"\n+    word = ('))
@@ -177,16 +177,16 @@ def edited(folder, old, new):
 def test_an_edit_of_a_line_is_carried_into_the_experiments_that_quote_it(folder, experiment):
     two = essay(experiment) + "\n``` diff {#other}\n-print(greet(\"two\"))\n```\n"
     out, said = edited(folder.write(two), 'word = "hello"', 'word = "good day"')
-    assert "essay.md: takes over the edits of a.py\n" in out
+    assert "essay.md: merged the edits made to a.py\n" in out
     assert said == ""
     assert folder.essay.read_text() == two.replace('    word = "hello"', '    word = "good day"')
     assert folder.call("--check") == (0, "", "")
 
 
 @pytest.mark.parametrize(("old", "new", "told"), [
-    ('    word = "hello"\n', "", "the line that it takes out has changed"),
-    ('    word = "hello"\n', '    word = "good"\n    word += " day"\n', "the line that it takes out has changed"),
-    ('    word = "hello"\n', '    pass\n    word = "hello"\n', "its lines do not follow each other any more"),
+    ('    word = "hello"\n', "", "a line that it removes has changed"),
+    ('    word = "hello"\n', '    word = "good"\n    word += " day"\n', "a line that it removes has changed"),
+    ('    word = "hello"\n', '    pass\n    word = "hello"\n', "its lines no longer follow each other"),
 ])  # fmt: skip
 def test_where_that_is_not_clear_the_edit_is_made_and_the_experiment_is_reported(folder, old, new, told):
     text = essay(' def greet(name):\n-    word = "hello"\n+    word = name')

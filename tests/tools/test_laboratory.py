@@ -9,6 +9,8 @@ from laboratory import experiments, machine, record
 from programs import BUILD, ROOT, missing
 from programs import flags as flags_of
 
+import tangle
+
 compiler = pytest.mark.skipif(bool(missing("cc")), reason=missing("cc"))
 SOURCE = (BUILD / "microgpt.py").read_text(encoding="utf-8")
 ZERO = "        p.grad = 0.0\n"
@@ -156,16 +158,36 @@ MEASURED = {
 }  # fmt: skip
 
 
+def key_of(source, names="names", **given):
+    """Return the key of what is measured of a program."""
+    return record.Job("microgpt.py", lines_of(source), **given).key(names)
+
+
 @pytest.mark.parametrize("name", [*NOT_MEASURED, *MEASURED])
 def test_keys_depend_on_what_is_measured_and_on_nothing_else(name):
     source = changed_source(*(NOT_MEASURED | MEASURED)[name])
-    is_same = record.key_of(lines_of(source), "names") == record.key_of(lines_of(SOURCE), "names")
-    assert is_same == (name in NOT_MEASURED)
+    assert (key_of(source) == key_of(SOURCE)) == (name in NOT_MEASURED)
 
 
-def test_keys_depend_on_names_and_steps():
-    key = record.key_of(lines_of(SOURCE), "names")
-    assert len({key, record.key_of(lines_of(SOURCE), "other names"), record.key_of(lines_of(SOURCE), "names", 30)}) == 3
+def test_keys_depend_on_names_steps_and_pairs():
+    keys = {key_of(SOURCE), key_of(SOURCE, "other names"), key_of(SOURCE, steps=30), key_of(SOURCE, pairs=100)}
+    assert len(keys) == 4
+
+
+def test_what_attributes_ask_for_is_measured():
+    def jobs(attribute):
+        diff = f"``` diff {{#no-bos{attribute}}}\n-    bos = len(characters)\n+    bos = 0\n```\n"
+        fences, _ = tangle.parse(f"``` python {{file=microgpt.py}}\n{SOURCE}```\n{diff}")
+        return {name: (len(job.seeds), job.steps, job.copies) for name, job in
+                record.jobs(fences, tangle.programs_of(fences)).items()}  # fmt: skip
+
+    program, experiment, twice = ("programs", "microgpt.py"), ("experiments", "no-bos"), ("twice", "no-bos")
+    assert jobs("") == dict.fromkeys([program, experiment], (10, None, 1))
+    assert jobs(" pairs=100") == dict.fromkeys([program, experiment], (100, None, 1))
+    assert jobs(" measure=twice")[twice] == (10, 1000, 2)
+    for attribute, message in ("pairs=many", "pairs takes a number, not many"), ("measure=x", "measure takes loss,"):
+        with pytest.raises(tangle.TangleError, match=f"no-bos: {message}"):
+            jobs(f" {attribute}")
 
 
 ENTRY = {
@@ -185,15 +207,15 @@ def test_what_another_run_or_git_puts_into_the_record_while_one_measures_stays(t
         write({"other": ENTRY})
         return ENTRY
 
-    jobs = {("experiments", name): ("microgpt.py", lines_of(SOURCE), None) for name in ("mine", "other")}
+    jobs = {("experiments", name): record.Job("microgpt.py", lines_of(SOURCE)) for name in ("mine", "other")}
     monkeypatch.setattr(experiments, "RECORD", file)
     monkeypatch.setattr(experiments.measure, "measure", measure_meanwhile)
     write({"gone": ENTRY})
     experiments.tidy(jobs)
-    assert record.read(file) == head | {"programs": {}, "experiments": {}}
+    assert record.read(file) == head | {kind: {} for kind in record.KINDS}
     assert experiments.measure_all([("experiments", "mine")], jobs) == 0
     entries = record.read(file)["experiments"]
-    key = record.key_of(lines_of(SOURCE), record.sum_of(ROOT / "docs" / "names.txt"))
+    key = key_of(SOURCE, record.sum_of(ROOT / "docs" / "names.txt"))
     assert entries == {"other": ENTRY, "mine": ENTRY | {"key": key}}
 
 

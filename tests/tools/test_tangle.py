@@ -136,7 +136,7 @@ def test_nothing_counts_in_verbatim_fences(opening, closing):
     after = "\n``` c {file=b}\ny\n```\n"
     assert programs_of(text + closing + after) == {"a.py": "x = 1\n", "b": "y\n"}
     for unclosed in (text, text + "    " + closing.strip() + "\n"):
-        assert (4, "unclosed: this fence is open until the end of the essay") in errors_of(unclosed)
+        assert (4, "unclosed: this fence is still open at the end of the essay") in errors_of(unclosed)
 
 
 @pytest.mark.parametrize(("head", "kind", "options"), [
@@ -186,7 +186,7 @@ PART = "``` c {file=a.c}\n<<k>>\n```\n``` c\n<<k>>=\nint a;\n```\n"
 @pytest.mark.parametrize(("text", "expected"), {
     "undefined, with a suggestion": (A + "<<lost>>\n```\n``` python {#loss}\n1\n```\n",
                                      [(2, "undefined: there is no chunk <<lost>>; did you mean <<loss>>?"),
-                                      (4, "unused: no program has a reference to <<loss>>")]),
+                                      (4, "unused: no program refers to <<loss>>")]),
     "undefined in what is unused": (A + "```\n``` python {#x}\n<<y>>\n```\n", [(3, "unused"), (4, "undefined")]),
     "cyclic": (A + "<<x>>\n```\n``` python {#x}\n<<y>>\n```\n``` python {#y}\n\n<<x>>\n```\n",
                [(9, "cyclic: x -> y -> x")]),
@@ -200,7 +200,7 @@ PART = "``` c {file=a.c}\n<<k>>\n```\n``` c\n<<k>>=\nint a;\n```\n"
     "two names": (A + "<<x>>\n```\n``` python\n<<x>>=\n<<x>>=\n```\n", [(6, "malformed")]),
     "a folder of another": ("``` c {file=x/y/z}\n```\n" + "``` c {file=x}\n```\n", [(1, "x on line 3 is a program")]),
     "nested too deeply": (A + "x = " + "-" * 9000 + "1\n```\n", [(1, "a.py is nested too deeply")]),
-    "named twice": (A + "```\n" + A + "```\n", [(3, "a.py begins on line 1")]),
+    "named twice": (A + "```\n" + A + "```\n", [(3, "a.py already begins on line 1")]),
     **{f"target {path!r}": (f"``` python {{file={path}}}\n```\n", [(1, "malformed")]) for path in (
         "/etc/a.py", "x/../../a.py", "C:a.py", "./a.py", "x//a.py", "SHA256SUMS", "x/.tangle-1", "a\x1b.py")},
     "no program": ("Only prose.\n", [(1, "no program")]),
@@ -220,11 +220,11 @@ PART = "``` c {file=a.c}\n<<k>>\n```\n``` c\n<<k>>=\nint a;\n```\n"
     "a part in a comment": (PART + "<!--\n``` c\n<<k>>=\nint lost;\n```\n-->\n", [(9, "hidden")]),
     "a root in a comment": (A + "```\n <!-- text\n\n``` c {file=b}\n```\n-->\n", [(5, "hidden")]),
     "a conflict in a chunk": ("``` c {file=a}\nx\n" + CONFLICT.format("y\n", "z\n") + "```\n",
-                              [(3, "a conflict that git"), (7, "a conflict that git")]),
+                              [(3, "a merge conflict from git"), (7, "a merge conflict from git")]),
     "a conflict in the prose": (A + "```\n" + CONFLICT.format("y\n", "z\n"),
-                                [(3, "a conflict that git"), (7, "a conflict that git")]),
-    "a conflict in three versions": (A + "```\n||||||| base\n", [(3, "a conflict that git")]),
-    "Python in another encoding": (A + "# coding: latin-1\n```\n", [(1, "a.py is written as UTF-8, and tells Python")]),
+                                [(3, "a merge conflict from git"), (7, "a merge conflict from git")]),
+    "a conflict in three versions": (A + "```\n||||||| base\n", [(3, "a merge conflict from git")]),
+    "Python in another encoding": (A + "# coding: latin-1\n```\n", [(1, "a.py is written as UTF-8, but declares")]),
     "an encoding in its second line": (A + "#!python\n# -*- coding: x -*-\n```\n", [(2, "unknown encoding: x")]),
 }.items())  # fmt: skip
 def test_errors_and_their_lines(text, expected):
@@ -394,10 +394,10 @@ def test_check_writes_nothing_and_shows_what_is_stale(folder):
     status, out, said = folder.write(BYE).call("--check")
     assert status == 1
     assert "-print('hello')\n+print('bye')\n" in out
-    assert "build/a.py: not what the essay says" in said.replace(os.sep, "/")
+    assert "build/a.py: does not match the essay" in said.replace(os.sep, "/")
     assert snapshot(folder.build) == before
     (folder.build / "SHA256SUMS").unlink()
-    assert "SHA256SUMS: not what the essay says" in folder.write(HELLO).call("--check")[2]
+    assert "SHA256SUMS: does not match the essay" in folder.write(HELLO).call("--check")[2]
 
 
 def test_a_merge_that_leaves_a_conflict_in_the_checksums_alone_is_nothing_to_mend(folder):
@@ -435,7 +435,7 @@ def test_an_edit_that_is_saved_while_the_programs_are_written_is_kept(folder, mo
         return changes
 
     monkeypatch.setattr(tangler, "changes_in", edited_meanwhile)
-    said = f"tangle.py: {Path('build/a.py')} was saved in the meantime: try again\n"
+    said = f"tangle.py: {Path('build/a.py')} was saved in the meantime; nothing was written, try again\n"
     assert folder.write(BYE).call() == (1, "", said)
     assert (folder.build / "a.py").read_text() == "mine\n"
 
