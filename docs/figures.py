@@ -370,14 +370,14 @@ def where_it_goes(spent):
 
 def ladder(programs):
     """Draw the time per name of each program, {name: its record}; one with a comma in its name is drawn hollow."""
-    axes = charts(5.0)
+    axes = charts(4.6)
     for y, (name, entry) in enumerate(programs.items()):
         axes.plot([entry["from"], entry["to"]], [y, y], color=GREY)
         hollow = {"markerfacecolor": "none"} if "," in name else {}
         axes.plot([entry["milliseconds"]], [y], "o", color=ORANGE if name == "microgpt.py" else BLUE, **hollow)
         taken = float(f"{entry['milliseconds']:.2g}")
         axes.text(entry["to"] * 1.5, y, written(taken), ha="left", va="center")
-    axes.set(xscale="log", xlabel="milliseconds per name", xlim=(0.0015, 3000))
+    axes.set(xscale="log", xlabel="milliseconds per name", xlim=(0.003, 2000))
     axes.set_xticks([0.01, 0.1, 1, 10, 100], ["0.01", "0.1", "1", "10", "100"])
     axes.minorticks_off()
     axes.set_yticks(range(len(programs)), programs)
