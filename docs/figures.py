@@ -170,7 +170,7 @@ def attend_drawn(query, keys, values, found):
     arrows(left, 3.4, [(query, QUERY, "query", (0.12, 0.1)), (keys[0], KEY, "key 1", (0.0, -0.1)),
                        (keys[1], KEY, "key 2", (0.2, 0.0))])  # fmt: skip
     arrows(right, 11.5, [(values[0], VALUE, "value 1", (-0.2, -0.1)), (values[1], VALUE, "value 2", (0.25, 0.0)),
-                         (found, "black", "found", (-0.05, 0.12))])  # fmt: skip
+                         (found, "black", "result", (-0.05, 0.12))])  # fmt: skip
     plt.show()
 
 
