@@ -22,6 +22,11 @@ def charts(height, rows=1, columns=1, **more):
     return plt.subplots(rows, columns, figsize=(4.4, height), **more)[1]
 
 
+def written(number):
+    """Return a number as text, with a minus sign instead of a hyphen."""
+    return f"{number:g}".replace("-", "−")
+
+
 def becoming(columns):
     """Draw columns of text, with a heading and a foot; the names of the last one are those of a trained model."""
     axes = charts(2.7)
@@ -55,11 +60,11 @@ def tape_drawing(entries):
     axes = charts(2.3)
     frame = {"boxstyle": "round,pad=0.4", "facecolor": "none", "edgecolor": BLUE}
     for x, (name, data, inputs) in enumerate(entries):
-        axes.text(x, 0, f"{name}\n{data:g}", ha="center", va="center", bbox=frame)
+        axes.text(x, 0, f"{name}\n{written(data)}", ha="center", va="center", bbox=frame)
         for side, (back, derivative) in zip((1, -1), inputs, strict=False):
             bent = END | {"color": ORANGE, "connectionstyle": f"arc3,rad={0.4 * side}"}
             axes.annotate("", (back, 0.5 * side), (x, 0.5 * side), arrowprops=bent)
-            axes.text((x + back) / 2, side * (0.75 + 0.35 * (x - back)), f"{derivative:g}", ha="center", va="center")
+            axes.text((x + back) / 2, side * (0.75 + 0.35 * (x - back)), written(derivative), ha="center", va="center")
     axes.set(xlim=(-0.5, 5.5), ylim=(-2.3, 2.3))
     axes.axis("off")
     plt.show()
@@ -165,7 +170,7 @@ def attend_drawn(query, keys, values, found):
     arrows(left, 3.4, [(query, QUERY, "query", (0.12, 0.1)), (keys[0], KEY, "key 1", (0.0, -0.1)),
                        (keys[1], KEY, "key 2", (0.2, 0.0))])  # fmt: skip
     arrows(right, 11.5, [(values[0], VALUE, "value 1", (-0.2, -0.1)), (values[1], VALUE, "value 2", (0.25, 0.0)),
-                         (found, "black", "found", (-0.05, 0.12))])  # fmt: skip
+                         (found, "black", "result", (-0.05, 0.12))])  # fmt: skip
     plt.show()
 
 
@@ -365,14 +370,14 @@ def where_it_goes(spent):
 
 def ladder(programs):
     """Draw the time per name of each program, {name: its record}; one with a comma in its name is drawn hollow."""
-    axes = charts(5.0)
+    axes = charts(4.6)
     for y, (name, entry) in enumerate(programs.items()):
         axes.plot([entry["from"], entry["to"]], [y, y], color=GREY)
         hollow = {"markerfacecolor": "none"} if "," in name else {}
         axes.plot([entry["milliseconds"]], [y], "o", color=ORANGE if name == "microgpt.py" else BLUE, **hollow)
-        taken = f"{entry['milliseconds']:.2g}"
-        axes.text(entry["to"] * 1.5, y, f"{float(taken):g}", ha="left", va="center")
-    axes.set(xscale="log", xlabel="milliseconds per name", xlim=(0.0015, 3000))
+        taken = float(f"{entry['milliseconds']:.2g}")
+        axes.text(entry["to"] * 1.5, y, written(taken), ha="left", va="center")
+    axes.set(xscale="log", xlabel="milliseconds per name", xlim=(0.003, 2000))
     axes.set_xticks([0.01, 0.1, 1, 10, 100], ["0.01", "0.1", "1", "10", "100"])
     axes.minorticks_off()
     axes.set_yticks(range(len(programs)), programs)
@@ -422,7 +427,7 @@ def agreement(query, keys):
         for axes, numbers, colour in zip(column, (query, key, products), (QUERY, KEY, GREY), strict=True):
             numbered_bars(axes, numbers, colour)
         column[0].set_title(title, pad=12)
-        column[-1].set_xlabel(f"sum {sum(products)}".replace("-", "−"), weight="bold")
+        column[-1].set_xlabel(f"sum {written(sum(products))}", weight="bold")
     for axes, name in zip(rows[:, 0], ("query", "key", "products"), strict=True):
         axes.set_ylabel(name)
     plt.show()
@@ -431,7 +436,7 @@ def agreement(query, keys):
 def numbered_bars(axes, numbers, color):
     """Draw numbers as bars, up or down from a line, with each number at the end of its bar, and no axes."""
     bars = axes.bar(range(len(numbers)), numbers, color=color)
-    axes.bar_label(bars, [f"{number:.2f}".removesuffix(".00").replace("-", "−") for number in numbers], padding=1)
+    axes.bar_label(bars, [written(round(number, 2)) for number in numbers], padding=1)
     axes.axhline(0, color="black", linewidth=0.8)
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)

@@ -12,7 +12,7 @@ import { fixed, lettering, slider, table } from "./widgets.js";
  */
 
 const LONGEST = 15;  // letters of a name; one position is for BOS
-const WIDTH = 13.2, TOP = 4, HEIGHT = 86;  // of the bars: each token has so much room
+const WIDTH = 12.7, TOP = 4, HEIGHT = 86;  // of the bars: each token has so much room
 
 /**
  * Return the letters of a text that the model knows, and a line that names the others, empty if there are none.
