@@ -214,7 +214,8 @@ def test_the_essay_on_one_page_prints_as_a_book(tab):
     assert printed == {"controls": [], "titles": ["A GPT you can read"], "chapters": chapters, "closed": 0}
 
 
-@pytest.mark.parametrize("path", ["", ATTENTION, SUMMIT, chapter("chunk-exact-dot"), TURN, TERMS, "run/", LISTING, "tools/",
+@pytest.mark.parametrize("path", ["", ATTENTION, SUMMIT, chapter("chunk-exact-dot"), TURN, TERMS, "run/", LISTING,
+                                  "tools/", chapter("experiment-no-root"),
                                   *nightly("everything/", "indexes/", MODEL, chapter("chunk-js-layer"))])  # fmt: skip
 def test_no_accessibility_violation(tab, axe, path):
     """Each kind of page, and of code; the other chapters are like these."""

@@ -182,7 +182,7 @@ def test_an_experiment_that_does_not_fit_is_a_complaint_and_the_page_shows_it():
     renderer = Renderer(essay, {}, {}, findings=Findings(explanations=Reading(essay).explanations))
     assert "size = math.sqrt(3)" in text_of(renderer.fence(essay.experiments["no-root"].fence))
     line = essay.lines.index("-    size = math.sqrt(3)") + 1
-    said = "experiment no-root: a line that it removes has changed; it was: size = math.sqrt(3); write it as its"
+    said = "experiment no-root: a line that it removes has changed; it was: size = math.sqrt(3)"
     assert [(number, message[: len(said)]) for number, message in trials.complaints(essay, [])] == [(line, said)]
     jobs = records.jobs(essay.fences, essay.tangled)
     assert ("experiments", "no-root") not in jobs
