@@ -476,7 +476,7 @@ def check_experiments(fences, programs, compiles=False):
 def load(program, essay, file, name):
     """Run a program as a new module of that name, and return it; tracebacks show lines of the essay.
 
-    For that, every position in its code is moved from the line of the program to the line of the essay.
+    For that, all positions in its code are moved to the essay: from its line there to its line here.
     """
     tree = ast.parse(render(program))
     for node in ast.walk(tree):
@@ -778,8 +778,8 @@ def edits(program, new, errors):
 def sides(program, i, added):
     """Return whether lines inserted before line `i` (from 0) go with the line above, and whether with the line below.
 
-    Inside a chunk they go with the line above. Where chunks meet, text goes with text and blank lines with blank
-    ones; if they fit both or neither, the case is ambiguous.
+    Inside a chunk they go with the line above. Where chunks meet, text goes with text and blank lines with blank lines;
+    if they fit both or neither, the case is ambiguous.
     """
     if i == 0 or i >= len(program):
         return i > 0, i < len(program)

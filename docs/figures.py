@@ -22,6 +22,11 @@ def charts(height, rows=1, columns=1, **more):
     return plt.subplots(rows, columns, figsize=(4.4, height), **more)[1]
 
 
+def written(number):
+    """Return a number as text, with a minus sign instead of a hyphen."""
+    return f"{number:g}".replace("-", "−")
+
+
 def becoming(columns):
     """Draw columns of text, with a heading and a foot; the names of the last one are those of a trained model."""
     axes = charts(2.7)
@@ -55,11 +60,11 @@ def tape_drawing(entries):
     axes = charts(2.3)
     frame = {"boxstyle": "round,pad=0.4", "facecolor": "none", "edgecolor": BLUE}
     for x, (name, data, inputs) in enumerate(entries):
-        axes.text(x, 0, f"{name}\n{data:g}", ha="center", va="center", bbox=frame)
+        axes.text(x, 0, f"{name}\n{written(data)}", ha="center", va="center", bbox=frame)
         for side, (back, derivative) in zip((1, -1), inputs, strict=False):
             bent = END | {"color": ORANGE, "connectionstyle": f"arc3,rad={0.4 * side}"}
             axes.annotate("", (back, 0.5 * side), (x, 0.5 * side), arrowprops=bent)
-            axes.text((x + back) / 2, side * (0.75 + 0.35 * (x - back)), f"{derivative:g}", ha="center", va="center")
+            axes.text((x + back) / 2, side * (0.75 + 0.35 * (x - back)), written(derivative), ha="center", va="center")
     axes.set(xlim=(-0.5, 5.5), ylim=(-2.3, 2.3))
     axes.axis("off")
     plt.show()
@@ -165,7 +170,7 @@ def attend_drawn(query, keys, values, found):
     arrows(left, 3.4, [(query, QUERY, "query", (0.12, 0.1)), (keys[0], KEY, "key 1", (0.0, -0.1)),
                        (keys[1], KEY, "key 2", (0.2, 0.0))])  # fmt: skip
     arrows(right, 11.5, [(values[0], VALUE, "value 1", (-0.2, -0.1)), (values[1], VALUE, "value 2", (0.25, 0.0)),
-                         (found, "black", "found", (-0.05, 0.12))])  # fmt: skip
+                         (found, "black", "result", (-0.05, 0.12))])  # fmt: skip
     plt.show()
 
 
@@ -179,7 +184,7 @@ def arrows(axes, limit, ends):
 
 
 def follow_drawn(rows, probabilities, characters):
-    """Draw rows of numbers, [(name, numbers)], as squares, and below them what comes of them."""
+    """Draw rows of numbers, [(name, numbers)], as squares, and their result below them."""
     largest = max(abs(number) for _, numbers in rows for number in numbers)
     above, below = charts(4.6, 2, height_ratios=[7, 4])
     for y, (name, numbers) in enumerate(rows):
@@ -284,7 +289,7 @@ def spread_out(rows):
 
 def heads(looks):
     """Draw what each head looks at in some names, {name: for each head, the weights of each token}."""
-    panels = charts(4.4, 3, 4)
+    panels = charts(5.0, 3, 4)
     for (name, of_heads), line in zip(looks.items(), panels, strict=True):
         tokens = ["BOS", *name]
         for head, (axes, rows) in enumerate(zip(line, of_heads, strict=True), 1):
@@ -293,7 +298,7 @@ def heads(looks):
                     place = (j - 0.45, i - 0.45), 0.9, 0.9
                     axes.add_patch(plt.Rectangle(*place, facecolor=BLUE, alpha=weight, linewidth=0))
                     axes.add_patch(plt.Rectangle(*place, fill=False, edgecolor=GREY, linewidth=0.5))
-            axes.set(xlim=(-0.5, len(tokens) - 0.5), ylim=(len(tokens) - 0.5, -0.5), aspect="equal")
+            axes.set(xlim=(-0.5, len(tokens) - 0.5), ylim=(len(tokens) - 0.5, -0.5))
             axes.set_xticks(range(len(tokens)), tokens, fontsize=10)
             axes.set_yticks(range(len(tokens)), tokens if axes is line[0] else [""] * len(tokens), fontsize=10)
             axes.get_xticklabels()[0].set(rotation=90, va="top")
@@ -365,14 +370,14 @@ def where_it_goes(spent):
 
 def ladder(programs):
     """Draw the time per name of each program, {name: its record}; one with a comma in its name is drawn hollow."""
-    axes = charts(5.0)
+    axes = charts(4.6)
     for y, (name, entry) in enumerate(programs.items()):
         axes.plot([entry["from"], entry["to"]], [y, y], color=GREY)
         hollow = {"markerfacecolor": "none"} if "," in name else {}
         axes.plot([entry["milliseconds"]], [y], "o", color=ORANGE if name == "microgpt.py" else BLUE, **hollow)
-        taken = f"{entry['milliseconds']:.2g}"
-        axes.text(entry["to"] * 1.5, y, f"{float(taken):g}", ha="left", va="center")
-    axes.set(xscale="log", xlabel="milliseconds per name", xlim=(0.0015, 3000))
+        taken = float(f"{entry['milliseconds']:.2g}")
+        axes.text(entry["to"] * 1.5, y, written(taken), ha="left", va="center")
+    axes.set(xscale="log", xlabel="milliseconds per name", xlim=(0.003, 2000))
     axes.set_xticks([0.01, 0.1, 1, 10, 100], ["0.01", "0.1", "1", "10", "100"])
     axes.minorticks_off()
     axes.set_yticks(range(len(programs)), programs)
@@ -421,8 +426,8 @@ def agreement(query, keys):
         products = [a * b for a, b in zip(query, key, strict=True)]
         for axes, numbers, colour in zip(column, (query, key, products), (QUERY, KEY, GREY), strict=True):
             numbered_bars(axes, numbers, colour)
-        column[0].set_title(title)
-        column[-1].set_xlabel(f"sum {sum(products)}".replace("-", "−"), weight="bold")
+        column[0].set_title(title, pad=12)
+        column[-1].set_xlabel(f"sum {written(sum(products))}", weight="bold")
     for axes, name in zip(rows[:, 0], ("query", "key", "products"), strict=True):
         axes.set_ylabel(name)
     plt.show()
@@ -431,7 +436,7 @@ def agreement(query, keys):
 def numbered_bars(axes, numbers, color):
     """Draw numbers as bars, up or down from a line, with each number at the end of its bar, and no axes."""
     bars = axes.bar(range(len(numbers)), numbers, color=color)
-    axes.bar_label(bars, [f"{number:.2f}".removesuffix(".00").replace("-", "−") for number in numbers], padding=1)
+    axes.bar_label(bars, [written(round(number, 2)) for number in numbers], padding=1)
     axes.axhline(0, color="black", linewidth=0.8)
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
@@ -480,8 +485,8 @@ def bypass(start, *additions):
         bent = END | {"connectionstyle": "angle,angleA=90,angleB=0,rad=6"}
         axes.annotate("", (place - 0.35, 3.3), (place - 1, 0.12), arrowprops=bent)
         arrow(axes, (place, 2.2), (place, 0.35))
-        ring = {"boxstyle": "circle,pad=0.15", "facecolor": "white", "edgecolor": RESIDUAL}
-        axes.text(place, 0, "+", ha="center", va="center", color="#000001", bbox=ring)
+        ring = {"boxstyle": "circle,pad=0.15", "facecolor": "none", "edgecolor": RESIDUAL}
+        axes.text(place, 0, "+", ha="center", va="center", bbox=ring)
     arrow(axes, (8.9, -1.9), (-0.9, -1.9), color=RESIDUAL, linestyle="--", lw=2)
     axes.text(4, -2.1, "the gradient comes back along the rail unchanged", ha="center", va="top")
     axes.set(xlim=(-1, 9), ylim=(-2.7, 5))
@@ -501,7 +506,7 @@ def strip(axes, x, y, numbers, name):
 def walk_back(tokens, starts, end, mlp, middle, attention):
     """Draw sizes of gradients on their way back from the last token's logits as bands.
 
-    They are of the vector at the end, of what came of it through the MLP, of x in the middle, of what came of that
+    They are of the vector at the end, of its way through the MLP, of x in the middle, of the way of that
     through attention at the same position, and of x at the start of each position.
     """
     axes = charts(5.4)

@@ -1,4 +1,4 @@
-"""Draw docs/assets/card.png again: what other sites show beside a link to this one.
+"""Draw docs/assets/card.png again, the picture that other sites show beside a link to the essay.
 
     .venv/bin/python docs/weave.py && .venv/bin/python docs/make_card.py
 

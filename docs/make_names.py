@@ -7,7 +7,7 @@ The names are those that the US Social Security Administration published for the
 at least five children of one sex (https://www.ssa.gov/oact/babynames/limits.html). As a work of the United States
 government they are in the public domain. The npm package holds them in the table usNameData of an SQLite file.
 names.txt has 32,257 lines: the 18,148 names given to girls and then the 14,109 given to boys, each by falling number
-of births and, where that is equal, by the alphabet. 2,564 names stand in both parts and so twice in the file.
+of births and, where that is equal, by the alphabet. 2,564 names are in both parts, and so twice in the file.
 """
 
 import argparse

@@ -1,16 +1,16 @@
-"""Weave: turn the essay into a web site.
+"""Weave: turn the essay into a website.
 
     python docs/weave.py             microgpt.md -> build/pages/ (Markdown and HTML) -> build/site/ (mkdocs)
     python docs/weave.py --pages     only the pages
     python docs/weave.py --run       only run the demonstrations whose results are missing
-    python docs/weave.py --update    also write what is committed: the right numbers into the prose of microgpt.md, and
-                                     build/essay, the essay with all that is printed and drawn, as GitHub shows it
-    python docs/weave.py --epub FILE write the essay as an EPUB instead; pandoc makes it
-    python docs/weave.py --serve     show the site at http://127.0.0.1:8000/ and follow every save
+    python docs/weave.py --update    also update the committed files: the numbers in the prose of microgpt.md, and
+                                     build/essay, the essay with its output and figures, as GitHub shows it
+    python docs/weave.py --epub FILE write the essay as an EPUB instead, with pandoc
+    python docs/weave.py --serve     show the site at http://127.0.0.1:8000/ and reload it after every save
 
-Every `# ` heading of the essay begins a page. Chunks become HTML with links; demonstrations are run by Pweave, and what
-they print and draw follows them. Results are kept in build/cache, which may be deleted at any time. What is wrong is
-printed as microgpt.md:LINE: MESSAGE, and the exit status is 1.
+Every `# ` heading of the essay begins a page. Chunks become HTML with links; Pweave runs the demonstrations, and their
+output and figures follow them. Results are kept in build/cache, which you may delete at any time. Errors are printed as
+microgpt.md:LINE: MESSAGE, and the exit status is 1.
 """
 
 import argparse
@@ -37,7 +37,7 @@ warnings.filterwarnings("ignore", "coroutine 'KernelClient.* was never awaited",
 
 
 def main():
-    """The command line: return the exit status."""
+    """Do what the command line asks, and return the exit status."""
     for stream in filter(None, (sys.stdout, sys.stderr)):
         stream.reconfigure(errors="backslashreplace")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -46,10 +46,10 @@ def main():
     modes.add_argument(
         "--run", action="store_true", help="run the demonstrations whose results are missing, and stop there"
     )
-    modes.add_argument("--update", action="store_true", help="write the right numbers into the prose, and build/essay")
+    modes.add_argument("--update", action="store_true", help="correct the numbers in the prose, and write build/essay")
     modes.add_argument("--epub", type=Path, metavar="FILE", help="write the essay as an EPUB, and stop there")
     modes.add_argument(
-        "--serve", nargs="?", type=int, const=8000, metavar="PORT", help="serve the site, and follow what is saved"
+        "--serve", nargs="?", type=int, const=8000, metavar="PORT", help="serve the site, and follow every save"
     )
     options = parser.parse_args()
     gc.set_threshold(200_000)  # nearly all that a weave makes stays: to look for garbage took a sixth of its time

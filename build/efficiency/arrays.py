@@ -1,11 +1,11 @@
 """The GPT of microgpt.py on arrays: all positions of a document at once, and the gradients by hand."""
-# Tangled from the essay microgpt.md, which explains every line. Change the essay, not this file.
+# Tangled from the essay microgpt.md. Change the essay, not this file.
 
 import argparse, functools, gc, math, os, random, sys, time
 import numpy as np
 
 def encode(document, characters):
-    """Return the tokens of a document: a number for each character, and on both sides BOS, the number after theirs."""
+    """Return the tokens of a document: a number per character, and BOS, the next free number, at both ends."""
     bos = len(characters)
     return [bos, *map(characters.index, document), bos]
 
@@ -44,7 +44,7 @@ def relu(x): return np.maximum(x, 0.0), lambda grad: grad * (x > 0)
 def dots(x, y): return np.vecdot(x, y)[..., None]  # each row of x with the same row of y, a column of shape (T, 1)
 
 def rmsnorm(x):
-    """Return x scaled so that the squares of each row are 1 on average, and the way back."""
+    """Return x scaled so that the mean square of each row is 1, and the backward function."""
     size = x.shape[-1]
     factor = (dots(x, x) / size + 1e-5) ** -0.5
     y = x * factor
@@ -52,7 +52,7 @@ def rmsnorm(x):
     return y, back
 
 def softmax(logits):
-    """Return probabilities, 1 in all along the last axis, and the way back."""
+    """Return probabilities that sum to 1 along the last axis, and the backward function."""
     exps = np.exp(logits - logits.max(-1, keepdims=True))
     probabilities = exps / exps.sum(-1, keepdims=True)
     def back(grad): return probabilities * (grad - dots(probabilities, grad))
@@ -85,7 +85,7 @@ def attention(x, layer, grads, shape):
     return result, back
 
 def mlp(x, layer, grads):
-    """Return what the mlp makes of each token, and the way back."""
+    """Return the output of the MLP for each token, and the backward function."""
     answers, back_fc1 = linear(x, layer["fc1"], grads["fc1"])
     hidden, back_relu = relu(answers)
     result, back_fc2 = linear(hidden, layer["fc2"], grads["fc2"])
@@ -133,7 +133,7 @@ def loss_of(model, grads, tokens, n_head):
     return loss
 
 def adam(parameters, grads, means, squares, step, rate, beta1=0.85, beta2=0.99, epsilon=1e-8):
-    """Move all parameters a little against their gradients, and set these back to 0; each is one long array."""
+    """Move all parameters a little against their gradients, and reset these to 0; each is one long array."""
     means *= beta1
     means += (1 - beta1) * grads
     squares *= beta2
@@ -142,7 +142,7 @@ def adam(parameters, grads, means, squares, step, rate, beta1=0.85, beta2=0.99, 
     grads[:] = 0.0
 
 def train(model, documents, flags):
-    """Show the model one document a step, and yield the loss of each."""
+    """Show the model one document per step, and yield the loss of each."""
     np.seterr(all="ignore")  # what grows too large is noticed in loss_of
     parameters = np.array(parameters_of(model))
     grads, means, squares = np.zeros((3, len(parameters)))
@@ -154,7 +154,7 @@ def train(model, documents, flags):
         yield loss
 
 def sample(model, bos, flags):
-    """Yield the tokens of a new document, each drawn by chance from what the model predicts after all before it."""
+    """Yield the tokens of a new document, each drawn at random from the model's prediction after all before it."""
     tokens = [bos]
     for _ in range(flags.block_size):
         logits, _ = gpt(model, model, tokens, (len(tokens), flags.n_head))  # nobody walks back: no gradients needed
@@ -177,24 +177,24 @@ FLAGS = [  # name, default, meaning
 ]
 
 def read(path):
-    """Return the documents of a text file: its lines, without blanks around them and without the empty ones."""
+    """Return the documents of a text file: its non-empty lines, without whitespace around them."""
     with open(path, encoding="utf-8-sig") as file:
         return [line.strip() for line in file if line.strip()]
 
 class Parser(argparse.ArgumentParser):
-    """Ends the program with a single line where a command makes no sense."""
+    """Ends the program with a one-line message if the command line is invalid."""
     def error(self, message): self.exit(2, f"microgpt: {message}\n")
 
 def command_line():
-    """Return the flags and the documents; where they make no sense, end the program with a line that says so."""
+    """Return the flags and the documents; if they are invalid, end the program with a one-line message."""
     parser = Parser(description=__doc__)
-    parser.add_argument("text", nargs="?", default="docs/names.txt", help="text file, one document a line")
+    parser.add_argument("text", nargs="?", default="docs/names.txt", help="text file, one document per line")
     for name, default, meaning in FLAGS:
         parser.add_argument(f"--{name}", type=type(default), default=default, help=f"{meaning} (%(default)s)")
     flags = parser.parse_args()
     for name, default, _ in FLAGS:
         if name != "seed" and type(default) is not str and not 1e-12 < getattr(flags, name) < 1e12:
-            parser.error(f"--{name} must be a number greater than 0, and not beyond 1e12")
+            parser.error(f"--{name} must be a number greater than 0 and less than 1e12")
     if flags.n_embd % flags.n_head:
         parser.error("--n_embd must be a multiple of --n_head")
     try:
@@ -202,9 +202,9 @@ def command_line():
         if "\0" in "".join(documents):
             raise UnicodeError("it contains NUL characters")
     except (OSError, UnicodeError) as error:
-        parser.error(f"cannot read {flags.text} ({error}): name a UTF-8 text file, one document a line")
+        parser.error(f"cannot read {flags.text} ({error}): expected a UTF-8 text file with one document per line")
     if not documents:
-        parser.error(f"{flags.text} is empty: name a text file, one document a line")
+        parser.error(f"{flags.text} is empty: expected a text file with one document per line")
     return flags, documents
 
 def main():
@@ -231,13 +231,13 @@ def main():
 
 if __name__ == "__main__":
     if sys.stdout is None:
-        sys.exit("microgpt: there is no output to write to")
+        sys.exit("microgpt: there is no standard output")
     sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
-    gc.disable()  # nothing here refers to itself in a circle, so reference counts free everything
+    gc.disable()  # there are no reference cycles here, so reference counting frees everything
     try:
         sys.exit(main())
     except (OverflowError, MemoryError) as error:
-        sys.exit(f"microgpt: {str(error) or 'there is not enough memory for this text, or for a model of this size'}")
+        sys.exit(f"microgpt: {str(error) or 'not enough memory for this text, or for a model of this size'}")
     except (KeyboardInterrupt, BrokenPipeError):
         os._exit(130)
     except OSError as error:

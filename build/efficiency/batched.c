@@ -1,5 +1,5 @@
 /* The GPT of microgpt.py in C, as native.c has it, with many documents a step, and on several cores. */
-/* Tangled from the essay microgpt.md, which explains every line. Change the essay, not this file. */
+/* Tangled from the essay microgpt.md. Change the essay, not this file. */
 
 #ifdef FLOAT /* cc -DFLOAT: with numbers of 32 bits, eight in a vector */
 typedef float real;
@@ -50,7 +50,7 @@ static _Noreturn void too_large(void) { fail(1, "the numbers grew too large: try
 
 static void *enough(void *memory) {
     if (!memory)
-        fail(1, "there is not enough memory for this text, or for a model of this size");
+        fail(1, "not enough memory for this text, or for a model of this size");
     return memory;
 }
 
@@ -66,7 +66,7 @@ static void set_flag(int flag, const char *text) {
     if (flag == SEED && fabs(value) > 0x1p53)
         fail(2, "--seed must not be beyond 2^53"); /* of Python's it may have any size */
     if (flag != SEED && !(value > 1e-12 && value < 1e12))
-        fail(2, "--%s must be a number greater than 0, and not beyond 1e12", name);
+        fail(2, "--%s must be a number greater than 0 and less than 1e12", name);
 }
 
 static void command_line(char **words) {
@@ -150,7 +150,7 @@ static void read_documents(void) {
     text = room(text, length, sizeof *text);
     text[length++] = '\n';
     if (!file || ferror(file) || character != EOF)
-        fail(2, "cannot read %s (%s): name a UTF-8 text file, one document a line", path,
+        fail(2, "cannot read %s (%s): expected a UTF-8 text file with one document per line", path,
              character == EOF ? strerror(errno) : character ? "it is not UTF-8" : "it contains NUL characters");
     fclose(file);
     for (int *line = text, *end = text; end < text + length; end++)
@@ -159,7 +159,7 @@ static void read_documents(void) {
             line = end + 1;
         }
     if (!document_count)
-        fail(2, "%s is empty: name a text file, one document a line", path);
+        fail(2, "%s is empty: expected a text file with one document per line", path);
 }
 
 /* Number the characters that occur, in their order, and BOS after them. */

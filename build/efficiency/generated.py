@@ -1,11 +1,11 @@
 """The GPT of microgpt.py by a program that writes a part of itself: inner loops, written out as text and compiled."""
-# Tangled from the essay microgpt.md, which explains every line. Change the essay, not this file.
+# Tangled from the essay microgpt.md. Change the essay, not this file.
 
 import operator
 import argparse, functools, gc, math, os, random, sys, time
 
 def encode(document, characters):
-    """Return the tokens of a document: a number for each character, and on both sides BOS, the number after theirs."""
+    """Return the tokens of a document: a number per character, and BOS, the next free number, at both ends."""
     bos = len(characters)
     return [bos, *map(characters.index, document), bos]
 
@@ -93,7 +93,7 @@ def linear(x, weights, grads):
     return dots(x, weights), back
 
 def rmsnorm(x):
-    """Return x scaled so that the squares of each row are 1 on average, and the way back."""
+    """Return x scaled so that the mean square of each row is 1, and the backward function."""
     factors = [(dot(row, row) / len(row) + 1e-5) ** -0.5 for row in x]
     y = [[a * factor for a in row] for row, factor in zip(x, factors)]
     def back_row(row, factor, grad):
@@ -102,8 +102,8 @@ def rmsnorm(x):
     return y, lambda grad: list(map(back_row, y, factors, grad))
 
 def softmax(logits):
-    """Return probabilities: positive, 1 in all, larger where the logit is larger."""
-    shift = max(logits)  # keeps exp in range and changes no result
+    """Return probabilities: positive, summing to 1, larger for larger logits."""
+    shift = max(logits)  # keeps exp in range without changing the result
     exps = [math.exp(logit - shift) for logit in logits]
     whole = sum(exps)
     return [e / whole for e in exps]
@@ -147,7 +147,7 @@ def attention(x, layer, grads, n_head):
     return result, back
 
 def mlp(x, layer, grads):
-    """Return what the mlp makes of each token, and the way back; hidden units that are 0 take no time."""
+    """Return the output of the MLP for each token, and the backward function; hidden units that are 0 take no time."""
     hidden = [[a if a > 0 else 0.0 for a in row] for row in dots(x, layer["fc1"])]
     def back(grad):
         grads["fc2"][:] = mix(transpose(hidden), grad)
@@ -225,7 +225,7 @@ def adam(model, grads, means, squares, step, rate, beta1=0.85, beta2=0.99, epsil
             move(*matrices, rate * root * (1 - beta1) / (1 - beta1**step), epsilon * root)
 
 def train(model, documents, flags):
-    """Show the model one document a step, and yield the loss of each."""
+    """Show the model one document per step, and yield the loss of each."""
     for layer in model[1:]:
         layer["fc2"] = transpose(layer["fc2"])  # its columns, so that those for hidden units of 0 can be left out
     grads, means, squares = (zeros_like(model) for _ in range(3))
@@ -235,7 +235,7 @@ def train(model, documents, flags):
         yield loss
 
 def sample(model, bos, flags):
-    """Yield the tokens of a new document, each drawn by chance from what the model predicts after all before it."""
+    """Yield the tokens of a new document, each drawn at random from the model's prediction after all before it."""
     tokens = [bos]
     for _ in range(flags.block_size):
         logits, _ = gpt(model, model, tokens, flags.n_head)  # nobody walks back: no gradients needed
@@ -258,24 +258,24 @@ FLAGS = [  # name, default, meaning
 ]
 
 def read(path):
-    """Return the documents of a text file: its lines, without blanks around them and without the empty ones."""
+    """Return the documents of a text file: its non-empty lines, without whitespace around them."""
     with open(path, encoding="utf-8-sig") as file:
         return [line.strip() for line in file if line.strip()]
 
 class Parser(argparse.ArgumentParser):
-    """Ends the program with a single line where a command makes no sense."""
+    """Ends the program with a one-line message if the command line is invalid."""
     def error(self, message): self.exit(2, f"microgpt: {message}\n")
 
 def command_line():
-    """Return the flags and the documents; where they make no sense, end the program with a line that says so."""
+    """Return the flags and the documents; if they are invalid, end the program with a one-line message."""
     parser = Parser(description=__doc__)
-    parser.add_argument("text", nargs="?", default="docs/names.txt", help="text file, one document a line")
+    parser.add_argument("text", nargs="?", default="docs/names.txt", help="text file, one document per line")
     for name, default, meaning in FLAGS:
         parser.add_argument(f"--{name}", type=type(default), default=default, help=f"{meaning} (%(default)s)")
     flags = parser.parse_args()
     for name, default, _ in FLAGS:
         if name != "seed" and type(default) is not str and not 1e-12 < getattr(flags, name) < 1e12:
-            parser.error(f"--{name} must be a number greater than 0, and not beyond 1e12")
+            parser.error(f"--{name} must be a number greater than 0 and less than 1e12")
     if flags.n_embd % flags.n_head:
         parser.error("--n_embd must be a multiple of --n_head")
     try:
@@ -283,9 +283,9 @@ def command_line():
         if "\0" in "".join(documents):
             raise UnicodeError("it contains NUL characters")
     except (OSError, UnicodeError) as error:
-        parser.error(f"cannot read {flags.text} ({error}): name a UTF-8 text file, one document a line")
+        parser.error(f"cannot read {flags.text} ({error}): expected a UTF-8 text file with one document per line")
     if not documents:
-        parser.error(f"{flags.text} is empty: name a text file, one document a line")
+        parser.error(f"{flags.text} is empty: expected a text file with one document per line")
     return flags, documents
 
 def main():
@@ -312,13 +312,13 @@ def main():
 
 if __name__ == "__main__":
     if sys.stdout is None:
-        sys.exit("microgpt: there is no output to write to")
+        sys.exit("microgpt: there is no standard output")
     sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
-    gc.disable()  # nothing here refers to itself in a circle, so reference counts free everything
+    gc.disable()  # there are no reference cycles here, so reference counting frees everything
     try:
         sys.exit(main())
     except (OverflowError, MemoryError) as error:
-        sys.exit(f"microgpt: {str(error) or 'there is not enough memory for this text, or for a model of this size'}")
+        sys.exit(f"microgpt: {str(error) or 'not enough memory for this text, or for a model of this size'}")
     except (KeyboardInterrupt, BrokenPipeError):
         os._exit(130)
     except OSError as error:

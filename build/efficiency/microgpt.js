@@ -1,5 +1,5 @@
 // The GPT of microgpt.py in JavaScript, its derivatives written by hand: it runs in any browser, and with node.
-// Tangled from the essay microgpt.md, which explains every line. Change the essay, not this file.
+// Tangled from the essay microgpt.md. Change the essay, not this file.
 
 "use strict";
 
@@ -224,7 +224,7 @@ function softmax(data, start, end) { // in place
   for (let i = start; i < end; i++) data[i] *= 1 / sum;
 }
 
-const TOO_LARGE = "there is not enough memory for this text, or for a model of this size"; // some gigabytes
+const TOO_LARGE = "not enough memory for this text, or for a model of this size"; // some gigabytes
 
 function newModel(vocabSize, { n_embd, n_head, n_layer, block_size }, random) {
   const parameters = [], tape = [], tokens = [];
@@ -374,7 +374,7 @@ async function main() {
   }
   if (paths.length > 1) fail(2, `unrecognized arguments: ${paths.slice(1).join(" ")}`);
   if (flags.n_embd % flags.n_head) fail(2, "--n_embd must be a multiple of --n_head");
-  const path = paths[0] || "docs/names.txt", advice = "name a UTF-8 text file, one document a line";
+  const path = paths[0] || "docs/names.txt", advice = "expected a UTF-8 text file with one document per line";
   let text;
   try {
     text = new TextDecoder("utf-8", { fatal: true }).decode(fs.readFileSync(path));
@@ -396,7 +396,7 @@ async function main() {
 }
 
 function help() {
-  console.log("usage: node microgpt.js [TEXT] [--FLAG NUMBER …]\n\n  TEXT (docs/names.txt): one document a line");
+  console.log("usage: node microgpt.js [TEXT] [--FLAG NUMBER …]\n\n  TEXT (docs/names.txt): one document per line");
   for (const [name, standard, meaning] of FLAGS) console.log(`  --${name} (${standard}): ${meaning}`);
   process.exit(0);
 }
@@ -407,7 +407,7 @@ function numberOf(name, text, fail) {
   if (!form.test(text)) fail(2, `argument --${name}: invalid ${float ? "float" : "int"} value: '${text}'`);
   if (name === "seed") return BigInt(text.replace("+", ""));
   if (Number(text) > 1e-12 && Number(text) < 1e12) return Number(text);
-  return fail(2, `--${name} must be a number greater than 0, and not beyond 1e12`);
+  return fail(2, `--${name} must be a number greater than 0 and less than 1e12`);
 }
 
 async function trainAndWrite(flags, text) {

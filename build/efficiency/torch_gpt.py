@@ -1,5 +1,5 @@
-"""The GPT of microgpt.py with PyTorch: of any size, in batches, on CPUs or GPUs, kept in a file to go on from."""
-# Tangled from the essay microgpt.md, which explains every line. Change the essay, not this file.
+"""The GPT of microgpt.py with PyTorch: of any size, in batches, on CPUs or GPUs, with checkpoints to resume from."""
+# Tangled from the essay microgpt.md. Change the essay, not this file.
 
 import contextlib, datetime, hashlib, io, pathlib, signal, torch
 import torch.distributed as dist
@@ -8,7 +8,7 @@ from torch import nn
 import argparse, functools, gc, math, os, random, sys, time
 
 def encode(document, characters):
-    """Return the tokens of a document: a number for each character, and on both sides BOS, the number after theirs."""
+    """Return the tokens of a document: a number per character, and BOS, the next free number, at both ends."""
     bos = len(characters)
     return [bos, *map(characters.index, document), bos]
 
@@ -18,7 +18,7 @@ def rmsnorm(x): return F.rms_norm(x, x.shape[-1:], eps=1e-5)
 def linear(rows, columns): return nn.Linear(columns, rows, bias=False)
 
 class Attention(nn.Module):
-    """What each token finds when its heads look back over the tokens so far."""
+    """Attention: each token's heads look back over the tokens so far."""
     def __init__(self, n_embd, n_head):
         super().__init__()
         self.n_head = n_head
@@ -62,7 +62,7 @@ def batch_of(documents, characters, size):
     return rows[:, :-1].clamp(min=0), rows[:, 1:]
 
 def losses_of(model, inputs, targets):
-    """Return the loss of each document: how much its next token surprises the model, on average."""
+    """Return the loss of each document: how much its next tokens surprise the model, on average."""
     surprises = F.cross_entropy(model(inputs).transpose(1, 2), targets, ignore_index=-1, reduction="none")
     return surprises.sum(1) / (targets >= 0).sum(1)
 
@@ -87,7 +87,7 @@ def new_model(vocab_size, flags):
     return model
 
 def learn(model, optimizer, documents, characters, setting, rate):
-    """Make one step with this process's share of a batch, and return the loss of the share."""
+    """Take one step with this process's share of a batch, and return the loss of the share."""
     inputs, targets = (rows.to(setting.device) for rows in batch_of(documents, characters, setting.size))
     with setting.precision():
         loss = losses_of(model, inputs, targets).mean()
@@ -99,7 +99,7 @@ def learn(model, optimizer, documents, characters, setting, rate):
     return loss.detach()
 
 def batches(documents, flags, step):
-    """Yield this process's share of each batch from a step on; the text begins anew where it ends."""
+    """Yield this process's share of each batch from a step on; after its end the text begins again."""
     rank, size, _ = place()
     share = flags.batch_size // size
     for number in range(step, flags.num_steps):
@@ -107,7 +107,7 @@ def batches(documents, flags, step):
         yield number, [documents[i % len(documents)] for i in range(first, first + share)]
 
 def replace(path, content):
-    """Write bytes into a file, all at once: until they are on the disk, the old ones stay."""
+    """Write bytes to a file, all at once: until they are on the disk, the old ones stay."""
     path = pathlib.Path(path).resolve()  # what a link leads to
     new = path.with_name(f"{path.name}.{os.urandom(4).hex()}")
     try:
@@ -122,36 +122,36 @@ def replace(path, content):
 KEPT = ["n_embd", "n_head", "n_layer", "block_size", "batch_size", "seed", "dtype"]  # flags that may not change
 
 def about(flags, documents):
-    """Return what a checkpoint has to agree with: the flags, a sum of the text, and whether some of it is held out."""
+    """Return the conditions of a checkpoint: the flags, a checksum of the text, and whether some of it is held out."""
     text = hashlib.sha256("\n".join(sorted(documents)).encode()).hexdigest()
     split = {"split by --eval_every": flags.eval_every <= flags.num_steps}
     return {"program": "torch_gpt", "text": text, **split, **{name: getattr(flags, name) for name in KEPT}}
 
 def save(path, **kept):
-    """Write tensors and numbers into a file, with a sum of the whole."""
+    """Write tensors and numbers to a file, with a checksum."""
     file = io.BytesIO()
     torch.save(kept, file)
     replace(path, file.getvalue() + hashlib.sha256(file.getvalue()).digest())
 
 def load(path, content, expected, device):
-    """Return what was saved; end the program with a line where it is damaged, or belongs to another run."""
+    """Return the saved state; end the program with a message if it is damaged, or belongs to another run."""
     if hashlib.sha256(content[:-32]).digest() != content[-32:]:
-        sys.exit(f"microgpt: {path} is damaged, or no checkpoint: name another --checkpoint")
+        sys.exit(f"microgpt: {path} is damaged, or not a checkpoint: name another --checkpoint")
     kept = torch.load(io.BytesIO(content[:-32]), map_location=device, weights_only=True)
     others = [name for name, value in expected.items() if kept["about"].get(name) != value]
     if others:
-        sys.exit(f"microgpt: {path} is of another run, with another {others[0]}: name another --checkpoint")
+        sys.exit(f"microgpt: {path} belongs to another run, with another {others[0]}: name another --checkpoint")
     return kept
 
 def check_the_model(model, optimizer, documents, characters, setting):
-    """End the program with a line if the model cannot go on from here."""
+    """End the program with a message if the model cannot go on from here."""
     loss = loss_without_learning(model, documents, characters, setting)
     tensors = [*model.parameters(), *(number for means in optimizer.state.values() for number in means.values())]
     is_finite = all(tensor.isfinite().all() for tensor in tensors)
     together(torch.tensor(loss if is_finite else math.inf, device=setting.device), setting)
 
 class Setting:
-    """Where and how precisely it is computed, and by which signal somebody has asked it to stop; 0 if nobody has."""
+    """The device and precision of a run, and the signal by which it was asked to stop, or 0."""
     def __init__(self, flags):
         gpu = flags.device == "cuda" or (flags.device == "auto" and torch.cuda.is_available())
         self.device = torch.device("cuda", place()[2]) if gpu else torch.device("cpu")
@@ -172,7 +172,7 @@ class Setting:
         self.stopped = number
 
 def sample(model, tokens, flags, device):
-    """Yield tokens that continue those given, of which the first is BOS, each drawn by chance."""
+    """Yield tokens that continue those given, of which the first is BOS, each drawn at random."""
     bos, tokens = tokens[0], list(tokens)
     while len(tokens) <= flags.block_size:
         with torch.no_grad():
@@ -197,24 +197,24 @@ FLAGS = [  # name, default, meaning
 ]
 
 def read(path):
-    """Return the documents of a text file: its lines, without blanks around them and without the empty ones."""
+    """Return the documents of a text file: its non-empty lines, without whitespace around them."""
     with open(path, encoding="utf-8-sig") as file:
         return [line.strip() for line in file if line.strip()]
 
 class Parser(argparse.ArgumentParser):
-    """Ends the program with a single line where a command makes no sense."""
+    """Ends the program with a one-line message if the command line is invalid."""
     def error(self, message): self.exit(2, f"microgpt: {message}\n")
 
 def command_line():
-    """Return the flags and the documents; where they make no sense, end the program with a line that says so."""
+    """Return the flags and the documents; if they are invalid, end the program with a one-line message."""
     parser = Parser(description=__doc__)
-    parser.add_argument("text", nargs="?", default="docs/names.txt", help="text file, one document a line")
+    parser.add_argument("text", nargs="?", default="docs/names.txt", help="text file, one document per line")
     for name, default, meaning in FLAGS:
         parser.add_argument(f"--{name}", type=type(default), default=default, help=f"{meaning} (%(default)s)")
     flags = parser.parse_args()
     for name, default, _ in FLAGS:
         if name != "seed" and type(default) is not str and not 1e-12 < getattr(flags, name) < 1e12:
-            parser.error(f"--{name} must be a number greater than 0, and not beyond 1e12")
+            parser.error(f"--{name} must be a number greater than 0 and less than 1e12")
     if flags.n_embd % flags.n_head:
         parser.error("--n_embd must be a multiple of --n_head")
     try:
@@ -222,25 +222,25 @@ def command_line():
         if "\0" in "".join(documents):
             raise UnicodeError("it contains NUL characters")
     except (OSError, UnicodeError) as error:
-        parser.error(f"cannot read {flags.text} ({error}): name a UTF-8 text file, one document a line")
+        parser.error(f"cannot read {flags.text} ({error}): expected a UTF-8 text file with one document per line")
     if not documents:
-        parser.error(f"{flags.text} is empty: name a text file, one document a line")
+        parser.error(f"{flags.text} is empty: expected a text file with one document per line")
     return flags, documents
 
 FLAGS = [
     *FLAGS,
-    ("batch_size", 1, "documents a step, those of all processes together"),
+    ("batch_size", 1, "documents per step, over all processes"),
     ("device", "auto", "cpu, cuda or auto"),
-    ("dtype", "float64", "float64, float32 or bfloat16, which computes with 16 bits and keeps 32"),
+    ("dtype", "float64", "float64, float32 or bfloat16, which computes with 16 bits and stores 32"),
     ("compile", "no", "yes: compile the model first"),
-    ("checkpoint", "", "file to go on from, if it is there, and to save to"),
-    ("save_every", 1000, "steps between two savings"),
-    ("eval_every", 10**9, "steps between two looks at a tenth of the text that is held out; none above num_steps"),
+    ("checkpoint", "", "file to resume from, if it exists, and to save to"),
+    ("save_every", 1000, "steps between two checkpoints"),
+    ("eval_every", 10**9, "steps between two losses of a held-out tenth of the text; none above num_steps"),
     ("prompt", "", "what the samples begin with"),
 ]
 
 def check(flags):
-    """End the program with a line where the flags make no sense."""
+    """End the program with a message if the flags are invalid."""
     choices = {"device": ["auto", "cpu", "cuda"], "dtype": ["float64", "float32", "bfloat16"], "compile": ["no", "yes"]}
     for name, allowed in choices.items():
         if getattr(flags, name) not in allowed:
@@ -252,12 +252,12 @@ def check(flags):
     check_gpu(flags)
 
 def check_gpu(flags):
-    """End the program with a line where there is no GPU, or none for this process."""
+    """End the program with a message if there is no GPU, or none for this process."""
     if flags.device == "cuda" and not torch.cuda.is_available():
         Parser().error("--device cuda: PyTorch finds no GPU here")
     gpus, here = torch.cuda.device_count(), place()[2]
     if flags.device != "cpu" and gpus and here >= gpus:
-        Parser().error(f"no GPU is left for process {here + 1}: start {gpus} at the most, or say --device cpu")
+        Parser().error(f"no GPU is left for process {here + 1}: start at most {gpus}, or use --device cpu")
 
 def place():
     """Return the number of this process, how many there are, and its number on its machine, as torchrun sets them."""
@@ -267,7 +267,7 @@ def place():
     rank, size, here = (int(n) if n.isdecimal() else -1 for n in (os.environ.get(name, "") for name in names))
     if not 0 <= rank < size or here < 0 or not {"MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys():
         found = " and ".join(f"{name}={os.environ[name]}" for name in names if name in os.environ)
-        Parser().error(f"{found} in the environment is not as torchrun sets it: unset that, or start with torchrun")
+        Parser().error(f"{found} in the environment was not set by torchrun: unset it, or start with torchrun")
     return rank, size, here
 
 def processes(): return place()[1]
@@ -335,7 +335,7 @@ def train_and_write(flags, documents, first):
     random.shuffle(documents)
     characters = sorted(set("".join(documents)))
     if unknown := set(flags.prompt) - set(characters):
-        Parser().error(f"--prompt has characters that the text has not: {''.join(sorted(unknown))}")
+        Parser().error(f"--prompt has characters that are not in the text: {''.join(sorted(unknown))}")
     setting = Setting(flags)
     connect(setting.device)
     model = new_model(len(characters) + 1, flags).to(setting.device)
@@ -397,13 +397,13 @@ def train_and_write(flags, documents, first):
 
 if __name__ == "__main__":
     if sys.stdout is None:
-        sys.exit("microgpt: there is no output to write to")
+        sys.exit("microgpt: there is no standard output")
     sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
-    gc.disable()  # nothing here refers to itself in a circle, so reference counts free everything
+    gc.disable()  # there are no reference cycles here, so reference counting frees everything
     try:
         sys.exit(main())
     except (OverflowError, MemoryError) as error:
-        sys.exit(f"microgpt: {str(error) or 'there is not enough memory for this text, or for a model of this size'}")
+        sys.exit(f"microgpt: {str(error) or 'not enough memory for this text, or for a model of this size'}")
     except (KeyboardInterrupt, BrokenPipeError):
         os._exit(130)
     except OSError as error:

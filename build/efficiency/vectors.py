@@ -1,11 +1,11 @@
 """The GPT of microgpt.py, in which a vector is one entry on the tape."""
-# Tangled from the essay microgpt.md, which explains every line. Change the essay, not this file.
+# Tangled from the essay microgpt.md. Change the essay, not this file.
 
 import argparse, functools, gc, math, os, random, sys, time
 import operator
 
 def encode(document, characters):
-    """Return the tokens of a document: a number for each character, and on both sides BOS, the number after theirs."""
+    """Return the tokens of a document: a number per character, and BOS, the next free number, at both ends."""
     bos = len(characters)
     return [bos, *map(characters.index, document), bos]
 
@@ -14,7 +14,7 @@ class Vector:
     __slots__ = ("data", "grad")
     def __iter__(self): return iter(self.data)
 
-tape = []  # every Vector that was made from others, in the order of its making: (result, inputs, back)
+tape = []  # every Vector made from others, in order of creation: (result, inputs, back)
 
 def vector(data, inputs=(), back=None):
     """Return a new Vector; its function back takes its gradient, and returns what that means for each of the inputs."""
@@ -25,7 +25,7 @@ def vector(data, inputs=(), back=None):
     return result
 
 def backward(loss):
-    """Walk the tape back from the loss, handing each result's gradient on to what it was made from."""
+    """Walk the tape back from the loss, passing each result's gradient on to its inputs."""
     loss.grad = [1.0]
     while tape:
         result, inputs, back = tape.pop()
@@ -83,8 +83,8 @@ def join(pieces):
     return vector([a for piece in pieces for a in piece], pieces, back)
 
 def softmax(logits):
-    """Return probabilities: positive, 1 in all, larger where the logit is larger."""
-    shift = max(logits)  # keeps exp in range and changes no result
+    """Return probabilities: positive, summing to 1, larger for larger logits."""
+    shift = max(logits)  # keeps exp in range without changing the result
     exps = [math.exp(logit - shift) for logit in logits]
     whole = sum(exps)
     probabilities = [e / whole for e in exps]
@@ -94,7 +94,7 @@ def softmax(logits):
     return vector(probabilities, (logits,), back)
 
 def rmsnorm(x):
-    """Return x scaled so that its squares are 1 on average."""
+    """Return x scaled so that the mean of its squares is 1."""
     factor = (dot(x, x) / len(x.data) + 1e-5) ** -0.5
     y = [a * factor for a in x]
     def back(grad):
@@ -136,7 +136,7 @@ def loss_of(model, tokens, n_head):
     return scale(functools.reduce(add, logs), -1 / len(logs))
 
 def adam(rows, means, squares, step, rate, beta1=0.85, beta2=0.99, epsilon=1e-8):
-    """Move every row of parameters a little against its gradient, and set the gradient back to 0."""
+    """Move every row of parameters a little against its gradient, and reset the gradient to 0."""
     seen1, seen2 = 1 - beta1**step, 1 - beta2**step
     for i, row in enumerate(rows):
         means[i] = [beta1 * m + (1 - beta1) * g for m, g in zip(means[i], row.grad)]
@@ -146,7 +146,7 @@ def adam(rows, means, squares, step, rate, beta1=0.85, beta2=0.99, epsilon=1e-8)
         row.grad = [0.0] * len(moves)
 
 def train(model, documents, flags):
-    """Show the model one document a step, and yield the loss of each."""
+    """Show the model one document per step, and yield the loss of each."""
     rows = [row for part in model for rows in part.values() for row in rows]
     means, squares = ([[0.0] * len(row.data) for row in rows] for _ in range(2))
     for step in range(flags.num_steps):
@@ -156,7 +156,7 @@ def train(model, documents, flags):
         yield loss.data[0]
 
 def sample(model, bos, flags):
-    """Yield the tokens of a new document, each drawn by chance from what the model predicts."""
+    """Yield the tokens of a new document, each drawn at random from the model's prediction."""
     caches, token = [[] for _ in model[1:]], bos
     for _ in range(flags.block_size):
         logits = gpt(model, token, caches, flags.n_head)
@@ -180,24 +180,24 @@ FLAGS = [  # name, default, meaning
 ]
 
 def read(path):
-    """Return the documents of a text file: its lines, without blanks around them and without the empty ones."""
+    """Return the documents of a text file: its non-empty lines, without whitespace around them."""
     with open(path, encoding="utf-8-sig") as file:
         return [line.strip() for line in file if line.strip()]
 
 class Parser(argparse.ArgumentParser):
-    """Ends the program with a single line where a command makes no sense."""
+    """Ends the program with a one-line message if the command line is invalid."""
     def error(self, message): self.exit(2, f"microgpt: {message}\n")
 
 def command_line():
-    """Return the flags and the documents; where they make no sense, end the program with a line that says so."""
+    """Return the flags and the documents; if they are invalid, end the program with a one-line message."""
     parser = Parser(description=__doc__)
-    parser.add_argument("text", nargs="?", default="docs/names.txt", help="text file, one document a line")
+    parser.add_argument("text", nargs="?", default="docs/names.txt", help="text file, one document per line")
     for name, default, meaning in FLAGS:
         parser.add_argument(f"--{name}", type=type(default), default=default, help=f"{meaning} (%(default)s)")
     flags = parser.parse_args()
     for name, default, _ in FLAGS:
         if name != "seed" and type(default) is not str and not 1e-12 < getattr(flags, name) < 1e12:
-            parser.error(f"--{name} must be a number greater than 0, and not beyond 1e12")
+            parser.error(f"--{name} must be a number greater than 0 and less than 1e12")
     if flags.n_embd % flags.n_head:
         parser.error("--n_embd must be a multiple of --n_head")
     try:
@@ -205,9 +205,9 @@ def command_line():
         if "\0" in "".join(documents):
             raise UnicodeError("it contains NUL characters")
     except (OSError, UnicodeError) as error:
-        parser.error(f"cannot read {flags.text} ({error}): name a UTF-8 text file, one document a line")
+        parser.error(f"cannot read {flags.text} ({error}): expected a UTF-8 text file with one document per line")
     if not documents:
-        parser.error(f"{flags.text} is empty: name a text file, one document a line")
+        parser.error(f"{flags.text} is empty: expected a text file with one document per line")
     return flags, documents
 
 def main():
@@ -234,13 +234,13 @@ def main():
 
 if __name__ == "__main__":
     if sys.stdout is None:
-        sys.exit("microgpt: there is no output to write to")
+        sys.exit("microgpt: there is no standard output")
     sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
-    gc.disable()  # nothing here refers to itself in a circle, so reference counts free everything
+    gc.disable()  # there are no reference cycles here, so reference counting frees everything
     try:
         sys.exit(main())
     except (OverflowError, MemoryError) as error:
-        sys.exit(f"microgpt: {str(error) or 'there is not enough memory for this text, or for a model of this size'}")
+        sys.exit(f"microgpt: {str(error) or 'not enough memory for this text, or for a model of this size'}")
     except (KeyboardInterrupt, BrokenPipeError):
         os._exit(130)
     except OSError as error:

@@ -1,10 +1,10 @@
-"""Stage 8: an embedding and an mlp, on one letter, learned by Adam."""
-# Tangled from the essay microgpt.md, which explains every line. Change the essay, not this file.
+"""Stage 8: an embedding and an MLP, on one letter, learned by Adam."""
+# Tangled from the essay microgpt.md. Change the essay, not this file.
 
 import argparse, functools, gc, math, os, random, sys, time
 
 def encode(document, characters):
-    """Return the tokens of a document: a number for each character, and on both sides BOS, the number after theirs."""
+    """Return the tokens of a document: a number per character, and BOS, the next free number, at both ends."""
     bos = len(characters)
     return [bos, *map(characters.index, document), bos]
 
@@ -18,8 +18,8 @@ class Value:
     def log(self): return value(math.log(self.data), self, 1 / self.data)
     def relu(self): return value(max(0.0, self.data), self, float(self.data > 0))
 
-tape = []  # every Value in the order of its making: (result, input, derivative, input, derivative)
-nothing = Value()  # stands in for an input that is not there
+tape = []  # every Value, in order of creation: (result, input, derivative, input, derivative)
+nothing = Value()  # placeholder for a missing input
 nothing.grad = 0.0
 
 def value(data, a=nothing, da=0.0, b=nothing, db=0.0):
@@ -32,7 +32,7 @@ def value(data, a=nothing, da=0.0, b=nothing, db=0.0):
 def total(values): return functools.reduce(Value.__add__, values)
 
 def backward(loss):
-    """Walk the tape back from the loss, handing each result's gradient on to what it was made from."""
+    """Walk the tape back from the loss, passing each result's gradient on to its inputs."""
     loss.grad = 1.0
     while tape:
         result, a, da, b, db = tape.pop()
@@ -44,7 +44,7 @@ def matrix(rows, columns):
     return [[value(random.gauss(0, 0.08)) for _ in range(columns)] for _ in range(rows)]
 
 def new_model(vocab_size, n_embd, n_layer, block_size):
-    """Return an untrained model: embeddings, an mlp, and the questions at the end."""
+    """Return an untrained model: embeddings, an MLP, and the questions at the end."""
     tables = {"wte": (vocab_size, n_embd), "lm_head": (vocab_size, n_embd)}
     layer = {"fc1": (4 * n_embd, n_embd), "fc2": (n_embd, 4 * n_embd)}
     return [{name: matrix(*shape) for name, shape in part.items()} for part in (tables, layer)]
@@ -65,8 +65,8 @@ def parameters_of(model):
     return [p for part in model for rows in part.values() for row in rows for p in row]
 
 def softmax(logits):
-    """Return probabilities: positive, 1 in all, larger where the logit is larger."""
-    shift = value(-max(logit.data for logit in logits))  # keeps exp in range and changes no result
+    """Return probabilities: positive, summing to 1, larger for larger logits."""
+    shift = value(-max(logit.data for logit in logits))  # keeps exp in range without changing the result
     exps = [(logit + shift).exp() for logit in logits]
     return scale(exps, total(exps) ** -1)
 
@@ -81,7 +81,7 @@ def loss_of(model, tokens, n_head):
     return total(logs) * value(-1 / len(logs))
 
 def adam(parameters, means, squares, step, rate, beta1=0.85, beta2=0.99, epsilon=1e-8):
-    """Move every parameter a little against its gradient, and set the gradient back to 0."""
+    """Move every parameter a little against its gradient, and reset the gradient to 0."""
     for i, p in enumerate(parameters):
         means[i] = mean = beta1 * means[i] + (1 - beta1) * p.grad
         squares[i] = square = beta2 * squares[i] + (1 - beta2) * p.grad**2
@@ -89,7 +89,7 @@ def adam(parameters, means, squares, step, rate, beta1=0.85, beta2=0.99, epsilon
         p.grad = 0.0
 
 def train(model, documents, flags):
-    """Show the model one document a step, and yield the loss of each."""
+    """Show the model one document per step, and yield the loss of each."""
     parameters = parameters_of(model)
     means, squares = [0.0] * len(parameters), [0.0] * len(parameters)
     for step in range(flags.num_steps):
@@ -99,7 +99,7 @@ def train(model, documents, flags):
         yield loss.data
 
 def sample(model, bos, flags):
-    """Yield the tokens of a new document, each drawn by chance from what the model predicts."""
+    """Yield the tokens of a new document, each drawn at random from the model's prediction."""
     caches, token = [[] for _ in model[1:]], bos
     for _ in range(flags.block_size):
         logits = gpt(model, token, caches, flags.n_head)
@@ -123,24 +123,24 @@ FLAGS = [  # name, default, meaning
 ]
 
 def read(path):
-    """Return the documents of a text file: its lines, without blanks around them and without the empty ones."""
+    """Return the documents of a text file: its non-empty lines, without whitespace around them."""
     with open(path, encoding="utf-8-sig") as file:
         return [line.strip() for line in file if line.strip()]
 
 class Parser(argparse.ArgumentParser):
-    """Ends the program with a single line where a command makes no sense."""
+    """Ends the program with a one-line message if the command line is invalid."""
     def error(self, message): self.exit(2, f"microgpt: {message}\n")
 
 def command_line():
-    """Return the flags and the documents; where they make no sense, end the program with a line that says so."""
+    """Return the flags and the documents; if they are invalid, end the program with a one-line message."""
     parser = Parser(description=__doc__)
-    parser.add_argument("text", nargs="?", default="docs/names.txt", help="text file, one document a line")
+    parser.add_argument("text", nargs="?", default="docs/names.txt", help="text file, one document per line")
     for name, default, meaning in FLAGS:
         parser.add_argument(f"--{name}", type=type(default), default=default, help=f"{meaning} (%(default)s)")
     flags = parser.parse_args()
     for name, default, _ in FLAGS:
         if name != "seed" and type(default) is not str and not 1e-12 < getattr(flags, name) < 1e12:
-            parser.error(f"--{name} must be a number greater than 0, and not beyond 1e12")
+            parser.error(f"--{name} must be a number greater than 0 and less than 1e12")
     if flags.n_embd % flags.n_head:
         parser.error("--n_embd must be a multiple of --n_head")
     try:
@@ -148,9 +148,9 @@ def command_line():
         if "\0" in "".join(documents):
             raise UnicodeError("it contains NUL characters")
     except (OSError, UnicodeError) as error:
-        parser.error(f"cannot read {flags.text} ({error}): name a UTF-8 text file, one document a line")
+        parser.error(f"cannot read {flags.text} ({error}): expected a UTF-8 text file with one document per line")
     if not documents:
-        parser.error(f"{flags.text} is empty: name a text file, one document a line")
+        parser.error(f"{flags.text} is empty: expected a text file with one document per line")
     return flags, documents
 
 def main():
@@ -177,13 +177,13 @@ def main():
 
 if __name__ == "__main__":
     if sys.stdout is None:
-        sys.exit("microgpt: there is no output to write to")
+        sys.exit("microgpt: there is no standard output")
     sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
-    gc.disable()  # nothing here refers to itself in a circle, so reference counts free everything
+    gc.disable()  # there are no reference cycles here, so reference counting frees everything
     try:
         sys.exit(main())
     except (OverflowError, MemoryError) as error:
-        sys.exit(f"microgpt: {str(error) or 'there is not enough memory for this text, or for a model of this size'}")
+        sys.exit(f"microgpt: {str(error) or 'not enough memory for this text, or for a model of this size'}")
     except (KeyboardInterrupt, BrokenPipeError):
         os._exit(130)
     except OSError as error:

@@ -1,15 +1,15 @@
-"""Stage 5: count after one, two and three letters, and fall back where there is little to count."""
-# Tangled from the essay microgpt.md, which explains every line. Change the essay, not this file.
+"""Stage 5: count after one, two and three letters, and fall back when there is little to count."""
+# Tangled from the essay microgpt.md. Change the essay, not this file.
 
 import argparse, functools, gc, math, os, random, sys, time
 
 def encode(document, characters):
-    """Return the tokens of a document: a number for each character, and on both sides BOS, the number after theirs."""
+    """Return the tokens of a document: a number per character, and BOS, the next free number, at both ends."""
     bos = len(characters)
     return [bos, *map(characters.index, document), bos]
 
 def contexts(tokens):
-    """Return what a guess may go by, from little to much: nothing, the last token, its place too, the last two, three."""
+    """Return the contexts of a guess, from small to large: none, the last token, that and its position, two, three."""
     last = tokens[-1]
     return [(), ("last", last), ("place", len(tokens), last), ("two", *tokens[-2:]), ("three", *tokens[-3:])]
 
@@ -32,7 +32,7 @@ def guess(model, tokens):
     return shares
 
 def loss_on(lessons, model):
-    """Return the mean surprise at a token of some lessons."""
+    """Return the mean surprise per token of some lessons."""
     surprises = [-math.log(guess(model, tokens[:i])[tokens[i]]) for tokens in lessons for i in range(1, len(tokens))]
     return sum(surprises) / len(surprises)
 

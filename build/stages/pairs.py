@@ -1,10 +1,10 @@
 """Stage 3: count the pairs."""
-# Tangled from the essay microgpt.md, which explains every line. Change the essay, not this file.
+# Tangled from the essay microgpt.md. Change the essay, not this file.
 
 import argparse, functools, gc, math, os, random, sys, time
 
 def encode(document, characters):
-    """Return the tokens of a document: a number for each character, and on both sides BOS, the number after theirs."""
+    """Return the tokens of a document: a number per character, and BOS, the next free number, at both ends."""
     bos = len(characters)
     return [bos, *map(characters.index, document), bos]
 
@@ -23,7 +23,7 @@ def guess(model, tokens):
     return [count / sum(row) for count in row]
 
 def loss_on(lessons, model):
-    """Return the mean surprise at a token of some lessons."""
+    """Return the mean surprise per token of some lessons."""
     surprises = [-math.log(guess(model, tokens[:i])[tokens[i]]) for tokens in lessons for i in range(1, len(tokens))]
     return sum(surprises) / len(surprises)
 

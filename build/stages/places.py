@@ -1,15 +1,15 @@
-"""Stage 4: count the pairs, place by place."""
-# Tangled from the essay microgpt.md, which explains every line. Change the essay, not this file.
+"""Stage 4: count the pairs, position by position."""
+# Tangled from the essay microgpt.md. Change the essay, not this file.
 
 import argparse, functools, gc, math, os, random, sys, time
 
 def encode(document, characters):
-    """Return the tokens of a document: a number for each character, and on both sides BOS, the number after theirs."""
+    """Return the tokens of a document: a number per character, and BOS, the next free number, at both ends."""
     bos = len(characters)
     return [bos, *map(characters.index, document), bos]
 
 def learn(lessons):
-    """Return two tables: how often each token came after another, and how often at each place."""
+    """Return two tables: how often each token came after another, and how often at each position."""
     size = lessons[0][0] + 1
     pairs, places = [[1] * size for _ in range(size)], {}
     for tokens in lessons:
@@ -19,14 +19,14 @@ def learn(lessons):
     return pairs, places
 
 def guess(model, tokens):
-    """Return the share of each token after the last of these at its place, with ten more spread as at any place."""
+    """Return the share of each token after the last of these at its position, with ten more as at any position."""
     pairs, places = model
     row = pairs[tokens[-1]]
     here = places.get((len(tokens) - 1, tokens[-1]), [0] * len(row))
     return [(count + 10 * pair / sum(row)) / (sum(here) + 10) for count, pair in zip(here, row)]
 
 def loss_on(lessons, model):
-    """Return the mean surprise at a token of some lessons."""
+    """Return the mean surprise per token of some lessons."""
     surprises = [-math.log(guess(model, tokens[:i])[tokens[i]]) for tokens in lessons for i in range(1, len(tokens))]
     return sum(surprises) / len(surprises)
 

@@ -1,17 +1,17 @@
-// The essay's program in JavaScript, as a page uses it: the page lives on while it learns.
+// The essay's program in JavaScript, as a page uses it: the page stays alive while the model trains.
 //
-// There is no other model in the site. To begin a name with given letters, the program's own `sample` gets a die that
-// falls as it is told for the first throws.
+// The site has no other model. To begin a name with given letters, the program's own `sample` gets a source of random
+// numbers whose first draws are fixed.
 
 import "../files/efficiency/microgpt.js";  // it leaves what it has in `microgpt`
 
 export const { microgpt } = globalThis;
 
-/** For the page that runs. */
+/** For the page on which the essay is edited and run. */
 export const engine = async () => microgpt;
 
 /**
- * Return what the program prepares before the training: names, lessons and a new model.
+ * Return the program's names, lessons and new model, before it trains.
  * @param {object} [others] flags that are not its defaults
  * @returns {Promise<Begun>}
  */
@@ -21,15 +21,15 @@ export async function begun(others = {}) {
 }
 
 /**
- * Say in a word why something has not worked.
+ * Return the short reason of an error.
  * @param {any} error
  */
 export function reason({ message }) { return message.split(":")[0]; }
 
 /**
- * Yield the losses of a training, so many together as come between two pictures of the screen.
+ * Yield the losses of a run, in lists: those computed between two frames of the screen.
  * @param {Generator<number>} training
- * @param {number} [most] losses together, so that somebody can watch
+ * @param {number} [most] losses in a list, so that the reader can watch
  */
 export async function* inFrames(training, most = Infinity) {
   let losses = /** @type {number[]} */ ([]), since = performance.now();
@@ -44,10 +44,10 @@ export async function* inFrames(training, most = Infinity) {
 }
 
 /**
- * Return the mean of the last losses, fifty if there are so many.
+ * Return the mean of the last losses, fifty at most.
  * @param {number[]} losses
  * @param {number} [end] how many losses count, from the first one
- * @param {number} [most] of how many the mean is taken
+ * @param {number} [most] losses in the mean
  */
 export function meanOfLast(losses, end = losses.length, most = 50) {
   const last = losses.slice(Math.max(0, end - most), end);
@@ -55,7 +55,7 @@ export function meanOfLast(losses, end = losses.length, most = 50) {
 }
 
 /**
- * Let the model write a name that begins with some letters; return it, and how likely each token was at each place.
+ * Let the model write a name that begins with some letters; return it, and how likely each token was at each position.
  * @param {Begun} state
  * @param {string[]} letters
  * @param {number} temperature
@@ -71,7 +71,7 @@ export function writeName({ model, bos, characters }, letters, temperature, rand
 /** @type {Promise<Begun> | null} */
 let learned = null;
 
-/** Return the program's model when this has learned with all defaults: once, when somebody wants it. */
+/** Return the program's model, trained with all defaults: once, at the first request. */
 export function trained() {
   learned ??= begun().then(async (state) => {
     const { model, lessons } = state;
@@ -83,8 +83,8 @@ export function trained() {
 }
 
 /**
- * Let the model read a name; return how likely each token is after each of its places. All else that was computed
- * is on the tape of the model: each matrix there has a row for each place.
+ * Let the model read a name; return how likely each token is after each of its positions. Everything else is on the
+ * model's tape: each matrix there has a row per position.
  * @param {Begun} state
  * @param {string[]} letters
  */
@@ -100,7 +100,7 @@ export function read(state, letters) {
 export function row({ data, columns }, at) { return [...data.subarray(at * columns, (at + 1) * columns)]; }
 
 /**
- * Return for each head how much it looks at each place so far, when a place asks in a name that has been read.
+ * Return for each head how much it looks at each position so far, when one asks in a name that has been read.
  * @param {Begun} state
  * @param {number} place
  */

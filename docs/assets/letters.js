@@ -1,32 +1,32 @@
-// What the widgets share in which the model reads a name: the choice of its letters, what the heads look at there, and
-// bars over all tokens.
+// Shared by the widgets in which the model reads a name: the choice of its letters, the weights of the heads, and bars
+// over all tokens.
 
 import { drawn, make } from "./elements.js";
 import { looksFrom, read, reason, trained } from "./engine.js";
 import { fixed, lettering, slider, table } from "./widgets.js";
 
 /**
- * A name, a place in it (0 is that of BOS), how much each head looks from there at each place so far, and how likely
+ * A name, a position in it (0 is BOS), how much each head looks from there at each position so far, and how likely
  * each token is to come next.
  * @typedef {{ letters: string[], place: number, looks: number[][], chances: ArrayLike<number> }} Seen
  */
 
 const LONGEST = 15;  // letters of a name; one position is for BOS
-const WIDTH = 13.2, TOP = 4, HEIGHT = 86;  // of the bars: each token has so much room
+const WIDTH = 12.7, TOP = 4, HEIGHT = 86;  // of the bars: each token has so much room
 
 /**
- * Return the letters of a text that the model knows, and a line that names the others; nothing, if there are none.
+ * Return the letters of a text that the model knows, and a line that names the others, empty if there are none.
  * @param {string} text
  */
 function spelled(text) {
   const all = [...text.trim().toLowerCase()], isKnown = (/** @type {string} */ letter) => /[a-z]/.test(letter);
-  const others = new Set(all.map((letter) => (isKnown(letter) ? "" : letter.trim() || "a blank")).filter(Boolean));
-  const problem = `It has never seen ${[...others].join(" ")}: the names are of the letters a to z.`;
+  const others = new Set(all.map((letter) => (isKnown(letter) ? "" : letter.trim() || "a space")).filter(Boolean));
+  const problem = `The model has never seen ${[...others].join(" ")}: its names have only the letters a to z.`;
   return { letters: all.filter(isKnown), problem: others.size ? problem : "" };
 }
 
 /**
- * Make a field for a name, or for how one begins.
+ * Make a field for a name, or for its beginning.
  * @param {string} label
  * @param {string} name
  * @param {() => void} change is told after each change
@@ -42,7 +42,7 @@ export function nameField(label, name, change) {
 }
 
 /**
- * Return the most likely tokens, with what they are called.
+ * Return the most likely tokens, with their names.
  * @param {ArrayLike<number>} values of all tokens; the last one is the end of the name
  * @param {number} count
  */
@@ -59,7 +59,7 @@ export function best(values, count) {
 export function letterOf(token, count) { return token < count - 1 ? String.fromCharCode(97 + token) : ""; }
 
 /**
- * Draw a bar for each token, upwards or downwards from nothing.
+ * Draw a bar for each token, upwards or downwards from 0.
  * @param {SVGSVGElement} picture
  * @param {ArrayLike<number>} values of all tokens
  * @param {string} title of what they are
@@ -70,17 +70,18 @@ export function drawBars(picture, values, title, say) {
   const unit = HEIGHT / (high - low || 1);
   const bars = all.map((value, token) => {
     const x = 2 + WIDTH * token, y = TOP + unit * (high - Math.max(0, value));
+    const letter = letterOf(token, all.length), middle = x + (WIDTH - 3) / 2 + (letter ? 0 : 6);  // BOS is wider
     return [drawn("rect", { x, y, width: WIDTH - 3, height: unit * Math.abs(value), class: "widget-bar" }),
-      lettering(x + (WIDTH - 3) / 2, TOP + HEIGHT + 14, letterOf(token, all.length) || "⏎", "widget-small")];
+      lettering(middle, TOP + HEIGHT + 14, letter || "BOS", "widget-small")];
   });
-  picture.setAttribute("viewBox", `0 0 ${WIDTH * all.length} ${TOP + HEIGHT + 20}`);
+  picture.setAttribute("viewBox", `0 0 ${WIDTH * all.length + 14} ${TOP + HEIGHT + 20}`);
   const highest = best(all, 3).map(({ value, letter }) => `${letter} ${say(value)}`);
   picture.setAttribute("aria-label", `${title}: ${highest.join(", ")}`);
   picture.replaceChildren(...bars.flat());
 }
 
 /**
- * Let a name be written, and a place in it be chosen; after each change the trained model reads it.
+ * Let the reader type a name and choose a position in it; after each change the trained model reads the name.
  * @param {{ name: string, place: number }} given
  * @param {ReturnType<typeof import("./widgets.js").saying>} says
  * @param {(seen: Seen, state: Begun) => void} show is told what the model computes
@@ -96,12 +97,12 @@ export function asking(given, says, show) {
     }
     ask();
   });
-  const chosen = slider("place", { min: 0, max: letters.length, step: 1, value: given.place }, ask,
+  const chosen = slider("position", { min: 0, max: letters.length, step: 1, value: given.place }, ask,
     (place) => `${place}: ${nameOf(letters, place)}`);
 
   async function ask() {
     const change = changes += 1, { problem } = field.read();
-    says.sayInstead(problem || "The model is trained in this page first.");
+    says.sayInstead(problem || "Training the model in this page first…");
     if (problem) return;
     try {
       const state = await trained(), place = chosen.value;
@@ -117,27 +118,27 @@ export function asking(given, says, show) {
 }
 
 /**
- * Return what a place is called: by its letter, or BOS.
+ * Return the name of a position: its letter, or BOS.
  * @param {string[]} letters
  * @param {number} place
  */
 export function nameOf(letters, place) { return place ? letters[place - 1] : "BOS"; }
 
 /**
- * Make a table of what the heads look at, with a bar behind each weight.
+ * Make a table of the heads' weights, with a bar behind each.
  * @param {Seen} seen
  */
 export function looksTable({ letters, place, looks }) {
   const rows = looks[0].map((_, at) => [`${at} ${nameOf(letters, at)}`, ...looks.map((look) => fixed(look[at], 2))]);
-  const caption = `How much each head looks at each place, when ${nameOf(letters, place)} at place ${place} asks.`;
-  const element = table(caption, [["place", ...looks.map((_, head) => `head ${head + 1}`)], ...rows]);
+  const caption = `How much each head looks at each position when ${nameOf(letters, place)} at position ${place} asks.`;
+  const element = table(caption, [["position", ...looks.map((_, head) => `head ${head + 1}`)], ...rows]);
   element.classList.add("widget-looks");
   element.querySelectorAll("td").forEach((cell) => cell.style.setProperty("--share", cell.textContent));
   return element;
 }
 
 /**
- * Return the likeliest tokens in words.
+ * Return the most likely tokens in words.
  * @param {ArrayLike<number>} chances
  */
 export function guess(chances) {

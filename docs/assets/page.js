@@ -93,7 +93,7 @@ preview.setAttribute("role", "tooltip");
 let previewedLink = null;
 let timer = 0;
 
-// The element that a link leads to, on this page or on another one of the site.
+// The target of a link, on this page or on another one of the site.
 /** @param {Element} link */
 export async function target(link) {
   const address = addressOf(link), { pathname } = address;
@@ -107,7 +107,7 @@ export async function target(link) {
   return elementAt(address, await page);
 }
 
-// A copy of an element of the page that a link leads to: without ids outside of its figures, and with links that lead
+// A copy of an element of the linked page: without ids outside its figures, and with links that lead
 // where they did.
 /** @param {Element} element @param {Element} link */
 export function copyOf(element, link) {
@@ -117,7 +117,7 @@ export function copyOf(element, link) {
   return copy;
 }
 
-// A term with what it means, which comes after it, and perhaps after other terms that mean the same.
+// A term with its meaning, which comes after it, and perhaps after other terms that mean the same.
 /** @param {Element} term */
 function withMeaning(term) {
   const parts = [term];
@@ -131,7 +131,7 @@ function withMeaning(term) {
 
 const CONTROLS = "button, .note-mark, .try, .chunk-tools, .chunk-foot, .unfolded, .headerlink, details";
 
-// What a link leads to, without anything in it that could be pressed; nothing without a network.
+// The target of a link, without anything in it that could be pressed; nothing without a network.
 /** @param {Element} link */
 async function contentsOf(link) {
   const element = await target(link).catch(() => null);
@@ -183,7 +183,7 @@ function later(action) {
   timer = setTimeout(action, 250);
 }
 
-// What matches the selector, at an event or around it; nothing if that is the document itself.
+// The element that matches the selector, at an event or around it; nothing if that is the document itself.
 /** @param {Event} event @param {string} selector */
 function around({ target }, selector) { return target instanceof Element ? target.closest(selector) : null; }
 
@@ -268,7 +268,7 @@ document.addEventListener("click", (event) => {
   openSheet(link);
 });
 
-// What is folded away opens for a link that leads into it, and for printing.
+// A fold opens for a link that leads into it, and for printing.
 
 /** @param {URL | Location} address */
 function reveal(address) {
@@ -299,7 +299,7 @@ addEventListener("beforeprint", () => {
 });
 addEventListener("afterprint", () => { for (const fold of opened) fold.open = false; });
 
-// Earlier editions kept pages in a service worker, and its caches. Whoever has it still loses both.
+// Earlier editions kept pages in a service worker and its caches. If a browser still has them, both are removed.
 navigator.serviceWorker?.getRegistration(root).then(async (left) => {
   await left?.unregister();
   for (const name of await caches.keys()) if (name.startsWith(`${root} `)) await caches.delete(name);

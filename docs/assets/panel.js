@@ -1,4 +1,4 @@
-// The page of a program: beside the line that is chosen stand its paragraph of the essay and its experiments.
+// The page of a program: beside the chosen line, its paragraph of the essay and its experiments.
 //
 // Nothing of that is on this page. It is taken from the pages of the essay, as previews are (see page.js). Without
 // this script, the number of a line leads there.
@@ -6,7 +6,7 @@
 import { make } from "./elements.js";
 import { closeButton, copyOf, target, uncover } from "./page.js";
 
-const ENOUGH = 100;  // letters: what says less, as "Now the walk:" does, explains nothing
+const ENOUGH = 100;  // letters: anything shorter, such as "Now the walk:", explains nothing
 const PROSE = "p:not(.reading-time), ul, ol, dl, blockquote, table, .highlight";  // with illustrations
 const CODE = ".chunk, .demonstration";
 
@@ -24,7 +24,7 @@ function lineOf(number) {
 
 // What the panel says.
 
-/** Returns the prose before a chunk that leads to it: the nearest paragraph, and more of them where it says little.
+/** Returns the prose before a chunk that leads to it: the nearest paragraph, and more if it says little.
  * @param {Element} chunk
  */
 function proseBefore(chunk) {
@@ -37,7 +37,7 @@ function proseBefore(chunk) {
   return prose;
 }
 
-/** Returns the prose after a chunk that looks back at it, in the same way; what leads on to something else does not.
+/** Returns the prose after a chunk that looks back at it, in the same way; a paragraph that leads on does not.
  * @param {Element} chunk
  */
 function proseAfter(chunk) {
@@ -71,7 +71,7 @@ function textOf(element) {
   return (copy.textContent ?? "").trim();
 }
 
-/** Says which section an element stands in: its chapter, and its last heading or the fold around it.
+/** Names the section of an element: its chapter, and its last heading or the fold around it.
  * @param {Element} chunk
  */
 function sectionOf(chunk) {
@@ -88,17 +88,17 @@ function sectionOf(chunk) {
 async function explanation(number) {
   const chunk = await target(number).catch(() => null);
   const title = make("h2", { id: "panel-title" }, `Line ${number.textContent}`);
-  if (!chunk) return [title, make("p", {}, make("a", { href: number.href }, "Its place in the essay"))];
+  if (!chunk) return [title, make("p", {}, make("a", { href: number.href }, "Where the essay explains it"))];
   const name = chunk.querySelector(".chunk-name")?.firstChild?.textContent ?? "";
   const lead = make("p", { className: "lead" }, make("a", { href: number.href }, name.trim()));
   lead.append(` in ${sectionOf(chunk)}`);
   const [before, after] = [proseBefore(chunk), proseAfter(chunk)].map((prose) =>
     prose.map((original) => copyOf(original, number)));
-  if (!before.length && !after.length) after.push(make("p", {}, "The essay shows this piece without words about it."));
+  if (!before.length && !after.length) after.push(make("p", {}, "The essay shows this chunk without comment."));
   return [title, ...before, lead, ...after];
 }
 
-/** Returns an experiment: its name as a link, its question, and, folded away, what came of it.
+/** Returns an experiment: its name as a link, its question, and, folded away, its result.
  * @param {HTMLAnchorElement} link
  */
 async function experiment(link) {
@@ -111,7 +111,7 @@ async function experiment(link) {
   return item;
 }
 
-/** Returns what the panel says of a line.
+/** Returns the contents of the panel for a line.
  * @param {HTMLAnchorElement} number
  */
 async function contents(number) {
@@ -144,7 +144,7 @@ function mark(number) {
   chosen = number;
 }
 
-/** Shows what there is to say about a line.
+/** Shows the panel for a line.
  * @param {HTMLAnchorElement} number
  */
 async function show(number) {
@@ -165,7 +165,7 @@ function close() {
   history.replaceState(null, "", location.pathname);
 }
 
-/** Shows a line, or closes what it shows; the address of the page says which.
+/** Shows the panel for a line, or closes it; the address of the page says which.
  * @param {HTMLAnchorElement} number
  */
 function choose(number) {
@@ -178,7 +178,7 @@ function choose(number) {
   show(number);
 }
 
-/** Goes to another line; what is shown goes with it.
+/** Goes to another line; the panel follows.
  * @param {HTMLAnchorElement} number
  */
 function goTo(number) {

@@ -1,4 +1,4 @@
-// The losses of a run: the curve, that of the unchanged program beside it, and what came of them in one sentence.
+// The losses of a run: their curve beside the unchanged program's, and the result in one sentence.
 
 import { drawn } from "./elements.js";
 import { engine, meanOfLast } from "./engine.js";
@@ -71,7 +71,7 @@ export function draw() {
 }
 
 /**
- * What came of it: the last losses, beside those of the unchanged program, and the first names.
+ * The result: the last losses, beside those of the unchanged program, and the first names.
  * @param {string[]} samples
  */
 export function verdict(samples) {

@@ -1,6 +1,6 @@
-// A field in which code is edited and seen in colours: prism-code-editor, which draws the text of a text area behind it.
+// A field for editing code in colours: prism-code-editor, which draws the text of a text area behind it.
 //
-// Tab leaves the field, as it leaves any other: who has no mouse must not be caught in it.
+// Tab leaves the field, as it leaves any other: nobody without a mouse must be caught in it.
 
 import { createEditor } from "./prism-code-editor/index.js";
 import { defaultCommands, setIgnoreTab } from "./prism-code-editor/extensions/commands.js";
@@ -12,7 +12,7 @@ import { element } from "./run-page.js";
 const TAB_SIZE = 4;  // columns, as in Python
 
 /**
- * Puts such a field in the place of a text area of the page.
+ * Replaces a text area of the page by such a field.
  * @param {string} id @param {string} language @param {() => void} run is called by Control and Enter
  */
 export function codeField(id, language, run) {

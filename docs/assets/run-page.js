@@ -1,9 +1,9 @@
-// What the modules of the page share: how they find what stands in it, and make what is new.
+// What the modules of the page share: how they find its elements, and make new ones.
 
 import { make } from "./elements.js";
 
 /**
- * The element of the page with that name; an error where it is none of that kind.
+ * The element of the page with that name; an error if it is not of that kind.
  * @template {Element} T @param {string} id @param {new () => T} kind @returns {T}
  */
 export function element(id, kind) {

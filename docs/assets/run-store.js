@@ -1,6 +1,6 @@
-// What the reader has changed, as this browser keeps it. No other module reads or writes it.
+// The reader's changes, as this browser keeps them. No other module reads or writes them.
 //
-// It writes only what began from what it has read: if somebody else has written there in the meantime, that stays.
+// It writes only changes made to the version it has read: if another tab has written in the meantime, that stays.
 
 const KEY = `microgpt-changes ${new URL("../", import.meta.url).pathname}`;  // the sites of a host share their store
 const EARLIER = "microgpt-changes";  // of editions that did not mind that

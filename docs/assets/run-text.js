@@ -1,6 +1,6 @@
 // The text of the essay as it is edited: its fences and headings, and what differs from the text as it was published.
 //
-// Lines are counted from 0 here. What a fence is, tangle.py says; this finds the same ones, for which a test stands.
+// Lines are counted from 0 here. tangle.py defines a fence; this finds the same ones, as a test checks.
 
 /**
  * A fence: its lines, from the one that opens it to the one that closes it; its code begins at `first`.
@@ -10,7 +10,7 @@
 /** @typedef {{line: number, level: number, title: string}} Heading */
 
 /**
- * Lines that were replaced: those `before` stood at `from` in the old text, those `after` stand at `at` in the new one.
+ * Lines that were replaced: those `before` were at `from` in the old text, those `after` are at `at` in the new one.
  * @typedef {{from: number, before: string[], at: number, after: string[]}} Change
  */
 
@@ -20,8 +20,8 @@ const ROOT = new RegExp(`^\`\`\` [\\w+-]+ \\{file=([^\\s{}"',]+)${ATTRIBUTES}\\}
 const DEFINITION = new RegExp(`^\`\`\` [\\w+-]+ \\{#(${NAME})\\}\\s*$`);
 const NAMELESS = /^``` [\w+-]+\s*$/, NAMING = new RegExp(`^<<(${NAME})>>=\\s*$`);
 const OPENS = /^```(?!`)/, VERBATIM = /^ {0,3}(`{3,}(?!`)(?!.*`)|~{3,})/;
-const MOST = 500;  // differing lines that are told apart; where there are more, all between them is one change
-const TITLE = 500;  // letters: what is longer is no heading
+const MOST = 500;  // differing lines that are told apart; if there are more, everything between them is one change
+const TITLE = 500;  // letters: a longer line is not a heading
 const NEAR = 2;  // lines: changes with no more between them are one
 
 /** @param {string[]} lines @returns {Fence[]} */
@@ -80,7 +80,7 @@ export function headingsOf(lines, fences) {
 }
 
 /**
- * What has to be replaced in one text for it to become another.
+ * The changes that turn one text into another.
  * @param {string[]} old @param {string[]} now
  */
 export function differences(old, now) {
@@ -162,7 +162,7 @@ export function moved(line, changes) {
 }
 
 /**
- * A change as it is kept: old lines and new ones, with as many around as it takes for them to stand at one place only.
+ * A change as it is saved: old lines and new ones, with enough around them to match one place only.
  * @param {Change} change @param {string[]} old @returns {string[][]}
  */
 export function anchored({ from, before, after }, old) {
@@ -175,7 +175,7 @@ export function anchored({ from, before, after }, old) {
 }
 
 /**
- * Where some lines stand in others.
+ * Where some lines occur in others.
  * @param {string[]} lines @param {string[]} others @returns {number[]}
  */
 function placesOf(lines, others) {
@@ -187,7 +187,7 @@ function placesOf(lines, others) {
 }
 
 /**
- * The lines before and after a kept change; nothing where it is none. Older ones have the name of a chunk before these.
+ * The lines before and after a saved change; nothing if it is not a change. Older ones have the name of a chunk first.
  * @param {unknown} kept
  */
 export function partsOf(kept) {
@@ -198,7 +198,7 @@ export function partsOf(kept) {
 }
 
 /**
- * The essay with kept changes, and those that do not fit: not one place has such lines, or another has been there.
+ * The essay with saved changes, and those that do not fit: their lines match no place or several, or they overlap.
  * @param {unknown[]} kept @param {string[]} essay
  */
 export function withChanges(kept, essay) {

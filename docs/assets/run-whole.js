@@ -1,16 +1,16 @@
 // The view of the whole essay: its text on the left, a chapter at a time, and on the right the program that it makes.
 //
 // A chapter at a time, since a browser takes longer for each key the longer the text of a field is. The map between the
-// two panes is tangle.py's: for each line of the program the line of the essay from which it comes. It belongs to the
-// text that was tangled last; what was edited since then moves it.
+// two panes is tangle.py's: for each line of the program, its line in the essay. It belongs to the text that was
+// tangled last; later edits move it.
 
 import { codeField } from "./run-editor.js";
 import { differences, fencesOf, headingsOf, moved } from "./run-text.js";
 import { element, link, make } from "./run-page.js";
 
 /**
- * What tangle.py says: the program (none, where there never was a right one), whether it is that of an older text, and
- * what is wrong.
+ * The answer of tangle.py: the program (none, if there never was a valid one), whether it is from an older text, and
+ * the errors.
  * @typedef {[number, string][]} Errors
  * @typedef {{lines: string[] | null, origins: number[], old: boolean, errors: Errors, targets: string[]}} Tangled
  */
@@ -50,7 +50,7 @@ export function wholeEssay(page) {
   // The essay
 
   /**
-   * Shows the chapter in which a line stands.
+   * Shows the chapter of a line.
    * @param {number} line
    */
   function open(line) {
@@ -77,7 +77,7 @@ export function wholeEssay(page) {
     changed();
   }
 
-  /** The first and the last line on which the caret, or what is selected, stands. */
+  /** The first and the last line of the selection, or the line of the caret. */
   function caret() {
     const { value, selectionStart, selectionEnd } = area;
     const start = first + value.slice(0, selectionStart).split("\n").length - 1;
@@ -153,7 +153,7 @@ export function wholeEssay(page) {
   }
 
   /**
-   * Makes a line of the program the one on which the reader is.
+   * Makes a line of the program the active one.
    * @param {number} i
    */
   function activate(i) {
@@ -196,7 +196,7 @@ export function wholeEssay(page) {
     if (asked) return;  // its answer will find that there is more to do
     asked = { lines: page.lines(), target: at.program.value };
     at.lines.setAttribute("aria-busy", "true");
-    if (page.isRunning()) at.state.textContent = "The program is made anew when the one that runs has ended.";
+    if (page.isRunning()) at.state.textContent = "The program will be rebuilt when the current run ends.";
     page.tangle(asked.lines, asked.target);
   }
 
@@ -222,7 +222,7 @@ export function wholeEssay(page) {
   }
 
   /**
-   * What is wrong with experiments, which tangle.py finds later than all else.
+   * The errors in experiments, which tangle.py finds later than all others.
    * @param {{errors: Errors}} found
    */
   function hearDoubts({ errors }) {
@@ -235,14 +235,14 @@ export function wholeEssay(page) {
     const any = at.lines.childElementCount > 0;
     at.lines.classList.toggle("run-old", old);
     at.state.classList.toggle("run-error", old);
-    const right = "Each line leads to where it is written: with a click, or with Enter.";
-    const last = "The essay has an error. This is the last program that was right.";
+    const right = "Click a line, or press Enter on it, to go to its place in the essay.";
+    const last = "The essay has an error. This is the last version that worked.";
     const none = "The essay has an error, so there is no program.";
     at.state.textContent = !old ? right : any ? last : none;
   }
 
   function showProblems() {
-    const unfit = doubts.map(([line]) => [line, "the program is right; only this experiment is of lines that have changed"]);
+    const unfit = doubts.map(([line]) => [line, "the program is correct, but this experiment quotes lines that have changed"]);
     const errors = /** @type {Errors} */ ([...broken, ...unfit]);
     at.problems.classList.toggle("run-mild", !broken.length);
     at.problems.replaceChildren(...errors.map(([line, message]) => {
@@ -254,13 +254,13 @@ export function wholeEssay(page) {
     at.problems.hidden = !errors.length;
     const before = at.said.textContent;
     const said = broken.length === 1 ? "The essay has an error." : `The essay has ${broken.length} errors.`;
-    const mild = "The program is right, but not all experiments fit it any more.";
-    const now = broken.length ? said : doubts.length ? mild : before && "The essay has no error any more.";
+    const mild = "The program is correct, but not all experiments still fit it.";
+    const now = broken.length ? said : doubts.length ? mild : before && "All errors are fixed.";
     if (now !== before) at.said.textContent = now;  // or it would be read out at each key
   }
 
   /**
-   * The programs that can be run, of which there may be new ones.
+   * The programs that can be run; some may be new.
    * @param {string[]} targets
    */
   function chooseFrom(targets) {
@@ -310,7 +310,7 @@ export function wholeEssay(page) {
       changed(0);
     },
     hide() { at.view.hidden = true; },
-    /** Python is there, or is being fetched. */
+    /** Python is there, or is loading. */
     begun() { changed(0); },
     /** The text was changed elsewhere. */
     refresh() {
@@ -319,7 +319,7 @@ export function wholeEssay(page) {
       goTo(last, false);
       changed();
     },
-    /** Python is gone, and with it what it was asked for; a new one is begun with the next change. */
+    /** Python is gone, and with it our request; a new one is started at the next change. */
     lost(willCome = true) {
       asked = null;
       at.lines.setAttribute("aria-busy", "false");

@@ -1,11 +1,11 @@
 // Python, in a thread of its own: fetches Pyodide, lets tangle.py run a program of an essay, and reports what it prints;
-// or lets it tangle an essay, and answers with a program and what is wrong.
+// or lets it tangle an essay, and answers with a program and the errors.
 //
 // The page sends {files, words, stop, made}: {path: text}, the arguments of tangle.py, and perhaps a file that it wants
-// to have. This sends back messages of a kind: "loading" (how many bytes are there), "started", "lines" (what was
-// printed, and whether as an error), "stopping", and "end" (the exit status, and that file) or "failed".
+// to have. This sends back messages of a kind: "loading" (how many bytes are there), "started", "lines" (output, and
+// whether it was an error), "stopping", and "end" (the exit status, and that file) or "failed".
 //
-// A worker that computes hears nothing, but it can look whether there is a blob. `stop` is the address of one: as soon
+// A worker that computes hears nothing, but it can check whether a blob exists. `stop` is the address of one: as soon
 // as the page revokes it, Python is interrupted as by Ctrl-C. Each message of lines has the address of another, which
 // the page revokes when it has shown them: a program that prints faster waits for that. Both are looked up when the
 // program prints.
@@ -105,7 +105,7 @@ function print(bytes, error) {
   return bytes.length;
 }
 
-// Sends what was printed: at once, if it is little, since nobody knows when a program prints again; else so much as the
+// Sends the output: at once if it is short, since nobody knows when a program prints again; otherwise as much as the
 // page can show, for which a fast program waits.
 function report() {
   const isFull = () => lines.length >= LINES || letters >= LETTERS;

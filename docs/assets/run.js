@@ -1,13 +1,13 @@
-// The page on which the essay is edited and run: the text and what was changed of it, one piece of it in a field, the
-// buttons, what is printed. Python itself is in run-worker.js; the other view, of the whole essay, in run-whole.js.
+// The page on which the essay is edited and run: the text and its changes, one chunk in a field, the buttons, and the
+// output. Python itself is in run-worker.js; the other view, of the whole essay, in run-whole.js.
 //
-// There is one edited text. Both views show a part of it and put what is typed in its place; all else is made from it:
-// what was changed is what differs from the essay as it was published. Changes are kept in the browser and can be put
-// into a link; tangle.py judges them. All modules are loaded by the browser, from beside this one.
+// There is one edited text. Both views show and edit a part of it; everything else is made from it: the changes are its
+// differences from the essay as published. Changes are saved in the browser and can be put into a link; tangle.py
+// checks them. All modules are loaded by the browser, from beside this one.
 //
-// What came from elsewhere, as with a link, is not kept until the reader says so, and what was kept stays. Somebody else's
-// program runs only when the reader has seen the difference and says so, and whatever it is, in a worker that reaches
-// nothing. Of what the worker says only text and numbers are taken.
+// Changes from elsewhere, as in a link, are not saved until the reader says so, and saved changes stay. Somebody else's
+// program runs only when the reader has seen the difference and says so, and always in a worker that reaches nothing.
+// From the worker's messages only text and numbers are taken.
 
 import * as curve from "./run-curve.js";
 import { codeField } from "./run-editor.js";
@@ -19,14 +19,14 @@ import { wholeEssay } from "./run-whole.js";
 /** @typedef {import("./run-text.js").Fence} Fence */
 /** @typedef {import("./run-text.js").Change} Change */
 /**
- * A piece as the site knows it.
+ * A chunk as the site knows it.
  * @typedef {{name: string, number: number, title: string, page: string}} Known
  */
 
 const here = new URL("./", import.meta.url);  // beside the other folders of the site
 const LARGEST = 5e6, PATIENCE = 2000;  // bytes of a text; milliseconds until Python is ended
 const MOST = 2000, BREATH = 20;  // lines of output that are shown, and letters of each; milliseconds for all else
-const UNKEPT = "What you change here is not kept, unless you keep it. What was kept before is set aside.";
+const UNKEPT = "Changes you make here are not saved unless you choose to keep them. Your own changes are set aside.";
 const LONGEST = 1e6;  // letters of a link that all browsers take
 const at = {
   form: /** @type {HTMLFormElement} */ (document.getElementById("run")),
@@ -113,7 +113,7 @@ function keep() {
   setAddress("changes", "");  // what is here is no longer what a link has brought
   state = store.write([...kept(), ...strays]);
   if (state === "overtaken") origin = state;
-  if (state !== "kept") say("Your changes are not kept: see below.");
+  if (state !== "kept") say("Your changes are not saved: see below.");
 }
 
 /**
@@ -126,7 +126,7 @@ function take(entries) {
   read(now);
 }
 
-// What came from elsewhere joins what is kept; where both are of the same lines, it is a stray.
+// Changes from elsewhere join the saved ones; if both are of the same lines, the new one is a stray.
 function adopt() {
   const all = new Map([...store.read(), ...kept(), ...strays].map((change) => [JSON.stringify(change), change]));
   take([...all.values()]);
@@ -135,7 +135,7 @@ function adopt() {
 }
 
 /**
- * Writes something into the address of the page, or takes it out.
+ * Writes something into the address of the page, or removes it.
  * @param {string} name @param {string} value
  */
 function setAddress(name, value) {
@@ -155,7 +155,7 @@ const titleOf = (fence) => {
 };
 
 /**
- * Shows a piece, perhaps with the caret at the end of one of its lines.
+ * Shows a chunk, perhaps with the caret at the end of one of its lines.
  * @param {string} key @param {number | null} line
  */
 function showChunk(key, line = null) {
@@ -180,7 +180,7 @@ function showChunk(key, line = null) {
   field.container.scrollIntoView({ block: "nearest" });
 }
 
-// The field has lines of the text, whatever they are: a fence that is closed in it too early must not lose its rest.
+// The field has lines of the text, whatever they are: a fence closed too early must not lose its rest.
 function typed() {
   const { first, count, isEmpty } = shown, now = isEmpty && !editor.value ? [] : editor.value.split("\n");
   edit([...lines.slice(0, first), ...now, ...lines.slice(first + count)], "piece");
@@ -206,7 +206,7 @@ function showChanges() {
   }), ...strays.map((stray) => {
     const lines = partsOf(stray)?.flatMap((part, i) => part.map((line) => "-+"[i] + line));
     const text = lines?.join("\n") ?? (typeof stray === "string" ? stray : JSON.stringify(stray));
-    const words = lines ? "A change that does not fit here, or beside others: " : "Something that cannot be read: ";
+    const words = lines ? "A change that does not fit, or conflicts with others: " : "A change that cannot be read: ";
     const title = [words, link("download", () => save("change.txt", text))];
     const shown = make("pre", { className: "run-difference", textContent: text.slice(0, MOST) });
     return entry("remove what does not fit", title, shown, () => {
@@ -219,7 +219,7 @@ function showChanges() {
 }
 
 /**
- * A change in the list, which can be taken back.
+ * A change in the list, which can be undone.
  * @param {string} label @param {(Node | string)[]} title @param {Node} shown @param {() => void} undo
  */
 function entry(label, title, shown, undo) {
@@ -234,20 +234,20 @@ const isForeign = () => origin === "link" && !isTrusted && changes.length > 0;
 function showOrigin() {
   const words = {
     kept: state !== "refused" ? "" :
-      "They are not kept: this browser has no room for them, or keeps nothing. Copy a link, or download microgpt.md.",
+      "They are not saved: this browser has no room for them, or saves nothing. Copy a link, or download microgpt.md.",
     link: UNKEPT,
     experiment: UNKEPT,
-    overtaken: "They are not kept any more: another tab has kept changes in the meantime.",
+    overtaken: "Another tab has saved changes, so this tab has stopped saving.",
   };
   at.kept.textContent = words[origin];
-  if (origin !== "link") at.title.textContent = "What you have changed";
+  if (origin !== "link") at.title.textContent = "Your changes";
   at.changes.hidden = !changes.length && !strays.length && origin === "kept";
   at.consent.hidden = origin === "kept";
   at.trust.hidden = !isForeign();
   at.adopt.hidden = !changes.length && !strays.length;
 }
 
-// The pieces to choose from: those of the text as it is.
+// The chunks to choose from: those of the text as it is.
 function showPieces() {
   const keys = pieces().map(keyOf);
   if ([...at.chunk.options].map(({ value }) => value).join("\n") !== keys.join("\n")) {
@@ -261,7 +261,7 @@ function showPieces() {
 }
 
 /**
- * What a line belongs to: a piece, or the text below a heading.
+ * The owner of a line: a chunk, or the text below a heading.
  * @param {number} line
  */
 function nameOf(line) {
@@ -279,7 +279,7 @@ function difference({ before, after }) {
 }
 
 /**
- * Leads to a line of the text: in its piece, or in the whole essay.
+ * Leads to a line of the text: in its chunk, or in the whole essay.
  * @param {number} line
  */
 function leadTo(line) {
@@ -342,7 +342,7 @@ async function start(command, made = "") {
   at.start.disabled = true;
   at.stop.disabled = false;
   if (leads) at.stop.focus({ preventScroll: true });
-  say(worker ? "It is running." : "Python is being fetched.");
+  say(worker ? "Running…" : "Loading Python…");
   let found;
   try {
     found = await data();
@@ -388,7 +388,7 @@ function begin() {
     if (made === worker && Object.hasOwn(hear, kind)) hear[kind](message);
   };
   made.onerror = (event) => {
-    if (made === worker) hear.failed({ text: event.message || "a script could not be loaded; load this page anew" });
+    if (made === worker) hear.failed({ text: event.message || "a script could not be loaded; reload this page" });
   };
   return made;
 }
@@ -397,9 +397,9 @@ const hear = {
   /** @param {{done: number, total: number}} message */
   loading({ done, total }) {
     Object.assign(at.progress, { hidden: done >= total, max: total, value: done });
-    say(done >= total ? "Python is starting." : "Python is being fetched.");
+    say(done >= total ? "Starting Python…" : "Loading Python…");
   },
-  started() { say("It is running."); },
+  started() { say("Running…"); },
   /** @param {{lines: [string, boolean][], seen: string}} message */
   lines({ lines: printed, seen }) {
     const { output } = at, follows = output.scrollTop + output.clientHeight > output.scrollHeight - 30;
@@ -420,7 +420,7 @@ const hear = {
   stopping() {
     clearTimeout(doomed);
     [isStopping, at.stop.disabled] = [true, false];  // it may go on all the same
-    say("It has been stopped, and writes with what it has learned so far.");
+    say("Training has stopped; the program now writes with what it has learned so far.");
   },
   /** @param {{status: number, made: string | null, writes: boolean}} message */
   end({ status, made, writes }) {
@@ -434,19 +434,19 @@ const hear = {
       return;
     }
     if (status && status !== 130 && wrong !== null) leadTo(moved(wrong, differences(ran, lines)));
-    if (status === 0) say(`It has ended${curve.verdict(samples)}`);
-    else if (status === 130) say(`It was stopped after step ${curve.done()}${curve.verdict(samples)}`);
+    if (status === 0) say(`Finished${curve.verdict(samples)}`);
+    else if (status === 130) say(`Stopped after step ${curve.done()}${curve.verdict(samples)}`);
     else if (changes.length && at.output.textContent?.includes(`: experiment ${experiments?.name.value}: `)) {
-      say("The experiment does not fit what you have changed: undo your change, or choose “as it is”.");
-    } else say("It has ended with an error, which the output shows.");
+      say("The experiment does not fit your changes: undo your change, or choose “as it is”.");
+    } else say("The program ended with an error: see the output.");
     if (experiments?.name.value && (status === 0 || status === 130)) {
       const { href, target } = experiments.page;
-      at.status.append(" ", make("a", { href, target, textContent: "Compare with what was measured (in a new tab)." }));
+      at.status.append(" ", make("a", { href, target, textContent: "Compare with the measurements (in a new tab)." }));
     }
   },
   /** @param {import("./run-whole.js").Tangled} message */
   tangled(message) {
-    if (at.status.textContent?.startsWith("Python ")) say("");  // it has started
+    if (/^(Loading |Starting )?Python/.test(at.status.textContent ?? "")) say("");  // it has started
     whole.hear(message);
   },
   /** @param {{text?: string, problem?: string}} message */
@@ -459,7 +459,7 @@ const hear = {
   /** @param {{errors: [number, string][]}} message */
   checked(message) { whole.hearDoubts(message); },
   /** @param {{text: string}} message */
-  failed({ text: reason }) { drop(false); say(`Python has failed here: ${reason}`); },
+  failed({ text: reason }) { drop(false); say(`Python failed: ${reason}`); },
 };
 
 /** @param {number} number @param {number} all @param {number} loss */
@@ -476,7 +476,7 @@ function step(number, all, loss) {
 }
 
 /**
- * A line of the output; where it names a line of the essay, with a button there.
+ * A line of the output; if it names a line of the essay, with a button that leads there.
  * @param {string} line @param {boolean} error
  */
 function show(line, error) {
@@ -509,7 +509,7 @@ function finished() {
 }
 
 /**
- * Ends Python; another one is begun when it is needed, unless there can be none.
+ * Ends Python; another one is started when it is needed, unless there can be none.
  * @param {boolean} another
  */
 function drop(another = true) {
@@ -524,7 +524,7 @@ function drop(another = true) {
 function interrupt() {
   if (isStopping) {
     drop();
-    say("It was ended; the next run begins anew.");
+    say("Stopped; the next run starts afresh.");
     return;
   }
   URL.revokeObjectURL(stop);
@@ -533,14 +533,14 @@ function interrupt() {
 }
 
 function endUnlessItAnswers() {
-  doomed = window.setTimeout(() => { drop(); say("It did not answer, and was ended; the next run begins anew."); }, PATIENCE);
+  doomed = window.setTimeout(() => { drop(); say("No response, so it was stopped; the next run starts afresh."); }, PATIENCE);
 }
 
-// The model that was trained last writes one more document; a changed program may never come to an end.
+// The model that was trained last writes one more document; a changed program may never end.
 function write() {
   if (!worker || at.write.disabled) return;
   if (!at.heat.value || !at.heat.checkValidity()) {
-    hear.wrote({ problem: `The temperature has to be a number from ${at.heat.min} to ${at.heat.max}.` });
+    hear.wrote({ problem: `The temperature must be a number from ${at.heat.min} to ${at.heat.max}.` });
     return;
   }
   at.write.disabled = true;
@@ -552,7 +552,7 @@ function write() {
 function save(name, content) {
   const anchor = make("a", { href: URL.createObjectURL(new Blob([content], { type: "text/plain" })), download: name });
   anchor.click();
-  say(`${name} is being saved.`);
+  say(`Saving ${name}…`);
   setTimeout(() => URL.revokeObjectURL(anchor.href), 1000);
 }
 
@@ -561,13 +561,13 @@ async function open(file) {
   if (!file) return;
   if (file.size > LARGEST) {
     const size = Math.round(file.size / 1e6);
-    say(`${file.name} has ${size} million bytes: take a text of less than ${LARGEST / 1e6} million.`);
+    say(`${file.name} has ${size} million bytes: choose a text of less than ${LARGEST / 1e6} million.`);
   } else {
     const bytes = await file.arrayBuffer();
     let content = "\0";
     try { content = new TextDecoder("utf-8", { fatal: true }).decode(bytes); } catch { /* no text */ }
-    if (content.includes("\0")) say(`${file.name} is no UTF-8 text: take a text file, one document a line.`);
-    else if (!content.trim()) say(`${file.name} is empty: take a text file, one document a line.`);
+    if (content.includes("\0")) say(`${file.name} is not UTF-8 text: choose a text file with one document per line.`);
+    else if (!content.trim()) say(`${file.name} is empty: choose a text file with one document per line.`);
     else {
       at.text.value = content;
       say(`${file.name} was read: ${content.trim().split(/\r\n?|\n/).length} lines.`);
@@ -589,7 +589,7 @@ function experiment(leads = true) {
   for (const line of lines.slice(fence.first, fence.end)) {
     pre.append(make(line[0] === "-" ? "del" : line[0] === "+" ? "ins" : "span", { textContent: line }), "\n");
   }
-  const means = "The field below shows the piece as it is. When it runs, these lines are replaced:";
+  const means = "The field below shows the chunk as it is. When it runs, these lines are replaced:";
   experiments.shown.replaceChildren(make("p", { className: "run-meaning", textContent: means }), pre);
   experiments.page.href = new URL(`../${option.dataset.address?.slice(2)}`, here).href;
 }
@@ -634,7 +634,7 @@ async function setUp() {
       const names = [...new Set(changes.map((change) => nameOf(change.at)))].join(", ");
       at.title.textContent = `Somebody sent you a change${names && ` to ${names}`}`;
     }
-  } catch { message = "The changes of this link cannot be read: has it been cut off?"; }
+  } catch { message = "The changes in this link cannot be read: was the link cut off?"; }
   if (asked.has("break") && !link && before.length) {
     take([]);
     origin = "experiment";
@@ -669,13 +669,13 @@ async function share() {
   }
   if (at.more.value) hash.set("more", at.more.value);
   if (hash.toString().length > LONGEST) {
-    say("Your changes are too long for a link, which browsers would not open: download microgpt.md.");
+    say("Your changes are too long for a link that browsers would open: download microgpt.md.");
     return;
   }
   location.hash = hash.toString();
   try {
     await navigator.clipboard.writeText(location.href);
-    say("The link has been copied: it holds your changes and settings, but not your text.");
+    say("Link copied. It holds your changes and settings, but not your text.");
   } catch { say("The address of this page now holds your changes and settings: copy it."); }
 }
 
@@ -706,5 +706,5 @@ at.trust.addEventListener("click", () => {
 experiments?.name.addEventListener("change", () => experiment());
 at.file.addEventListener("change", () => open(at.file.files?.[0]));
 setUp().catch(({ message }) => {
-  element("waiting", HTMLElement).textContent = `The page could not be set up: ${message}`;
+  element("waiting", HTMLElement).textContent = `The page could not be loaded: ${message}`;
 });

@@ -1,4 +1,4 @@
-"""The Python side of run-worker.js, in the browser: runs programs, lets them write on, and tangles essays."""
+"""The Python side of run-worker.js, in the browser: runs programs, lets them write more, and tangles essays."""
 
 import argparse
 import gc
@@ -16,13 +16,13 @@ for module in ("js", "pyodide_js"):  # the program is somebody else's, and has n
     pyodide.ffi.unregister_js_module(module)
     sys.modules.pop(module, None)
 
-learned = []  # what main() knew when the last program returned from it: its global names, and its own
+learned = []  # the global and local names of main() when the last program returned from it
 watch = sys.monitoring
 watch.use_tool_id(watch.PROFILER_ID, "microgpt")
 
 
 def entered(code, _):
-    """Watch for the end of main(); this costs nothing, since it is asked once for each function."""
+    """Watch for the end of main(); this costs nothing, since it is called once for each function."""
     if code.co_name == "main" and code.co_filename == "/essay/microgpt.md":
         watch.set_local_events(watch.PROFILER_ID, code, watch.events.PY_RETURN)
     return watch.DISABLE
@@ -39,16 +39,16 @@ watch.set_events(watch.PROFILER_ID, watch.events.PY_START)
 
 
 def can_write():
-    """Return whether the last program has left what is needed to write with it."""
+    """Return whether the last program has left all the names needed to write with it."""
     return bool(learned) and "sample" in learned[0] and {"model", "characters", "flags"} <= learned[1].keys()
 
 
 def write(beginning, temperature):
-    """Return a new document, which begins as asked: the program's own dice fall as they have to until then."""
+    """Return a new document with a given beginning: until it ends, the program's random draws are fixed."""
     (names, own), choices = learned, random.choices
     unknown = [character for character in beginning if character not in own["characters"]]
     if unknown:
-        return json.dumps({"problem": f"It has never seen {' '.join(unknown)}: it knows {''.join(own['characters'])}."})
+        return json.dumps({"problem": f"The model knows only {''.join(own['characters'])}, not {' '.join(unknown)}."})
     first = [own["characters"].index(character) for character in beginning]
     flags = argparse.Namespace(**{**vars(own["flags"]), "temperature": temperature})
     random.choices = lambda *given: [first.pop(0)] if first else choices(*given)
@@ -56,7 +56,7 @@ def write(beginning, temperature):
         tokens = names["sample"](own["model"], len(own["characters"]), flags)
         return json.dumps({"text": "".join(own["characters"][token] for token in tokens)})
     except Exception as error:
-        return json.dumps({"problem": f"It cannot write that ({error})."})
+        return json.dumps({"problem": f"The model cannot write that ({error})."})
     finally:
         random.choices = choices
 
@@ -105,7 +105,7 @@ def run(words):
 
 
 class Tangler:
-    """tangle.py as a module, and the programs of the last essay that was right."""
+    """tangle.py as a module, and the programs of the last essay without errors."""
 
     def __init__(self):
         spec = importlib.util.spec_from_file_location("tangle", "/essay/tangle.py")
@@ -116,7 +116,7 @@ class Tangler:
         self.compile, self.tangle.check_syntax = self.tangle.check_syntax, self.check_syntax
 
     def check_syntax(self, program, root):
-        """Return what is wrong with a program; one that was compiled before is right, and most of them were."""
+        """Return the errors of a program; a text that was compiled before, as most were, has none."""
         text = self.tangle.render(program)
         errors = [] if text in self.compiled else self.compile(program, root)
         if not errors:
@@ -124,9 +124,9 @@ class Tangler:
         return errors
 
     def answer(self, text, target):
-        """Return a program as JSON: its lines, theirs in the essay, whether it is older than the text, what is wrong.
+        """Return a program as JSON: its lines, their lines in the essay, whether it is out of date, and the errors.
 
-        Experiments are left for check(), one after the other: it takes long to compile them all.
+        Experiments are left for check(), one after the other: compiling them all takes long.
         """
         self.fences, errors = self.tangle.parse(text)
         self.left = {fence.name: fence for fence in self.fences if fence.kind == "experiment" and not errors}
@@ -144,7 +144,7 @@ class Tangler:
         return json.dumps(found)
 
     def check(self):
-        """Check one experiment; return False while more are left, then what is wrong as JSON, and then None."""
+        """Check one experiment; return False while more are left, then the errors as JSON, and then None."""
         if self.left is None:
             return None
         if self.left:

@@ -1,4 +1,4 @@
-// Adam beside plain descent: the reader writes some gradients, and sees by how much each of them moves a parameter.
+// Adam beside plain descent: the reader enters gradients, and sees how far each of them moves a parameter.
 
 import { drawn, make } from "./elements.js";
 import { microgpt } from "./engine.js";
@@ -9,7 +9,7 @@ import { build, button, chart, lettering, saying, table, written } from "./widge
 const MOST = 12;  // gradients that are looked at
 
 /**
- * Move a parameter as `adam` of the essay would do it without its means.
+ * Move a parameter as the essay's `adam` would without its means.
  * @param {Moving} parameter
  * @param {number} _step
  * @param {number} rate
@@ -33,7 +33,7 @@ function path(gradients, move, rate) {
 }
 
 /**
- * Write a number with three digits that count.
+ * Write a number with three significant digits.
  * @param {number} value
  */
 function short(value) { return written(Number(value.toPrecision(3)), 10); }
@@ -51,7 +51,7 @@ function ticks(low, high) {
 }
 
 /**
- * Write a number of the scale so that it has room.
+ * Write a number of the scale so that it fits.
  * @param {number} value
  */
 function mark(value) {
@@ -60,7 +60,7 @@ function mark(value) {
 }
 
 /**
- * Return the numbers in a text, or the first word that is none.
+ * Return the numbers in a text, or the first word that is not a number.
  * @param {string} text
  */
 function numbersIn(text) {
@@ -79,11 +79,11 @@ build("adam", "Choose the gradients", (/** @type {Given} */ given) => {
   /** @param {number[]} gradients */
   function write(gradients) { field.value = gradients.map((gradient) => written(gradient)).join(" "); }
 
-  /** Draw and compute it for what is in the field now; if that is no list of numbers, say so. */
+  /** Draw and compute the paths for the numbers in the field, or ask for numbers. */
   function show() {
     const numbers = numbersIn(field.value);
     if (typeof numbers === "string" || !numbers.length) {
-      says.sayInstead(numbers.length ? `${numbers} is not a number.` : "Write some numbers, with blanks between them.");
+      says.sayInstead(numbers.length ? `${numbers} is not a number.` : "Enter numbers separated by spaces.");
       return;
     }
     const gradients = numbers.slice(0, MOST);
@@ -96,12 +96,12 @@ build("adam", "Choose the gradients", (/** @type {Given} */ given) => {
       ["step", "gradient", "plain descent", "Adam"],
       ...gradients.map((gradient, i) => [String(i + 1), short(gradient), ...moves.map((ways) => short(ways[i]))]),
     ]));
-    const more = numbers.length > MOST ? ` (Only the first ${MOST} numbers count.)` : "";
-    says.say(`In all, plain descent moves it by ${end}, Adam by ${endOfAdam}.${more}`);
+    const more = numbers.length > MOST ? ` (Only the first ${MOST} numbers are used.)` : "";
+    says.say(`In total, plain descent moves it by ${end}, Adam by ${endOfAdam}.${more}`);
   }
 
   /**
-   * Draw where the parameter goes, on the two ways.
+   * Draw the two paths of the parameter.
    * @param {number[][]} paths
    */
   function drawPaths([plain, adam]) {

@@ -1,4 +1,4 @@
-// What a model of other sizes would cost: its parameters, and the entries that one name puts on the tape.
+// The cost of a model of another size: its parameters, and the entries that one name puts on the tape.
 
 import { make } from "./elements.js";
 import { build, saying, slider, table } from "./widgets.js";
@@ -70,7 +70,7 @@ build("counter", "Count other sizes", (/** @type {Given} */ given) => {
     letters.value = letters.value;  // perhaps fewer than before
     const chosen = { n_embd: width.value, n_layer: depth.value, block_size: context.value, letters: letters.value };
     const parameters = parametersOf({ ...given, ...chosen }), entries = entriesOf({ ...given, ...chosen });
-    answer.replaceChildren(table("How many there are in each part.", [
+    answer.replaceChildren(table("Parameters and entries in each part", [
       ["part", "parameters", "entries"],
       ...given.parts.map((part) => [part, counted(parameters[part] ?? 0), counted(entries[part])]),
       ["all", counted(sum(parameters)), counted(sum(entries))],

@@ -1,5 +1,4 @@
-// The picture of names that come into being plays what was recorded of it; then comes the same training in this page,
-// and what the model says next.
+// The picture of names plays its recording; then the same training runs in this page, and the model writes.
 
 import { drawn, make } from "./elements.js";
 import { begun, inFrames, meanOfLast, microgpt, reason, writeName } from "./engine.js";
@@ -11,7 +10,7 @@ import { build, button, chart, saying, slider } from "./widgets.js";
  * @typedef {{ beginning: string, moments?: [number, string[]][] }} Given
  */
 
-const MOMENT = 115;  // milliseconds; all of them last less than five seconds, or they would need a button to stop them
+const MOMENT = 115;  // milliseconds; all together less than five seconds, or they would need a button to stop them
 const STEPS = microgpt.DEFAULTS.num_steps, AT_ONCE = 4;  // steps between two pictures: slow enough to be watched
 const SCALE = { height: 100, lowest: 1.8, highest: 3.6, marks: [2, 3], steps: STEPS };
 const SHOWN = 8;  // names that are written again and again, by the same random numbers
@@ -69,7 +68,7 @@ build("live", "Train the model in this page", (/** @type {Given} */ { beginning,
   const play = figure && moments && film(figure, moments);
   const start = button("Train it", train), learning = learningShown();
   start.classList.add("md-button--primary");
-  const field = nameField("It begins with ", beginning, answer);
+  const field = nameField("Start with ", beginning, answer);
   const heat = slider("temperature", { min: 0.1, max: 2, step: 0.1, value: 0.5 }, answer);
   const bars = drawn("svg", { role: "img" }), written = make("p", { className: "live-names" });
   const another = button("Write a name", add);
@@ -81,12 +80,12 @@ build("live", "Train the model in this page", (/** @type {Given} */ { beginning,
 
   async function train() {
     start.disabled = ask.inert = true;
-    says.sayInstead("The names are being fetched.");
+    says.sayInstead("Loading the names…");
     try {
       state = await begun();
       learning.box.hidden = ask.hidden = false;  // both have their room now, and nothing moves when it has learned
       next(state, []);
-      says.say("It is learning.");
+      says.say("Training…");
       learned = await learn(state);
       ask.inert = false;
       answer();
@@ -108,7 +107,7 @@ build("live", "Train the model in this page", (/** @type {Given} */ { beginning,
       if (losses.length === STEPS || losses.length % (calm.matches ? 250 : 20) < AT_ONCE) learning.draw(state, losses);
     }
     const count = losses.length.toLocaleString("en"), last = losses[losses.length - 1].toFixed(4);
-    return `It has learned from ${count} names; the last loss is ${last}, as in Python.`;
+    return `Trained on ${count} names; the last loss is ${last}, as in Python.`;
   }
 
   /**
@@ -118,7 +117,7 @@ build("live", "Train the model in this page", (/** @type {Given} */ { beginning,
    */
   function next(state, letters) {
     const { chances } = writeName(state, letters, heat.value, new microgpt.Random(1n));
-    drawBars(bars, chances[letters.length], "What comes next", (chance) => `${Math.round(100 * chance)} %`);
+    drawBars(bars, chances[letters.length], "Next token", (chance) => `${Math.round(100 * chance)}%`);
   }
 
   /** Show what comes after the letters in the field, if the model knows them. */
@@ -140,7 +139,7 @@ build("live", "Train the model in this page", (/** @type {Given} */ { beginning,
 
   const again = button("Play the picture again", () => play?.());
   if (!calm.matches) play?.();
-  says.say("The essay’s program in JavaScript does it, with the same names, and you can watch.");
+  says.say("You can watch the essay’s JavaScript program learn from the same names.");
   const buttons = make("p", { className: "widget-buttons" }, start, ...(play ? [again] : []));
   const left = make("div", {}, buttons, says.line, learning.box);
   return [make("div", { className: "live" }, left, ask)];

@@ -117,25 +117,25 @@ build("look", "Move the query and the keys", (/** @type {Given} */ { query, keys
     const [asks, ...offers] = vectors(), root = asks.length ** -0.5;
     const ways = [root, 1].map((factor) => attend(asks, offers, values, factor)), { weights, mean } = ways[0];
     const keysDrawn = offers.map((vector, i) => (
-      { vector, name: `key ${i + 1}: ${fixed(weights[i], 2)}`, colour: "widget-blue", width: 1.5 + 4 * weights[i] }));
-    const ends = draw(scene, [...keysDrawn, { vector: asks, name: "query", colour: "widget-orange", width: 2.5 }],
+      { vector, name: `key ${i + 1}: ${fixed(weights[i], 2)}`, colour: "widget-key", width: 1.5 + 4 * weights[i] }));
+    const ends = draw(scene, [...keysDrawn, { vector: asks, name: "query", colour: "widget-query", width: 2.5 }],
       { origin: [MIDDLE, MIDDLE], unit: UNIT });
     holds.forEach((hold, i) => hold.setAttribute("transform", `translate(${ends[i].x} ${ends[i].y})`));
     const arrows = vectors().map((vector, i) => `${names[i]} ${pair(vector)}`);
     picture.setAttribute("aria-label", `Arrows from the middle: ${arrows.join(", ")}.`);
     const valuesDrawn = values.map((vector, i) => (
-      { vector, name: `value ${i + 1}`, colour: "widget-blue", width: 1.5 + 4 * weights[i] }));
-    const meanDrawn = { vector: mean, name: "comes back", colour: "widget-orange", width: 2.5 };
+      { vector, name: `value ${i + 1}`, colour: "widget-value", width: 1.5 + 4 * weights[i] }));
+    const meanDrawn = { vector: mean, name: "result", colour: "widget-found", width: 2.5 };
     draw(back, [...valuesDrawn, meanDrawn], valuesPlane);
-    back.setAttribute("aria-label", `The two values as arrows, and between them what comes back, ${pair(mean, 2)}.`);
+    back.setAttribute("aria-label", `The two values as arrows, and the result between them, ${pair(mean, 2)}.`);
     answer.replaceChildren(table(`The values are ${values.map((value) => pair(value)).join(" and ")}.`, [
       ["scores", "divided by √2", "not divided"],
       ...[0, 1].map((i) => [`score of key ${i + 1}`, ...ways.map(({ scores }) => fixed(scores[i], 2))]),
       ...[0, 1].map((i) => [`weight of key ${i + 1}`, ...ways.map((way) => fixed(way.weights[i], 2))]),
-      ["what comes back", ...ways.map((way) => pair(way.mean, 2))],
+      ["result", ...ways.map((way) => pair(way.mean, 2))],
     ]));
     const [first, second] = weights.map((weight) => fixed(weight, 2));
-    says.say(`The weights are ${first} and ${second}, and ${pair(mean, 2)} comes back.`);
+    says.say(`The weights are ${first} and ${second}; the result is ${pair(mean, 2)}.`);
   }
 
   /**

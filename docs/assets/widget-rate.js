@@ -30,7 +30,7 @@ build("rate", "Choose the learning rate", (/** @type {Given} */ given) => {
   async function train() {
     const turn = running += 1, chosen = 10 ** rate.value, named = `With a rate of ${written(chosen, 5)}`;
     draw([]);
-    tell(`${named} it is learning.`);
+    tell(`${named}: training…`);
     try {
       const flags = { learning_rate: chosen }, { model, lessons } = await begun(flags);
       const training = microgpt.train(model, lessons, { ...microgpt.DEFAULTS, ...flags });
@@ -43,13 +43,13 @@ build("rate", "Choose the learning rate", (/** @type {Given} */ given) => {
         draw(means);
       }
       const mean = meanOfLast(losses).toFixed(2);
-      tell(`${named} the last 50 losses are ${mean} on average.`);
+      tell(`${named} the mean of the last 50 losses is ${mean}.`);
     } catch (error) {
-      if (turn === running) tell(`${named} it ended: ${reason(error)}.`);
+      if (turn === running) tell(`${named} the run ended: ${reason(error)}.`);
     }
   }
 
   draw([]);
-  tell("The orange curve is the essay’s. Move the slider, and the blue one is trained here, with the same names.");
+  tell("The orange curve is the essay’s. Move the slider to train a model here, on the same names: the blue curve.");
   return [rate.row, picture, says.line];
 });

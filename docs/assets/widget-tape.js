@@ -27,12 +27,12 @@ const WIDTH = 60, BOX = 55, TOP = 56, HEIGHT = 82;  // of the drawing: each entr
  */
 function deed(entries, at, grads, adds) {
   const { name, inputs } = entries[at];
-  if (!inputs.length) return `${name} came from no operation and hands nothing on.`;
+  if (!inputs.length) return `${name} has no inputs, so its gradient goes no further.`;
   const lines = inputs.map(([parent, derivative]) => {
     const product = `${written(derivative)}\u00a0·\u00a0${written(grads[at])}`;  // which no end of a line tears apart
     return `${entries[parent].name}.grad ${adds ? "+=" : "="} ${product}`;
   });
-  return `${name} hands ${written(grads[at])} on: ${lines.join(", ")}.`;
+  return `${name} passes ${written(grads[at])} on: ${lines.join(", ")}.`;
 }
 
 /**
@@ -43,8 +43,8 @@ function deed(entries, at, grads, adds) {
  */
 function verdict(entries, grads, right) {
   const wrong = entries.flatMap(({ name }, i) => (grads[i] === right[i] ? [] : [`${name} ${written(right[i])}`]));
-  if (!wrong.length) return "The tape is empty, and all gradients are right.";
-  return `The tape is empty, and these are wrong. Right would be ${wrong.join(", ")}.`;
+  if (!wrong.length) return "The tape is empty, and all gradients are correct.";
+  return `The tape is empty, and some gradients are wrong. Correct values: ${wrong.join(", ")}.`;
 }
 
 /**
@@ -70,7 +70,7 @@ build("tape", "Step the tape back", (/** @type {Given} */ { entries, added, stor
   let taken = 0;
   const way = choice("A gradient is", [ADDED, STORED], () => show());
   const step = button("One entry back", () => { taken += 1; show(); });
-  const again = button("Start again", () => { taken = 0; show(); });
+  const again = button("Start over", () => { taken = 0; show(); });
   const says = saying();
   const picture = drawn("svg", { viewBox: `0 0 ${WIDTH * entries.length} ${2 * TOP + HEIGHT}`, role: "img" });
 

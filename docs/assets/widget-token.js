@@ -45,9 +45,9 @@ function stagesOf({ letters, place, chances }, numbers) {
   return [
     { title: "two tables", chunk: "gpt",
       rows: [[`wte[${letter}]`, token], [`+ wpe[${place}]`, position], ["= sum", sum]],
-      says: "The row of the token and the row of its place are added, number by number." },
+      says: "The row of the token and the row of its position are added, number by number." },
     { title: "norm", chunk: "rmsnorm", rows: [["sum", sum], ["→ x", start]],
-      says: "All 16 are multiplied by one factor, and then their squares are 1 on average." },
+      says: "All 16 are multiplied by one factor that makes the mean of their squares 1." },
     { title: "query, key, value", chunk: "attention",
       rows: [["norm of x", normed], ["→ query", query], ["→ key", key], ["→ value", value]],
       says: "Three matrices ask 16 questions each, and each head takes four answers. (This norm changes nothing.)" },
@@ -56,14 +56,14 @@ function stagesOf({ letters, place, chances }, numbers) {
     { title: "attention is added", chunk: "layer-by-layer",
       rows: [["x", start], ["+ attention", attention], ["= x", middle]],
       says: "The matrix wo mixes what the heads found, and that is added to x." },
-    { title: "the mlp asks", chunk: "mlp", rows: [["norm of x", asked], ...quarters],
-      says: `64 questions are put to the norm of x, and relu cuts off answers below 0: ${applied} applied.` },
-    { title: "the mlp is added", chunk: "mlp", rows: [["x", middle], ["+ mlp", mlp], ["= x", end]],
-      says: "A matrix makes 16 numbers of the 64 answers, and they are added to x." },
+    { title: "the MLP asks", chunk: "mlp", rows: [["norm of x", asked], ...quarters],
+      says: `64 questions are put to the norm of x, and relu sets negative answers to 0: ${applied} are positive.` },
+    { title: "the MLP is added", chunk: "mlp", rows: [["x", middle], ["+ mlp", mlp], ["= x", end]],
+      says: "A matrix turns the 64 answers into 16 numbers, which are added to x." },
     { title: "27 scores", chunk: "gpt", rows: [["x", end]],
       says: `lm_head puts 27 questions to x, one for each token. ${best(logits, 1)[0].letter} fits best.` },
     { title: "27 probabilities", chunk: "softmax", rows: [],
-      says: `softmax makes probabilities of the scores: ${guess(chances)}.` },
+      says: `softmax turns the scores into probabilities: ${guess(chances)}.` },
   ];
 }
 
@@ -83,6 +83,16 @@ function cell(number, largest, x, y) {
 }
 
 /**
+ * Draw a mark beside the name of a row of numbers, in the colour that queries, keys, values and x have in all figures.
+ * @param {string} name
+ * @param {number} y
+ */
+function mark(name, y) {
+  const kind = /^(?:[→=] )?(query|key|value|x)$/.exec(name)?.[1];
+  return kind ? [drawn("rect", { x: LEFT - 8, y, width: 3, height: CELL, class: `widget-${kind}` })] : [];
+}
+
+/**
  * Draw rows of 16 numbers, with one number of each in figures, and the scale of the colours.
  * @param {SVGSVGElement} picture
  * @param {[string, number[]][]} rows
@@ -97,6 +107,7 @@ function drawRows(picture, rows, marked, largest) {
   picture.replaceChildren(
     ...rows.flatMap(([name, all], i) => [
       drawn("text", { x: 0, y: LINE * i + 17 }, name),
+      ...mark(name, LINE * i + 5),
       ...all.map((number, at) => cell(number, largest, left(at), LINE * i + 5)),
       drawn("text", { x: WIDTH, y: LINE * i + 17, "text-anchor": "end", class: "widget-strong" },
         fixed(all[marked], 2)),

@@ -24,14 +24,14 @@ const RIGHT = 352;  // the edge of a chart
 /** @typedef {[string, number[][]]} Curve the class of its look, and [step, value] of its points */
 
 /**
- * The room of a chart, and its values: those beyond the lowest and the highest are drawn at the edge.
+ * The size of a chart, and its range of values: values beyond it are drawn at the edge.
  * @typedef {{ left?: number, top?: number, height: number, lowest: number, highest: number, marks: number[],
  *   steps: number, stepMarks?: number[] }} Scale
  */
 
 /**
- * Draw the axes of a chart over the steps of a training. Return where a step and a value are in the picture, and what
- * draws the curves.
+ * Draw the axes of a chart over the steps of a run. Return functions that place a step and a value in the picture, and
+ * one that draws the curves.
  * @param {SVGSVGElement} picture
  * @param {Scale} scale
  * @param {(mark: number) => string} [say] how a mark of the scale is written
@@ -67,7 +67,7 @@ export function written(value, digits = 4) {
 }
 
 /**
- * Write a number with so many digits behind the point.
+ * Write a number with this many decimal places.
  * @param {number} value
  * @param {number} digits
  */
@@ -88,7 +88,7 @@ export function button(name, press) {
 }
 
 /**
- * Say whether a button does anything now. It keeps the focus when it does not: elsewhere the next Enter would go back.
+ * Enable or disable a button. A disabled one keeps the focus: elsewhere the next Enter would go back.
  * @param {HTMLButtonElement} element
  * @param {boolean} possible
  */
@@ -97,7 +97,7 @@ export function allow(element, possible) { element.setAttribute("aria-disabled",
 let inputs = 0;
 
 /**
- * Make a labelled input for a number that is set by dragging or by the arrow keys, and shown beside it.
+ * Make a labelled slider for a number, which is shown beside it.
  * @param {string} name
  * @param {{ min: number, max: number, step: number, value: number }} bounds
  * @param {() => void} change is told after each change
@@ -126,7 +126,7 @@ export function slider(name, bounds, change, say) {
 }
 
 /**
- * Make a choice of one of some names; the first is chosen.
+ * Make a choice among some names; the first is chosen.
  * @param {string} title
  * @param {string[]} names
  * @param {() => void} change is told after each change
@@ -143,9 +143,9 @@ export function choice(title, names, change) {
 }
 
 /**
- * Make a line of words about what a widget shows; a screen reader says them when it has time. What is shown belongs to
- * the words: while they are about something else, such as a wrong input, it is grey and cannot be used. An svg has to be
- * in a div for that.
+ * Make a line of words about the results that a widget shows; a screen reader says them when it has time. While the
+ * words are about something else, such as a wrong input, the results are grey and cannot be used. For that, an svg must
+ * be in a div.
  * @param {...HTMLElement} results
  */
 export function saying(...results) {
@@ -159,9 +159,9 @@ export function saying(...results) {
   };
   return {
     line,
-    /** Say something about what is shown. */
+    /** Say something about the results. */
     say(/** @type {Child[]} */ ...words) { put(false, words); },
-    /** Say something about which nothing is shown. */
+    /** Say something that has no results. */
     sayInstead(/** @type {Child[]} */ ...words) { put(true, words); },
   };
 }
@@ -181,11 +181,11 @@ export function table(caption, rows) {
 }
 
 /**
- * Build all widgets of a name on this page, each from the data that its demonstration gave.
+ * Build all widgets of one name on this page, each from the data of its demonstration.
  * @template Data
  * @param {string} name
  * @param {string} title
- * @param {(data: Data, box: HTMLElement) => Child[]} start returns what the widget consists of
+ * @param {(data: Data, box: HTMLElement) => Child[]} start returns the elements of the widget
  */
 export function build(name, title, start) {
   for (const box of document.querySelectorAll(`[data-widget="${name}"]`)) {

@@ -2,7 +2,7 @@
 
 experiments  the command that measures what experiments do to the loss, into docs/experiments.json
 record       that file: reading it, what in it is stale, and what it says; nothing here runs a program
-measure      what is measured of a program, and how
+measure      the measurements of a program
 machine      the program's own `train` on traces of what it computes, exactly and soon; the loss on many documents
 tracing      a program runs on symbols, and what it computes is written down as instructions
 machine.c    a small interpreter that runs such instructions again, with other numbers and other tokens

@@ -1,20 +1,20 @@
 """Measure the programs of the essay against each other: whole processes, run in turn.
 
-    python3 docs/laboratory/benchmark.py                      # some minutes
+    python3 docs/laboratory/benchmark.py                      # a few minutes
     python3 docs/laboratory/benchmark.py --rounds 3 --programs efficiency/graph_search.py efficiency/exact.c
     python3 docs/laboratory/benchmark.py --record docs/benchmark.json --grow
 
-Takes part who promises, in the fence of its root, the same lines or losses as another program. Each round runs each
-of them twice, for one step and for many, as many as make a second at least: the difference of the two, in processor
-time, divided by the steps between them, is the time of a step, without what it takes to start. Prints the median, the
-smallest and the largest of these times, the peak of the memory, and how many times as fast as the slowest each one is:
-the median of the ratios within a round, and their range. Where there is a C compiler, peak.c says how many operations
-a second one core could do at the most.
+It times the programs that promise, in the fence of their root, the lines or losses of another. Each round runs each
+of them twice, for one step and for many, enough for a second at least: the difference of the two, in processor time,
+divided by the steps between them, is the time of a step, without the start. Prints the median, the smallest and the
+largest of these times, the peak of the memory, and the speed relative to the slowest: the median of the ratios within
+a round, and their range. If there is a C compiler, peak.c measures how many operations per second one core can do at
+most.
 
-What trains with fewer bits, on many documents a step or on several cores is not the same training any more. It is
-measured in the same rounds, and in a table of its own: milliseconds a document, with several workers by the clock.
-With --grow some programs are also timed, the better of two runs, at other widths, depths, lengths of a document and
-batches, and parts.py says where the time of a step goes.
+A program with fewer bits, many documents per step or several cores no longer trains in the same way. It is measured in
+the same rounds, but in a table of its own: milliseconds per document, with several workers by the clock. With --grow
+some programs are also timed, as the better of two runs, at other widths, depths, document lengths and batch sizes, and
+parts.py shows where the time of a step goes.
 """
 
 import argparse
@@ -197,18 +197,18 @@ def main():
     parser = argparse.ArgumentParser(description="Time the programs of the essay against each other.")
     parser.add_argument("--rounds", type=int, default=5, help="runs of each program, in turn (%(default)s)")
     parser.add_argument("--programs", nargs="+", metavar="TARGET", help="only these, such as efficiency/exact.c")
-    parser.add_argument("--record", type=Path, metavar="FILE", help="write what was measured into a .json file")
-    parser.add_argument("--grow", action="store_true", help="time some programs at other sizes, too")
-    parser.add_argument("--list", action="store_true", help="only say which programs take part")
+    parser.add_argument("--record", type=Path, metavar="FILE", help="write the measurements to a .json file")
+    parser.add_argument("--grow", action="store_true", help="also time some programs at other sizes")
+    parser.add_argument("--list", action="store_true", help="only list the programs that are timed")
     options = parser.parse_args()
     first, *others = CONTRACTS
     targets = [first, *(target for target in others if {"prints", "losses"} & CONTRACTS[target].keys())]
     if unknown := {*(options.programs or [])} - {*targets}:
-        parser.error(f"no program that takes part: {', '.join(sorted(unknown))} (--list says which do)")
+        parser.error(f"not timed here: {', '.join(sorted(unknown))} (--list shows the programs that are)")
     if options.rounds < 1:
         parser.error("--rounds must be at least 1")
     if options.record and not is_free(options.record):
-        parser.error(f"{options.record} is there, and no record of this benchmark: name another file")
+        parser.error(f"{options.record} exists and is not a record of this benchmark: name another file")
     for target in options.programs or []:
         if missing := lacking(target):
             parser.error(f"{target} needs {missing}")

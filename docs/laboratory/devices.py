@@ -5,10 +5,10 @@
     python docs/laboratory/devices.py --widths 16 64 --batches 1
 
 Everything happens in one process, so that PyTorch's start does not count. The documents are random letters, all of
-full length, so that every place in a batch is a token. A time is the median of five stretches of steps of which each
-takes a quarter of a second or more, with the smallest and the largest. A step is everything that the program does in
-one: make the batch, compute the loss, walk back, let Adam move the parameters, and fetch the loss. Beside it, on one
-core and on the same text, are microgpt.py and native.c, timed as benchmark.py does it.
+full length, so that every position in a batch is a token. A time is the median of five stretches of steps, each a
+quarter of a second or more, with the smallest and the largest. A step is everything that the program does in one: make
+the batch, compute the loss and the gradients, let Adam move the parameters, and fetch the loss. Beside it, on one core
+and on the same text, are microgpt.py and native.c, timed as benchmark.py does it.
 """
 
 import argparse
@@ -42,7 +42,7 @@ def flags_of(device, **others):
 
 
 def step_of(program, flags, compiled=None):
-    """Return (a function that makes one step, the number of parameters); compiled is a mode of torch.compile."""
+    """Return (a function that takes one step, the number of parameters); compiled is a mode of torch.compile."""
     torch.manual_seed(1)
     torch.set_num_threads(threads)
     setting = program.Setting(flags)
@@ -104,7 +104,7 @@ def operations(flags, parameters):
 
 
 def row(program, device, compiled=None, count=False, **others):
-    """Return what was measured at one size."""
+    """Return the measurements at one size."""
     flags = flags_of(device, **others)
     print(f"{device} {others} {compiled or ''}", end=" ", file=sys.stderr, flush=True)
     if device == "cuda":
@@ -138,7 +138,7 @@ def peaks(device):
 
 
 def rows_of(widths, batches, has_gpu):
-    """Yield what was measured, size by size."""
+    """Yield the measurements, size by size."""
     program = load("efficiency/torch_gpt.py")
     for device in ["cpu", "cuda"] if has_gpu else ["cpu"]:
         for batch in batches:
@@ -198,13 +198,13 @@ def main():
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--widths", type=int, nargs="+", default=WIDTHS, help="n_embd, multiples of 4 (%(default)s)")
-    parser.add_argument("--batches", type=int, nargs="+", default=BATCHES, help="documents a step (%(default)s)")
-    parser.add_argument("--record", type=Path, metavar="FILE", help="write what was measured, as JSON")
+    parser.add_argument("--batches", type=int, nargs="+", default=BATCHES, help="documents per step (%(default)s)")
+    parser.add_argument("--record", type=Path, metavar="FILE", help="write the measurements as JSON")
     options = parser.parse_args()
     if any(width % 4 for width in options.widths):
         parser.error("--widths must be multiples of 4, the number of heads")
     if options.record and not is_free(options.record, ("rows", "peaks")):
-        parser.error(f"{options.record} is there, and no record of this tool: name another file")
+        parser.error(f"{options.record} exists and is not a record of this tool: name another file")
     start_torch()
     record = measured(options)
     print(json.dumps(record, indent=1))

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Measure the experiments of the essay: the losses of broken programs, for docs/experiments.json.
 
-usage: python docs/laboratory/experiments.py [NAME …]    measure what is missing or stale, or only these
-       python docs/laboratory/experiments.py --list      print what was measured
+usage: python docs/laboratory/experiments.py [NAME …]    measure all missing or stale records, or only these
+       python docs/laboratory/experiments.py --list      print the record
 
-It takes a C compiler (cc), and for each experiment and each core half a minute or more. Ctrl-C loses only what is not
-finished. What is measured of a program, and how: see measure.py.
+It needs a C compiler (cc), and half a minute or more for each experiment and core. Ctrl-C loses only unfinished
+measurements. See measure.py for the measurements of a program.
 """
 
 import argparse
@@ -44,7 +44,7 @@ def main():
         if options.list:
             return print_list(jobs, recorded)
         if unknown := {*options.names} - {name for _, name in jobs}:
-            parser.error(f"there is no {', '.join(sorted(unknown))}, but {', '.join(name for _, name in jobs)}")
+            parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(name for _, name in jobs)}")
         machine.library()
         tidy(jobs)
         return measure_all(chosen(jobs, recorded, options.names), jobs)
@@ -86,7 +86,7 @@ def measure_all(todo, jobs):
                 print(f"{number:3d}/{len(todo)}  {left:5.0f} s left  {line}", flush=True)
         except KeyboardInterrupt:
             pool.terminate()
-            print("interrupted: what is finished is recorded", file=sys.stderr)
+            print("interrupted: all finished measurements are recorded", file=sys.stderr)
             return 130
     for failure in failures:
         print(failure, file=sys.stderr)
@@ -139,7 +139,7 @@ def save(job, entry):
 
 
 def line_of(job, recorded):
-    """Return the line that tells what was measured."""
+    """Return the line that reports a measurement."""
     kind, name = job
     entry = recorded[kind].get(name)
     name += f", {kind}" * (kind in record.ELSEWHERE)
@@ -157,7 +157,7 @@ def line_of(job, recorded):
 
 
 def print_list(jobs, recorded):
-    """Print what was measured, and what is stale; return the exit status."""
+    """Print the record, and mark its stale entries; return the exit status."""
     keys = keys_of(jobs)
     for job in jobs:
         is_stale = recorded[job[0]].get(job[1], {}).get("key") not in (None, keys[job])

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Measure whether the heads of microgpt.py look harder at vowels, in twenty trainings, for docs/heads.json.
+"""Measure whether the heads of microgpt.py look harder at vowels, in twenty runs, for docs/heads.json.
 
     python3 docs/laboratory/heads.py
 
-A letter is asked, with two or more before it, both vowels and consonants: how many times the weight of a consonant does a
-head give to a vowel, on average (geometrically), before and after training? It takes a C compiler, and some minutes.
+When a letter with two or more before it asks, vowels and consonants, how many times as much weight does a head give
+to a vowel as to a consonant, on average (geometrically), before and after training? It needs a C compiler, and takes a
+few minutes.
 """
 
 import argparse

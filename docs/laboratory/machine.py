@@ -100,7 +100,7 @@ class Memory:
 
 
 class Moved:
-    """Stands in a list of the program whose numbers have moved into the memory."""
+    """Placeholder in a list of the program whose numbers have moved into the memory."""
 
 
 class LossValue:

@@ -1,4 +1,4 @@
-"""What is measured of a program: how well it learns, on names that it has not seen, with several seeds."""
+"""The measurements of a program: how well it learns, on names that it has not seen, with several seeds."""
 
 import functools
 import gc
@@ -218,7 +218,7 @@ def mean(sums):
 
 
 def printed(losses):
-    """Return the losses of steps 1, 2, 3 and the last; None for what is no number."""
+    """Return the losses of steps 1, 2, 3 and the last; None instead of NaN or infinity."""
     chosen = losses[:3] + losses[-1:] if len(losses) > 3 else losses
     return [loss if math.isfinite(loss) else None for loss in chosen]
 

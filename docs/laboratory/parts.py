@@ -2,7 +2,7 @@
 
     python3 docs/laboratory/parts.py
 
-Each program trains in this process, with a clock around loss_of, backward and adam. Where there is no backward,
+Each program trains in this process, with a clock around loss_of, backward and adam. If there is no backward,
 loss_of has gone back already. For microgpt.py two things are timed by themselves, as often as they happen in a step:
 entries that are written although nothing is computed, and sums and products of plain numbers, without any entry.
 docs/laboratory/benchmark.py --grow records what it finds.

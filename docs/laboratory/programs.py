@@ -38,7 +38,7 @@ def lacking(target):
 
 
 def command(target, folder, *more, build=BUILD):
-    """Return the command that runs a program; what has to be compiled goes into a folder, `more` to the compiler."""
+    """Return the command that runs a program; a compiled one goes into a folder, `more` to the compiler."""
     path = build / target
     if path.suffix == ".c":
         compiled = Path(folder, f"{path.stem}.out")

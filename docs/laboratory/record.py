@@ -1,4 +1,4 @@
-"""The record of the experiments, docs/experiments.json: what was measured, and whether it is still valid.
+"""The record of the experiments, docs/experiments.json: the measurements, and whether they are still valid.
 
 Nothing here runs a program, so the weaver can ask at each weave.
 """
@@ -39,7 +39,7 @@ def read(path):
         return {kind: {} for kind in KINDS} | (json.loads(path.read_text(encoding="utf-8")) if path.exists() else {})
     except (ValueError, TypeError) as error:
         problem = f"{path.parent.name}/{path.name} is not a record of experiments ({error})"
-        raise RecordError(f"{problem}: take back what was changed in it, as with `git checkout`") from None
+        raise RecordError(f"{problem}: undo the changes in it, as with `git checkout`") from None
 
 
 def text_of(record):
@@ -77,7 +77,7 @@ class Job(NamedTuple):
         return [*range(42, 42 + self.pairs)]
 
     def key(self, names_sum):
-        """Return the key of what is measured: the parts of the program that count, the seeds, and the names."""
+        """Return the key of a measurement: the parts of the program that count, the seeds, and the names."""
         text = names_sum if self.copies == 1 else f"{names_sum} written {self.copies} times"
         return key_of_text(tangle.render(self.lines), text, self.steps, str(self.seeds))
 
@@ -93,7 +93,7 @@ def key_of_text(text, names_sum, steps, seeds):
 
 
 def what_counts(text):
-    """Return the statements of a program that decide what is measured, by the names that they define.
+    """Return the statements of a program that decide a measurement, by the names that they define.
 
     They are those that define what the laboratory calls, those that define what others of them mention, and those that
     define nothing. Of the table of flags only the rows count that the program reads so, by name and default.

@@ -36,7 +36,7 @@ class Untraceable(Exception):  # noqa: N818
 
 
 class Trace:
-    """What was computed so far: `nodes`, each (operation, a, b, c), where a, b and c are numbers of earlier nodes.
+    """The computation so far: `nodes`, each (operation, a, b, c), where a, b and c are numbers of earlier nodes.
 
     A load is (LOAD, address, place, stride), and a store (STORE, node, address, place, stride).
     """

@@ -1,4 +1,4 @@
-"""The weaver: from the essay to a web site, and to other forms. docs/weave.py is its command.
+"""The weaver: from the essay to a website, and to other forms. docs/weave.py is its command.
 
 essay          the essay, cross-referenced: pages, blocks of chunks, what each program defines and uses
 prose          its Markdown, read by Python-Markdown: links, and the numbers that have to be right

@@ -167,7 +167,7 @@ class Chapters(Forms):
         return joined(head, code(fence), foot and f"<sub>{foot}</sub>")
 
     def demonstration(self, fence):
-        """Return a demonstration: its code, folded away where it draws, and what came of it.
+        """Return a demonstration: its code, folded away if it draws, and its output.
 
         What it gives to a widget is left out: there is none.
         """
@@ -180,7 +180,7 @@ class Chapters(Forms):
             return joined(place, code(fence), printed)
         alt, caption = (escaped(fence.options.get(name, "")) for name in ("alt", "caption"))
         images = [f"![{alt}]({path})" for path in figure_paths(fence, result)]
-        listing = "" if is_call(fence) else folded("The code of this figure", code(fence))
+        listing = "" if is_call(fence) else folded("Code for this figure", code(fence))
         return joined(place + images[0], *images[1:], caption and f"*{caption}*", printed, listing)
 
     def experiment(self, fence):
@@ -208,7 +208,7 @@ class Chapters(Forms):
             cells = number, self.link_to(row.block), row.loss, escaped(row.verdict.words), cell(row.code)
             table.append(f"| {' | '.join(cells)} |")
         groups = trials.without_effect(rows)
-        lists = [f"{heading}: {', '.join(map(self.link_to, blocks))}." for heading, blocks in groups]
+        lists = [f"{heading}: {'; '.join(map(self.link_to, blocks))}." for heading, blocks in groups]
         return joined(escaped(trials.caption(self.essay, self.findings.record)), "\n".join(table), *lists)
 
     def whole(self, program):
@@ -334,7 +334,7 @@ def figure(svg):
 def look_the_same(old, new):
     """Return whether two figures differ in nothing but numbers, and in these by so little that nobody sees it.
 
-    Processors differ in the last digit of a sum: no figure is committed anew for that.
+    Processors differ in the last digit of a sum: no figure is committed again for that.
     """
     texts, numbers = [], []
     for data in (old, new):
@@ -384,7 +384,7 @@ def write(folder, files):
     there = {path: tangle.digest(present[path]) for path in changed if present[path] is not None}
     if edited := [path for path, value in there.items() if (path, value) not in recorded]:
         names = ", ".join(f"build/{folder.name}/{path}" for path in edited)
-        todo = "carry the change into microgpt.md, and delete the file"
+        todo = "make the change in microgpt.md instead, and delete the file"
         raise OSError(f"{names}: changed by hand since --update wrote it: {todo}")
     for path in changed:
         tangle.save(folder / path, read[path], files.get(path))

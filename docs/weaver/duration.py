@@ -1,4 +1,4 @@
-"""How long it takes to read the essay: what is below the title of a page, and the contents say of all."""
+"""How long it takes to read the essay, for the line below each title and for the table of contents."""
 
 import re
 
@@ -26,7 +26,7 @@ def minutes(essay, reading):
 
 
 def is_read(essay, line):
-    """Return whether a line of a fence is code that you read: no reference, and not folded like that of a figure."""
+    """Return whether a line of a fence is code that you read: neither a reference nor folded away with a figure."""
     fence, text = essay.inside[line], essay.lines[line - 1]
     folded = fence.kind == "experiment" or (fence.kind == "demonstration" and "alt" in fence.options)
     return fence.line < line < fence.end and not folded and bool(text.strip()) and not tangle.REFERENCE.fullmatch(text)
@@ -61,5 +61,5 @@ def counted(count, word):
 
 
 def rounded(minutes):
-    """Return a number of minutes: nothing takes no time."""
+    """Return a number of minutes, at least one."""
     return max(1, round(minutes))

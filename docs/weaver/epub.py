@@ -1,4 +1,4 @@
-"""The essay as an EPUB, which pandoc makes: from the chapters in Markdown, and their figures."""
+"""The essay as an EPUB, which pandoc makes from the chapters in Markdown and their figures."""
 
 import io
 import os
@@ -23,31 +23,30 @@ FIRST_DAY, LAST_DAY = 315532800, 4354819199  # from 1980 to 2107, in Unix time: 
 
 
 def files(essay, reading, results, findings):
-    """Return {path: bytes} of what pandoc makes a book of: the essay as one text in Markdown, and its figures."""
+    """Return {path: bytes} of pandoc's input: the essay as one text in Markdown, and its figures."""
     written = chapters.Book(essay, reading, results, findings)
     text = chapters.GAP.join(block for page in essay.pages for block in written.blocks(page)) + "\n"
     return {TEXT: text.encode()} | chapters.figures(essay, results)
 
 
 def check_place(file):
-    """Raise OSError if there is something else than an older book where a book is to be."""
+    """Raise OSError if the path of a book holds anything but an older book."""
     old = tangle.read(file) or b""
     if os.path.lexists(file) and (old[:2], old[30:58]) != (b"PK", b"mimetype" + MIMETYPE):
-        raise OSError(f"{file} is there, and is not an EPUB: name another file")
+        raise OSError(f"{file} exists and is not an EPUB: name another file")
 
 
 def seconds_of(text):
-    """Return the time of a book, in Unix time, from what SOURCE_DATE_EPOCH says; raise OSError if it says none."""
+    """Return the time of a book, in Unix time, from SOURCE_DATE_EPOCH; raise OSError if that is not a time."""
     if not re.fullmatch(r"[0-9]{1,10}", text) or int(text) > LAST_DAY:
-        raise OSError(f"SOURCE_DATE_EPOCH is {text!r}: it has to be seconds since 1970, up to {LAST_DAY}")
+        raise OSError(f"SOURCE_DATE_EPOCH is {text!r}: it must be seconds since 1970, up to {LAST_DAY}")
     return max(FIRST_DAY, int(text))
 
 
 def write(file, about, parts):
-    """Let pandoc write a book of some files; the same ones are the same bytes, whenever it is done.
+    """Let pandoc write a book of some files; the same files give the same bytes at any time.
 
-    `about` is {name: text} of what is to be said of it. Raises OSError if it fails, or if the file is something else
-    than a book.
+    `about` is {name: text} of its metadata. Raises OSError if it fails, or if the file is not a book.
     """
     check_place(file)
     seconds = seconds_of(os.environ.get("SOURCE_DATE_EPOCH") or str(FIRST_DAY))
@@ -67,7 +66,7 @@ def write(file, about, parts):
 
 
 def dated(data, seconds):
-    """Return a zip whose files are all of one time: pandoc's are of the time at which it wrote them."""
+    """Return a zip whose files all have one date: pandoc's have the date at which it wrote them."""
     result = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(result, "w") as new:
         for entry in old.infolist():

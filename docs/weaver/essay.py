@@ -21,7 +21,7 @@ NAMED = ("demonstration", "experiment")  # fences whose id on the page is made o
 
 
 class WeaveError(tangle.TangleError):
-    """What is wrong with the weave of an essay, in the same form: a list of (line, message)."""
+    """The errors of a weave, in the same form: a list of (line, message)."""
 
 
 class Names:
@@ -228,13 +228,13 @@ class Uses(ast.NodeVisitor):
 
 
 class Essay:
-    """The essay, parsed, tangled and cross-referenced. Raises TangleError for what is wrong in it.
+    """The essay, parsed, tangled and cross-referenced. Raises TangleError for its errors.
 
     `tangled` is {target: lines} of its programs, as tangle.py has them.
     `reserved` are the first parts of paths that other pages of the site have; `known` are its fences and programs, if
     they have been made already.
 
-    A heading is a line outside of fences that begins with # and a blank. Tangler and weaver know no comments: that one
+    A heading is a line outside of fences that begins with # and a space. Tangler and weaver know no comments: that one
     reaches over a heading or a fence is an error, since a reader of the Markdown would not see what counts here.
     """
 
@@ -267,13 +267,13 @@ class Essay:
 
     def check_text(self):
         """Raise WeaveError for characters that no page can show, and for comments that hide what counts."""
-        errors = [(n, f"{ascii(odd[0])[1:-1]} is no character of a text")
+        errors = [(n, f"{ascii(odd[0])[1:-1]} is a control character, which no page can show")
                   for n, line in enumerate(self.lines, 1) if (odd := ODD.search(line))]  # fmt: skip
         for comment in COMMENT.finditer(self.prose):
             first = self.prose[: comment.start()].count("\n") + 1
             for number in range(first + 1, first + comment[0].count("\n") + 1):
                 if number in self.inside or HEADING.fullmatch(self.lines[number - 1]):
-                    form = f"a heading or a fence in the comment that begins on line {first}: it counts all the same"
+                    form = f"a heading or a fence in the comment that begins on line {first}: it would take effect"
                     errors.append((number, f"{form}, so end the comment above"))
                     break
         if errors:

@@ -73,7 +73,7 @@ def part_of(*names):
 
 
 def ways_in(renderer, needed, ahead):
-    """Return what stands below the title of the first page: where to run the program, its files, and the contents."""
+    """Return the part below the title of the first page: where to run the program, its files, and the contents."""
     data = [*map(file_of, needed)]
     return renderer.template("ways", program=offered(renderer.essay.main.target), data=data, ahead=ahead)
 
@@ -275,7 +275,7 @@ def mismatched_widgets(essay, results):
     for fence in [fence for fence in essay.fences if fence.kind == "demonstration" and fence.name in results]:
         given = bool(results[fence.name].given)
         if given != ("widget" in fence.options):
-            problem = "gives data, and has no widget" if given else "has a widget, and gives it no data: call give(…)"
+            problem = "gives data, but has no widget" if given else "has a widget, but gives it no data: call give(…)"
             errors.append((fence.line, f"{fence.name} {problem}"))
     return errors
 

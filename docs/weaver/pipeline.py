@@ -1,4 +1,4 @@
-"""The weave in its order: tangle, run what is missing, render, build. All ways to weave are this one pipeline."""
+"""The weave in its order: tangle, run stale demonstrations, render, build. All ways to weave are this one pipeline."""
 
 import os
 import sys
@@ -17,7 +17,7 @@ OURS = ("mkdocs.yml", "essay", "pages", "site", "cache", ".cache")  # what the w
 
 
 class Weave:
-    """One weave of the essay in a folder. Raises TangleError, or WeaveError, for what is wrong in it.
+    """One weave of the essay in a folder. Raises TangleError, or WeaveError, for its errors.
 
     `known` is what tangle.read_essay has returned, if it was read already.
     """
@@ -45,7 +45,7 @@ class Weave:
         return prose_numbers.corrections(self.numbers, self.outcome.values(self.numbers))
 
     def complaints(self, compiles=False):
-        """Return what is wrong in the essay and yet leaves pages to be shown: numbers, experiments, and widgets.
+        """Return the errors in the essay that leave pages to be shown: numbers, experiments, and widgets.
 
         With `compiles` experiments are applied as well, which takes longer.
         """
@@ -95,7 +95,7 @@ class Weave:
         return chapters.write(folder, wanted)
 
     def write_book(self, file):
-        """Write the essay as an EPUB; raise OSError where that fails."""
+        """Write the essay as an EPUB; raise OSError if that fails."""
         files = epub.files(self.essay, self.reading, self.results(), self.findings)
         epub.write(file, website.about(self.root), files)
 
@@ -116,22 +116,22 @@ def check_build(essay, build):
     """Raise an error for a program where the weaver writes in build/, and for a link there, which leads elsewhere."""
     clashes = [root for root in essay.roots.values() if root.name.partition("/")[0] in OURS]
     if clashes:
-        raise WeaveError([(root.line, f"build/{root.name} is where the weaver writes: rename it") for root in clashes])
+        raise WeaveError([(root.line, f"build/{root.name} is reserved for the weaver: rename it") for root in clashes])
     for name in OURS:
         if (build / name).is_symlink():
-            raise OSError(f"{shown(build / name)} is a link: remove it, and the weaver makes its own")
+            raise OSError(f"{shown(build / name)} is a link: remove it, and the weaver will create the folder")
 
 
 def begin(root):
     """Read the essay in a folder, write its programs, and return its Weave; raise OSError where one was edited by hand.
 
-    What is wrong in the prose does not keep the programs from being written.
+    Errors in the prose do not keep the programs from being written.
     """
     path = root / "microgpt.md"
     with tangle.locked(root):
         known = tangle.read_essay(path)
         if tangle.write_build(Path(shown(path)), known[-1]):
-            raise OSError("a program in build/ was edited by hand: see the terminal, and --stitch or --force it")
+            raise OSError("a program in build/ was edited by hand: see above, then use tangle.py --stitch or --force")
     return Weave(root, known)
 
 
@@ -148,7 +148,7 @@ def weave(root, report, update=False, build=True, book=None):
         raise WeaveError(wrong)
     woven.run(report)
     if update and (count := woven.update()):
-        report(f"microgpt.md: numbers put right: {count}")
+        report(f"microgpt.md: numbers corrected: {count}")
         woven = begin(root)
         woven.run(report)
     if wrong := woven.complaints():

@@ -78,7 +78,7 @@ def carried():
         for file, expected in sums.items():
             data = (folder / file).read_bytes() if (folder / file).is_file() else b""
             if hashlib.sha256(data).hexdigest() != expected:
-                raise OtherFilesError(f"{file} of the package {package} is another one: pip install --group browser")
+                raise OtherFilesError(f"{file} of package {package} is another version: pip install --group browser")
             found[f"{name}/{file}"] = data
     return found
 

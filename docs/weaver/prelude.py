@@ -32,7 +32,7 @@ STYLE = {
     "figure.constrained_layout.use": True,
 }
 BLUE, ORANGE, GREY = "#3d85c6", "#d9731a", "#808080"  # 3 to 1 against the page, light and dark, as are these:
-QUERY, KEY, VALUE, RESIDUAL = ORANGE, BLUE, "#1a9a74", "#b45aa8"  # page.css has the same, for widgets
+QUERY, KEY, VALUE, RESIDUAL = ORANGE, BLUE, "#1a9a74", "#b45aa8"  # the same as in page.css
 COLOURS = {"BLUE": BLUE, "ORANGE": ORANGE, "GREY": GREY}
 # Events of the table of audit events in Python's documentation
 LOOKING = {"open", "os.listdir", "os.scandir"}

@@ -5,10 +5,10 @@ checked. Python-Markdown does not say where it found something. So each of them 
 two characters that no text has; a mark that arrives in prose is shown as what it stands for, one that arrives in code,
 in an attribute, in a comment or in a block of HTML becomes again what it was: nothing is looked at there.
 
-Headings are those that the essay has found, and no others: not lines that are underlined, or that stand in a list.
+Headings are those that the essay has found, and no others: not lines that are underlined, or those in a list.
 
 A note is [^name] in a text, and below it a paragraph that begins with [^name]:, as GitHub has footnotes. It is shown
-where the text refers to it: in the margin, and where there is none it opens in its place.
+where the text refers to it: in the margin or, without a margin, opened in its place.
 
 A quotation directly after an experiment explains it. It is read by itself, since it is shown where the experiment has
 its fold. The terms of definition lists get ids; a link to one may come before it, so its page is filled in at the end.
@@ -156,7 +156,7 @@ class Reading:
         html = MARK.sub(lambda match: escape(self.unmarked(match)), self.markdown.convert(text))
         if tag := Tags(html).odd:
             line = first + re.split(f"(?i)</?{tag}", SLOT.sub("", self.text))[0].count("\n")
-            self.errors.append((line, f"HTML has to be closed before the next heading, and a <{tag}> is not"))
+            self.errors.append((line, f"HTML must be closed before the next heading, and a <{tag}> is not"))
         return html
 
     def unmarked(self, match):
@@ -164,13 +164,13 @@ class Reading:
         return self.marks[int(match[1])][0][0]
 
     def meaning(self, index, is_text):
-        """Return the elements or the text for a mark; with `is_text` false it stands in a link or heading."""
+        """Return the elements or the text for a mark; with `is_text` false it is in a link or heading."""
         match, line, column = self.marks[index]
         if match["text"]:
             self.numbers.append(Number(line, column, match["text"], match["expression"]))
             return match["text"]
         if not match["name"]:
-            form = "4,192<!-- = expression -->, on one line, without a blank before it"
+            form = "4,192<!-- = expression -->, on one line, without a space before it"
             self.errors.append((line, f"there is no number before this expression: the form is {form}"))
             return ""
         title = " ".join(re.sub(r"\n[\s>]*", " ", match["name"]).split())  # the next line may be quoted
@@ -182,7 +182,7 @@ class Reading:
         return self.link(block, f"⟨{block.title}⟩", "chunk-link") if is_text else f"⟨{block.title}⟩"
 
     def address_of(self, target):
-        """Return the address that a link in the prose leads to: a #heading may stand on another page."""
+        """Return the address that a link in the prose leads to: a #heading may be on another page."""
         name = target.removeprefix("#")
         line = self.first + self.text.partition(target)[0].count("\n")
         if name != target and name in self.essay.anchors:
@@ -249,7 +249,7 @@ class Tags(HTMLParser):
         self.odd = self.odd or next(reversed(self.opened), None)
 
     def handle_starttag(self, tag, attributes):
-        """Remember a tag that has to be closed."""
+        """Remember a tag that must be closed."""
         if tag not in EMPTY:
             self.opened.append(tag)
 
@@ -318,7 +318,7 @@ class Notes(Treeprocessor):
         for parent in [*root.iter()]:
             for text in [child for child in parent if child.tag == "note"]:
                 if text.get("name") in self.reading.noted:
-                    self.complain(text, "is there twice: give the second one another name")
+                    self.complain(text, "is defined twice: give the second one another name")
                 self.reading.noted.add(text.get("name"))
                 texts[text.get("name")] = text
                 parent.remove(text)
@@ -326,10 +326,10 @@ class Notes(Treeprocessor):
             for reference in [child for child in parent if child.tag == "reference"]:
                 text = texts.pop(reference.get("name"), None)
                 if text is None:
-                    self.complain(reference, "has no text of its own: begin a paragraph below with it and a colon")
+                    self.complain(reference, "has no text: begin a paragraph below with it and a colon")
                 replace(parent, reference, "" if text is None else self.note(text))
         for text in texts.values():
-            self.complain(text, "is referred to nowhere before the next heading")
+            self.complain(text, "is not referred to before the next heading")
 
     def note(self, text):
         """Return the element of a note: its number, and its text; without a margin the number is a switch."""

@@ -1,4 +1,4 @@
-"""Numbers in the prose: whether they are right, how they are written, and putting them right in the essay."""
+"""Numbers in the prose: whether they are right, how they are written, and how to correct them in the essay."""
 
 import io
 import re
@@ -31,12 +31,12 @@ def corrections(numbers, values):
 
 def complaints(wrong):
     """Return (line, message) for each of some corrections."""
-    form = "the number {} should be {}, which is {} (--update writes it)"
+    form = "the number {} should be {}, which is {} (--update corrects it)"
     return [(number.line, form.format(number.text, right, number.expression)) for number, right in wrong]
 
 
 def corrected(data, wrong):
-    """Return an essay, as bytes, with some corrections; all else keeps every byte."""
+    """Return an essay, as bytes, with some corrections; all other bytes are kept."""
     lines = list(io.StringIO(data.decode(), newline=""))
     for number, right in sorted(wrong, key=lambda pair: (pair[0].line, -pair[0].column)):
         line = lines[number.line - 1]

@@ -166,7 +166,7 @@ class Renderer(Forms):
     def code(self, *fences):
         """Return the HTML of the code of some fences, one after the other; blank lines at the top are left out.
 
-        Each line knows its own indentation: where it has to be broken, it hangs from there.
+        Each line knows its own indentation: if it is broken, the rest hangs from there.
         """
         lines = [line for fence in fences for line in self.code_lines(fence)]
         first = next((i for i, (text, _) in enumerate(lines) if text.strip()), 0)
@@ -219,7 +219,7 @@ class Renderer(Forms):
         )
 
     def program(self, program, downloads):
-        """Return the HTML of the listing of a program; `downloads` are the files that one needs to run it."""
+        """Return the HTML of the listing of a program; `downloads` are the files you need to run it."""
         lines, before, tried = [], None, trials.tried(self.essay)
         for row, line in enumerate(program.lines[: program.text.count("\n")], 1):
             block, names = self.essay.block_at(line.origin), program.uses.get(row, {})

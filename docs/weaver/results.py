@@ -3,7 +3,7 @@
 The demonstrations of a page run in order, in one process that starts afresh; then the numbers in its prose. That is a
 session. A demonstration with the option keep="name, …" ends it: what these names hold is kept, and a later session that
 reads one of them begins with a copy. (So does an earlier one that does not make the name itself, if nothing above it
-keeps it: a page may tell in advance what is computed later.) There is no other way from one session to another: a
+keeps it: a page may show a later result in advance.) There is no other way from one session to another: a
 demonstration that reads a file of the project has to name it, as in data="docs/names.txt", and may not write there.
 
 So the results of a session depend on its code, on the programs that it imports, the first one of the essay always among
@@ -62,7 +62,7 @@ class Item(NamedTuple):
         return "\n".join(self.fence.code) if self.fence else f"tell({self.number.expression}\n)"
 
     def names(self, option):
-        """Return the list of words, with blanks or commas between them, that an option of its fence has."""
+        """Return the words of an option of its fence, which are separated by spaces or commas."""
         return self.fence.options.get(option, "").replace(",", " ").split() if self.fence else []
 
 
@@ -164,7 +164,7 @@ def parsed(item):
 
 
 def sessions_of(essay, numbers):
-    """Return the sessions of an essay in their order; raise WeaveError for what is wrong in them, or a circle."""
+    """Return the sessions of an essay in their order; raise WeaveError for errors in them, or a cycle."""
     fences = [fence for fence in essay.fences if fence.kind == "demonstration"]
     check_options(fences)
     sessions, errors = [], []
@@ -204,10 +204,10 @@ def check_options(fences):
             errors.append((fence.line, taken))
         lines.setdefault(fence.name, fence.line)
         known = ", ".join(OPTIONS)
-        errors += [(fence.line, f"a demonstration has no option {option}, but {known}")
+        errors += [(fence.line, f"a demonstration has no option {option}; its options are {known}")
                    for option in fence.options if option not in OPTIONS]  # fmt: skip
         if (widget := fence.options.get("widget")) not in (None, *widgets):
-            errors.append((fence.line, f"there is no widget {widget}, but {', '.join(widgets)}"))
+            errors.append((fence.line, f"there is no widget {widget}; the widgets are {', '.join(widgets)}"))
     if errors:
         raise WeaveError(errors)
 
@@ -218,7 +218,7 @@ def known_widgets():
 
 
 def in_order(sessions):
-    """Return the sessions so that each comes after those that it begins with; raise WeaveError for a circle."""
+    """Return the sessions so that each comes after those that it begins with; raise WeaveError for a cycle."""
     ordered = []
 
     def visit(session, path):
@@ -286,7 +286,7 @@ def data_of(essay, sessions, root):
     for fence, name in [(item.fence, name) for item in items for name in item.names("data")]:
         try:
             if not re.fullmatch(tangle.TARGET, name):
-                raise OSError(0, "data are files of the project, by their paths in it")
+                raise OSError(0, "data must be files of the project, given by their paths in it")
             if offered.setdefault(name.rsplit("/", 1)[-1], name) != name:
                 raise OSError(0, "the site already offers another file of that name")
             sums[name] = hashlib.sha256((root / name).read_bytes()).hexdigest()
@@ -336,7 +336,7 @@ class Outcome:
         return [session for session in self.sessions if session not in self.results]
 
     def run(self, execute):
-        """Run what is missing; execute(session) does it, and what it raises comes out. What was done before is kept."""
+        """Run the missing sessions with execute(session), whose exceptions pass through; finished results are kept."""
         for session in self.missing:
             self.results[session] = execute(session)
             self.cache.write(session, self.results[session])

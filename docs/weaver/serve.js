@@ -1,5 +1,5 @@
-// Asks the server of weaver/serve.py several times a second for news: a new edition of the pages is loaded, a message is
-// shown at the foot. Each question is answered at once, so that no tab keeps others waiting.
+// Asks the server of weaver/serve.py several times a second for news: it loads a new edition of the pages, and shows a
+// message at the foot. Each question is answered at once, so that no tab keeps others waiting.
 (() => {
   const edition = EDITION;
   const note = document.createElement("pre");

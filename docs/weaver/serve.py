@@ -1,9 +1,9 @@
-"""Serve: show the site while the essay is being written, and follow what is saved.
+"""Serve: show the site while the essay is being written, and reload it after every save.
 
-After a save the programs are tangled and the pages woven with the results that are known, and the browser loads them
-again where it was. What has to run then runs in a process of its own, which the next save ends; when it is done, the
-pages are woven once more. Errors go to the terminal and to the foot of the page, and the last good page stays. The
-server answers only to the browser of this machine, asking for this machine.
+After a save the programs are tangled and the pages woven with all known results, and the browser reloads them where it
+was. Stale demonstrations then run in a process of their own, which the next save ends; when it is done, the pages are
+woven once more. Errors go to the terminal and to the foot of the page, and the last good page stays. The server answers
+only to browsers on this machine.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ from weaver.website import SiteError, build_site
 
 FOLLOWED = ("microgpt.md", "tangle.py", "mkdocs.yml", "docs")
 SCRIPT = Path(__file__).with_name("serve.js")
-NO_PAGE = "<!DOCTYPE html><html lang='en'><title>No page</title><body><p>There is no such page yet.</p></body></html>"
+NO_PAGE = "<!DOCTYPE html><html lang='en'><title>Not found</title><body><p>There is no such page yet.</p></body></html>"
 
 
 class Handler(SimpleHTTPRequestHandler):
@@ -101,7 +101,7 @@ class Preview:
         if missing:
             names = [item.fence.name for session in missing for item in session.items if item.fence]
             names = ", ".join([*names, "numbers in the prose"])
-            message += f"\nrunning {names}: their results on the page are still those from before"
+            message += f"\nrunning {names}: the page still shows their previous results"
         self.tell(message)
         return bool(missing)
 
@@ -122,7 +122,7 @@ def serve(root, port):
             say(f"weave.py: cannot serve on port {port} ({error}): try another one, as in --serve 8001")
             return 1
         os.environ["SITE_URL"] = f"http://127.0.0.1:{server.server_port}/"
-        say(f"serving on {os.environ['SITE_URL']} and following what is saved; Ctrl-C ends it")
+        say(f"serving on {os.environ['SITE_URL']} and following every save; press Ctrl-C to stop")
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
             keep_up(preview, Path(temporary, "log"))

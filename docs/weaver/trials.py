@@ -1,4 +1,4 @@
-"""Experiments on the site: what they change, what their record says came of it, and whether that is still so.
+"""Experiments on the site: what they change, what their record says about the outcome, and whether that is still valid.
 
 An experiment is shown as a diff. Below it is what happens, folded away so that a reader can guess first: a line that is
 made here from docs/experiments.json, and the reason, a quotation that may follow the experiment in the essay.
@@ -208,7 +208,7 @@ def named(name):
 
 
 class Verdict(NamedTuple):
-    """What came of an experiment, in short: a kind of outcome, and the words for it."""
+    """The outcome of an experiment, in short: its kind, and the words for it."""
 
     kind: str  # "stops", "nothing", "luck", "changed" or "unknown"
     words: str
@@ -235,7 +235,7 @@ def verdict(fence, entry, base):
 
 
 class Row(NamedTuple):
-    """A row of the table of experiments: the line of the program that the experiment changes, and what came of it."""
+    """A row of the table of experiments: the line of the program that the experiment changes, and the outcome."""
 
     block: Block  # of the experiment
     number: int  # of the line, or 0
@@ -264,7 +264,7 @@ def rows(essay, findings):
 
 
 def in_short(entry, base):
-    """Return what came of an experiment in a cell: its loss and the change of it, or when it stops."""
+    """Return the outcome of an experiment in a cell: its loss and the change of it, or when it stops."""
     after = records.summary(entry["unseen"])[0]
     if entry["raised"]:
         return stopped(entry).lower()
@@ -290,7 +290,8 @@ def caption(essay, record):
     base = record["programs"].get(essay.main.target)
     if not base:
         return "They have not been measured yet."
-    loss = f"The loss is that on all unseen names, {records.summary(base['unseen'])[0]:.3f} without a change"
+    before = records.summary(base["unseen"][:10])[0]  # some experiments are paired with more
+    loss = f"The loss is that on all unseen names, {before:.3f} without a change"
     change = "in brackets, the mean change over pairs of runs ± its standard deviation"
     machine = f"{record['machine']}, Python {record['python']}, {record['date']}"
     return f"By line of the program. {loss}; {change} ({machine})."

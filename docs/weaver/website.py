@@ -11,7 +11,7 @@ os.environ.setdefault("NO_MKDOCS_2_WARNING", "1")  # Material's end in 2027 is k
 
 
 class SiteError(Exception):
-    """What mkdocs complains of."""
+    """An error that mkdocs reports."""
 
 
 def settings_of(sheets):
@@ -39,7 +39,7 @@ def navigation(sheets):
 
 
 def about(root):
-    """Return {name: text} of what mkdocs.yml says about the essay, in the words that books have for it."""
+    """Return the metadata of mkdocs.yml as {name: text}, in the terms of books."""
     from mkdocs.utils.yaml import yaml_load
 
     with (root / "mkdocs.yml").open(encoding="utf-8") as file:
@@ -58,9 +58,9 @@ def write_settings(build, sheets):
 def build_site(build, folder, only_changed=False):
     """Let mkdocs build the site into a folder, which it empties before; raise SiteError with its complaints.
 
-    With `only_changed` it builds only pages that are newer than those in the folder, where the navigation is the same.
-    mkdocs would warn of that each time, so nothing is complained of; the search finds what it found before, and the
-    page with everything, which takes as long as all others together, stays as it is.
+    With `only_changed` it builds only pages that are newer than those in the folder, if the navigation is the same.
+    mkdocs would warn of that each time, so warnings are dropped; the search index and the page with everything, which
+    takes as long as all others together, stay as they are.
     """
     from mkdocs.commands.build import build as build_all
     from mkdocs.config import load_config

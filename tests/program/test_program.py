@@ -186,13 +186,13 @@ BAD_TEXTS = {"empty": b"", "blank lines": b"\n  \n\t\n", "Latin-1": "M\xfcller".
 def test_a_text_that_will_not_do(tmp_path, content):
     text = tmp_path / "text.txt"
     text.write_bytes(content)
-    assert_one_clear_line(run(text, *TINY), "one document a line")
+    assert_one_clear_line(run(text, *TINY), "one document per line")
 
 
 def test_a_missing_text_and_a_directory(tmp_path):
     assert_one_clear_line(run(tmp_path / "none.txt"), "No such file")
     assert_one_clear_line(run(tmp_path), "directory")
-    assert_one_clear_line(run(cwd=tmp_path), "name a UTF-8 text file, one document a line")  # and there is no docs/
+    assert_one_clear_line(run(cwd=tmp_path), "one document per line")  # and there is no docs/
 
 
 def test_numbers_that_leave_the_range():

@@ -167,13 +167,13 @@ def test_a_damaged_or_foreign_checkpoint_is_refused_and_kept(tmp_path, call):
     flipped = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
     for damage in (b"", b"{}", whole[:-1], flipped):
         kept.write_bytes(damage)
-        assert call(*flags) == f"microgpt: {kept} is damaged, or no checkpoint: name another --checkpoint"
+        assert call(*flags) == f"microgpt: {kept} is damaged, or not a checkpoint: name another --checkpoint"
         assert kept.read_bytes() == damage
     kept.write_bytes(whole)
     for name in ("n_embd", "seed", "batch_size"):
-        says = f"microgpt: {kept} is of another run, with another {name}: name another --checkpoint"
+        says = f"microgpt: {kept} belongs to another run, with another {name}: name another --checkpoint"
         assert call(*flags, f"--{name}=16") == says
-    says = f"microgpt: {kept} is of another run, with another split by --eval_every: name another --checkpoint"
+    says = f"microgpt: {kept} belongs to another run, with another split by --eval_every: name another --checkpoint"
     assert call(*flags, "--eval_every=2") == says  # it would be judged by what it has learned
     assert call(*flags) == 0
     says = f"microgpt: cannot read {tmp_path} (Is a directory): name another --checkpoint"

@@ -53,7 +53,7 @@ def loaded(browser, site):
 @pytest.fixture
 def warm(loaded):
     """The same page as if it had just been opened: nothing is changed, chosen or typed, and sizes are small."""
-    loaded.locator("#run label", has_text="Piece by piece").click()
+    loaded.locator("#run label", has_text="Chunk by chunk").click()
     while loaded.locator("#run-changes").is_visible():
         loaded.locator("#run-list button", has_text="undo").first.click()
     loaded.evaluate("""values => {
@@ -117,7 +117,7 @@ def test_it_prints_what_python_prints_here_and_runs_again(warm):
     page.click("#run-start")
     assert end(page).strip() == run(*FLAGS).stdout.strip()
     assert re.fullmatch(
-        r"It has ended: the last losses are (\S+) on average \(the unchanged program: \1\)\. It wrote \w+, \w+, \w+ …",
+        r"Finished: the last losses are (\S+) on average \(the unchanged program: \1\)\. It wrote \w+, \w+, \w+ …",
         page.inner_text("#run-status"),
     )
     assert page.evaluate("document.activeElement.id") == "run-start"
@@ -130,7 +130,7 @@ def test_it_prints_what_python_prints_here_and_runs_again(warm):
     page.fill("#run-n_head", "3")
     page.click("#run-start")
     assert end(page).strip() == "microgpt: --n_embd must be a multiple of --n_head"
-    assert page.inner_text("#run-status") == "It has ended with an error, which the output shows."
+    assert page.inner_text("#run-status") == "The program ended with an error: see the output."
 
 
 @in_page
@@ -140,7 +140,7 @@ def test_stop_lets_it_write_with_what_it_has_learned(opened):
     page.locator("#run-output", has_text="step    3").wait_for(timeout=60_000)
     page.click("#run-stop")
     output = end(page)
-    assert re.match(r"It was stopped after step \d+: the last losses are", page.inner_text("#run-status"))
+    assert re.match(r"Stopped after step \d+: the last losses are", page.inner_text("#run-status"))
     assert "step 1000" not in output and "sample 20:" in output
     page.fill("#run-beginning", "ma")
     for count in (1, 2, 3):
@@ -149,16 +149,16 @@ def test_stop_lets_it_write_with_what_it_has_learned(opened):
     assert all(re.fullmatch("ma[a-z]*", name) for name in page.inner_text("#run-written").split())
     page.fill("#run-beginning", "q!")
     page.keyboard.press("Enter")
-    page.locator("#run-written", has_text="It has never seen !: it knows abc").wait_for()
+    page.locator("#run-written", has_text="The model knows only abc").wait_for()
     page.fill("#run-heat", "0")
     page.click("#run-write:enabled")
-    assert page.inner_text("#run-written").startswith("The temperature has to be a number from 0.1 to 5.")
+    assert page.inner_text("#run-written").startswith("The temperature must be a number from 0.1 to 5.")
     page.select_option("#run-chunk", "train")
     code = page.input_value("#run-editor")
     for endless, word in {  # however fast it prints, the page answers, and shows so much that it stays so
-        "while True: print('endless ' * 9)": "It was stopped after step 0.",
-        "while True: print('endless ', end='')": "It was stopped after step 0.",
-        "while True: pass": "It did not answer, and was ended; the next run begins anew.",
+        "while True: print('endless ' * 9)": "Stopped after step 0.",
+        "while True: print('endless ', end='')": "Stopped after step 0.",
+        "while True: pass": "No response, so it was stopped; the next run starts afresh.",
     }.items():
         page.fill("#run-editor", code.replace("    for step", f"    {endless}\n    for step"))
         page.click("#run-start")
@@ -204,7 +204,7 @@ def test_a_change_is_kept_shared_and_undone(opened):
     changed = code.replace("** -1", "** -2")
     page.fill("#run-editor", changed)
     page.click("#run-link")
-    assert page.inner_text("#run-status").startswith("The ")  # link has been copied, or address holds it
+    assert page.inner_text("#run-status").startswith(("Link copied", "The address"))
     address = page.evaluate("location.href")
     assert "n_embd=8" in address
     other = opened("#" + address.partition("#")[2])  # somebody else, who follows the link
@@ -226,7 +226,7 @@ def test_a_tab_does_not_overwrite_what_another_one_has_kept(opened):
     other = visit(page, "#chunk=softmax")
     add(page, "# mine")
     add(other, "# yours")
-    assert other.inner_text("#run-kept").startswith("They are not kept any more: another tab")
+    assert other.inner_text("#run-kept").startswith("Another tab has saved changes")
     assert kept(page) == ["# mine"]
     other.click("#run-adopt")
     assert kept(page) == ["# mine", "# yours"]
@@ -248,14 +248,14 @@ def test_an_experiment_can_be_tried_from_where_it_stands(tab, opened, warm):
     page.fill("#run-editor", page.input_value("#run-editor").replace("** -0.5", "** 0.5"))
     page.click("#run-start")
     end(page)
-    assert page.inner_text("#run-status").startswith("The experiment does not fit what you have changed")
+    assert page.inner_text("#run-status").startswith("The experiment does not fit your changes")
 
 
 @in_page
 def test_a_text_of_ones_own_is_learned_or_refused_with_a_line(warm, tmp_path):
     page = warm
     page.locator("summary", has_text="Your own text").click()
-    texts = [("empty.txt", b" \n", "is empty"), ("a.bin", b"\xff\0", "is no UTF-8 text"),
+    texts = [("empty.txt", b" \n", "is empty"), ("a.bin", b"\xff\0", "is not UTF-8 text"),
              ("large.txt", b"ab\n" * 2_000_000, "has 6 million bytes"),
              ("mended.txt", "a\ufffd\rb\rc".encode(), "was read: 3 lines")]  # fmt: skip
     for name, data, said in texts:
@@ -424,17 +424,17 @@ def test_code_that_was_edited_changes_its_line_of_the_program_and_is_run(whole, 
     assert shown(page) == program
     put_caret(page, new)
     assert page.locator(".run-line[aria-selected=true]").all_text_contents() == [new]
-    problem = page.locator("#run-problems li", has_text="only this experiment is of lines that have changed")
+    problem = page.locator("#run-problems li", has_text="this experiment quotes lines that have changed")
     problem.first.wait_for(timeout=60_000)  # experiments that quote the line
-    assert "the program is right; only this experiment is" in problem.first.inner_text()
-    assert page.inner_text("#run-problems-said") == "The program is right, but not all experiments fit it any more."
+    assert "the program is correct, but this experiment quotes" in problem.first.inner_text()
+    assert page.inner_text("#run-problems-said") == "The program is correct, but not all experiments still fit it."
     problem.first.locator("button").click()
     assert line_of_caret(page)[:1] in "-+ "
     put_caret(page, new)
     page.keyboard.press("Control+Enter")
     (tmp_path / "softer.py").write_text(program, encoding="utf-8")
     assert end(page).strip() == run(*FLAGS, program=tmp_path / "softer.py").stdout.strip()
-    page.locator("#run label", has_text="Piece by piece").click()
+    page.locator("#run label", has_text="Chunk by chunk").click()
     page.select_option("#run-chunk", "attend")
     assert "# softer" in page.input_value("#run-editor")
     page.click("#run-undo")
@@ -453,7 +453,7 @@ def test_a_broken_fence_is_told_at_its_line_and_leads_there(whole):
     problem = page.locator("#run-problems li", has_text=f"microgpt.md:{number}: unclosed: this fence is still open")
     problem.wait_for()
     assert page.inner_text("#run-problems-said") == "The essay has an error."
-    assert page.inner_text("#run-state") == "The essay has an error. This is the last program that was right."
+    assert page.inner_text("#run-state") == "The essay has an error. This is the last version that worked."
     assert problem.evaluate(IS_SEEN)
     assert shown(page) == program  # and its lines are still where they come from
     page.locator(".run-line", has_text="def rmsnorm(x):").click()
@@ -464,7 +464,7 @@ def test_a_broken_fence_is_told_at_its_line_and_leads_there(whole):
     assert page.inner_text("#run-place").startswith(f"Line {number} ")
     edit(page, f"New.\n{code}", f"{code}```\n")
     page.locator("#run-problems").wait_for(state="hidden")
-    assert page.inner_text("#run-problems-said") == "The essay has no error any more."
+    assert page.inner_text("#run-problems-said") == "All errors are fixed."
 
 
 @in_page
@@ -526,7 +526,7 @@ def test_what_comes_from_elsewhere_is_not_written_over_what_was_kept(opened):
     other = visit(page, asked)
     other.select_option("#run-chunk", "softmax")
     add(other, "# new")
-    assert other.inner_text("#run-kept").startswith("What you change here is not kept")
+    assert other.inner_text("#run-kept").startswith("Changes you make here are not saved")
     assert kept(page) == ["# mine"]
     third = visit(page, asked)
     third.click("#run-leave")
@@ -566,8 +566,8 @@ def test_what_is_not_kept_is_said(opened):
         }
     }""")  # fmt: skip
     add(page, "# new")
-    assert page.inner_text("#run-status") == "Your changes are not kept: see below."
-    assert page.inner_text("#run-kept").startswith("They are not kept: this browser has no room")
+    assert page.inner_text("#run-status") == "Your changes are not saved: see below."
+    assert page.inner_text("#run-kept").startswith("They are not saved: this browser has no room")
     assert kept(page) == ["# mine"]
 
 
@@ -635,7 +635,7 @@ def test_the_page_believes_nothing_that_it_has_not_asked_for(faked):
     end_of = {"kind": "end", "status": 0, "made": "stolen", "writes": False}
     page.evaluate(SAY, [{"kind": "constructor"}, {"kind": "started"}, end_of, end_of])
     page.wait_for_timeout(300)
-    assert downloads == [] and page.inner_text("#run-status") == "It has ended."
+    assert downloads == [] and page.inner_text("#run-status") == "Finished."
 
 
 @in_page
@@ -643,11 +643,11 @@ def test_without_a_network_a_run_says_so_and_the_next_one_begins_anew(faked):
     page = faked()
     page.context.set_offline(True)
     page.click("#run-start")
-    page.locator("#run-status", has_text="Python has failed here: TypeError: Failed to fetch").wait_for()
+    page.locator("#run-status", has_text="Python failed: TypeError: Failed to fetch").wait_for()
     page.context.set_offline(False)
     page.click("#run-start:enabled")
     wait_until_asked(page)
-    assert page.inner_text("#run-status") == "Python is being fetched."
+    assert page.inner_text("#run-status") == "Loading Python…"
 
 
 @in_page
@@ -659,7 +659,7 @@ def test_a_page_whose_scripts_cannot_be_loaded_says_so(browser, site, fault):
     elif fault == "gone":  # there is a new edition
         page.route("**/run-text.js", lambda route: route.fulfill(status=404))
     page.goto(site + "run/" if fault != "no server" else (BUILD / "site" / "run" / "index.html").as_uri())
-    assert "If this stays, a script could not be loaded: load the page anew." in page.inner_text("#run-waiting")
+    assert "If this message stays, a script could not be loaded: reload the page." in page.inner_text("#run-waiting")
     assert page.locator("#run").is_hidden()
     page.context.close()
 

@@ -208,7 +208,7 @@ def test_the_essay_on_one_page_prints_as_a_book(tab):
     page.emulate_media(media="print")
     printed = page.evaluate(PRINTED)
     chapters = ["page"] * (1 + page.locator(".contents li li").count())  # each begins on a new one
-    assert printed == {"controls": [], "titles": ["A GPT that you can read"], "chapters": chapters, "closed": 0}
+    assert printed == {"controls": [], "titles": ["A GPT you can read"], "chapters": chapters, "closed": 0}
 
 
 @pytest.mark.parametrize("path", ["", "the-model/", "the-same-in-c/", "your-turn/", "words/", "run/", LISTING, "tools/",
@@ -236,6 +236,30 @@ def test_a_preview_opens_on_hover_and_on_focus(tab):
     page.wait_for_selector(".preview:not([hidden]) .chunk")
     assert "def value" in page.locator(".preview").inner_text()
     assert link.get_attribute("aria-describedby") == "chunk-preview"
+    page = tab("the-model/")
+    for kind, box in (("term", ".terms"), ("experiment", ".experiment")):
+        page.locator(f'article p a[href*="#{kind}-"]').first.evaluate("link => link.focus({focusVisible: true})")
+        page.wait_for_selector(f".preview:not([hidden]) {box}")
+        assert "What happens?" not in page.locator(".preview").inner_text()
+
+
+def test_a_link_into_a_solution_opens_it(tab):
+    page = tab("text-into-numbers/")
+    page.get_by_role("link", name="A solution").first.click()
+    chunk = page.locator("details.solution:target .chunk").first
+    chunk.wait_for()
+    assert page.locator(".solution [id$=_code]").count() == 0  # the search would show it
+    chunk = page.locator(f"#{chunk.get_attribute('id')}")
+    page.locator("details.solution:target summary").click()
+    chunk.wait_for(state="hidden")
+    page.evaluate("""name => {
+      const link = Object.assign(document.createElement("a"), { href: `#${name}` });
+      document.querySelector("h1").append(link);
+      link.click();
+    }""", chunk.get_attribute("id"))
+    chunk.wait_for()
+    page.reload()
+    chunk.wait_for()
 
 
 def test_a_tap_shows_a_preview_in_a_sheet_and_a_second_one_leads_there(tab, site, axe):
@@ -506,7 +530,7 @@ def test_a_line_that_is_chosen_shows_its_paragraphs_and_its_experiments(panel, c
     number = line_of(code)
     page.locator(f"#L{number}").scroll_into_view_if_needed()
     before = page.locator(f"#L{number}").bounding_box()
-    page.locator(f"#L{number} .source").click(position={"x": 700, "y": 5})
+    page.locator(f"#L{number}").click(position={"x": 700, "y": 5})  # beside the code
     region.get_by_role("heading", name=f"Line {number}").wait_for()
     text = region.inner_text()
     assert [words for words in phrases if words not in text] == []

@@ -61,7 +61,7 @@ def is_shown(box):
 
 
 def test_each_widget_is_tried():
-    assert [*PAGES] == known_widgets()
+    assert sorted(PAGES) == known_widgets()
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -83,7 +83,7 @@ def test_it_can_be_used_by_everybody(opened, axe, name):
     press(box.locator("input, button, select").last, "Enter")
     if name == "live":  # it has all its controls then
         press(box.get_by_role("button").first, "Enter")
-        box.locator("[role=status]", has_text="It has learned").wait_for(timeout=60_000)
+        box.locator("[role=status]", has_text="Trained on").wait_for(timeout=60_000)
     for width, scheme in ((1440, "dark"), (360, "light")):
         turn(box.page, width, scheme)
         options = {"runOnly": ["color-contrast"]} if scheme == "dark" else {}  # nothing else depends on the scheme
@@ -119,10 +119,10 @@ def test_the_tape_shows_what_the_demonstration_has_found(opened, way):
         press(step, "Enter")  # at the end once too often
     wrong = [f"{name} {written(good)}" for name, grad, good in zip(names, state, right) if grad != good]
     assert bool(wrong) == (way == "stored")
-    end = f"wrong. Right would be {', '.join(wrong)}." if wrong else "all gradients are right."
+    end = f"some gradients are wrong. Correct values: {', '.join(wrong)}." if wrong else "all gradients are correct."
     assert says.inner_text().endswith(end)
     assert step.evaluate("button => button === document.activeElement")
-    press(box.get_by_role("button", name="Start again"), "Enter")
+    press(box.get_by_role("button", name="Start over"), "Enter")
     assert picture.get_attribute("aria-label") == "Gradients: a 0, b 0, c 0, d 0, e 0, loss 1."
 
 
@@ -144,7 +144,7 @@ def test_a_look_back_finds_what_attend_finds(opened, program):
     box = opened("look")
     query, keys, values = (given(box)[name] for name in ("query", "keys", "values"))
     printed = box.page.locator("#demonstration-attend-by-hand .output").inner_text().split()
-    assert cells(box)["what comes back"][0] == f"({printed[0]},\u00a0{printed[1]})"
+    assert cells(box)["result"][0] == f"({printed[0]},\u00a0{printed[1]})"
     for label, vector, way, steps in [("query, up", query, 1, 3), ("key 1, across", keys[0], 0, -9),
                                       ("key 2, up", keys[1], 1, -2)]:  # fmt: skip
         press(box.get_by_label(label), *["ArrowRight" if steps > 0 else "ArrowLeft"] * abs(steps))
@@ -152,16 +152,16 @@ def test_a_look_back_finds_what_attend_finds(opened, program):
         columns = [look_back(program, query, keys, values, factor) for factor in (2**-0.5, 1.0)]
         assert [*cells(box).values()] == [list(pair) for pair in zip(*columns)]
         _, _, first, second, back = columns[0]
-        assert f"what comes back, {back}." in box.locator("svg").last.get_attribute("aria-label")
+        assert f"the result between them, {back}." in box.locator("svg").last.get_attribute("aria-label")
         assert box.locator("[role=status]").text_content() == (
-            f"The weights are {first} and {second}, and {back} comes back."
+            f"The weights are {first} and {second}; the result is {back}."
         )
 
 
 @pytest.mark.parametrize(
     ("name", "label", "touched", "way", "value"),
     [
-        ("look", "query, up", "circle.widget-orange", (0, 60), "-2"),
+        ("look", "query, up", "circle.widget-query", (0, 60), "-2"),
         ("token", "number", "svg rect", (180, 0), "13"),
     ],
 )
@@ -210,21 +210,21 @@ def test_the_steps_are_those_of_adam(opened, program):
     steps = steps_of(program, gradients, rate)
     assert [*cells(box).values()] == [[*map(short, (g, *both))] for g, both in zip(gradients, steps)]
     ends = [short(sum(moves)) for moves in zip(*steps)]
-    assert says.inner_text() == f"In all, plain descent moves it by {ends[0]}, Adam by {ends[1]}."
+    assert says.inner_text() == f"In total, plain descent moves it by {ends[0]}, Adam by {ends[1]}."
     for name, gradients in given(box)["examples"].items():
         press(box.get_by_role("button", name=name), "Enter")
         assert [row[0] for row in cells(box).values()] == [*map(short, gradients)]
     for text, marks in {"1": "0, −0.005, −0.01", "3e7 -3e7": "0, −1e5, −2e5, −3e5", "0": "0"}.items():
         field.fill(text)
         assert ", ".join(reversed(box.locator("svg text[text-anchor=end]").all_text_contents())) == marks
-    for text, words in (("1 two 3", "two is not a number."), (" ", "Write some numbers, with blanks between them.")):
+    for text, words in (("1 two 3", "two is not a number."), (" ", "Enter numbers separated by spaces.")):
         field.fill(text)
         assert says.inner_text() == words
         assert not is_shown(box)
     field.fill("1 " * 40)
     assert is_shown(box)
     assert len(cells(box)) == 12
-    assert says.inner_text().endswith("(Only the first 12 numbers count.)")
+    assert says.inner_text().endswith("(Only the first 12 numbers are used.)")
 
 
 # A name in the trained model
@@ -250,7 +250,7 @@ def test_the_model_of_the_page_finds_what_the_program_has_found(opened, name):
     model that has learned in the page.
     """
     box = opened(name)
-    place, answered = box.get_by_label("place"), box.locator("[role=status]:not(:has-text('is trained'))")
+    place, answered = box.get_by_label("position"), box.locator("[role=status]:not(:has-text('Training the model'))")
     by_program = stages(box)
     assert len(by_program) == {"heads": 1, "token": 9}[name]
     press(place, "ArrowLeft")
@@ -263,15 +263,15 @@ def test_the_model_of_the_page_finds_what_the_program_has_found(opened, name):
 
 def test_any_name_can_be_asked_about(opened):
     box = opened("heads")
-    field, place = box.get_by_label("name"), box.get_by_label("place")
+    field, place = box.get_by_label("name"), box.get_by_label("position")
     press(place, "ArrowRight")
-    box.locator("[role=status]:not(:has-text('is trained'))").wait_for(timeout=60_000)
+    box.locator("[role=status]:not(:has-text('Training the model'))").wait_for(timeout=60_000)
     for name, back, letter in (("ANNA", 0, "a"), ("anna", 1, "n"), ("", 0, "BOS"), ("abcdefghijklmno", 0, "o")):
         field.fill(name)
         press(place, *["ArrowLeft"] * back)
         at = len(name) - back
         assert place.get_attribute("aria-valuetext") == f"{at}: {letter}"
-        box.get_by_text(f"when {letter} at place {at} asks").wait_for()
+        box.get_by_text(f"when {letter} at position {at} asks").wait_for()
         assert len(cells(box)) == at + 1
         columns = zip(*cells(box).values(), strict=True)
         assert [sum(map(float, column)) for column in columns] == pytest.approx([1.0] * 4, abs=0.09)
@@ -283,8 +283,8 @@ def test_nothing_is_shown_of_letters_that_the_model_does_not_know(opened, name):
     says, field = box.locator("[role=status]"), box.get_by_label("name")
     for key in ("", "ArrowLeft"):  # nor of the name before
         field.fill("jo é7")
-        press(box.get_by_label("place"), *[key] * bool(key))
-        assert says.inner_text() == "It has never seen a blank é 7: the names are of the letters a to z."
+        press(box.get_by_label("position"), *[key] * bool(key))
+        assert says.inner_text() == "The model has never seen a space é 7: its names have only the letters a to z."
         assert not is_shown(box)
     field.fill("jo")
     box.locator("[inert]").first.wait_for(timeout=60_000, state="detached")
@@ -343,14 +343,14 @@ def test_a_training_here_draws_the_curve_of_the_essay(opened):
     box = opened("rate")
     rate, (orange, blue) = box.get_by_label("10 to the power"), box.locator("polyline").all()
     press(rate, "ArrowRight", "ArrowLeft")  # the last one counts, whatever was going on
-    says = box.locator("[role=status]", has_text="on average")
+    says = box.locator("[role=status]", has_text="mean of the last")
     says.wait_for(timeout=60_000)
     mean = given(box)["means"][-1]
-    assert says.inner_text().startswith("With a rate of 0.01 the last 50 losses are ")
-    assert float(says.inner_text().split()[-3]) == pytest.approx(mean, abs=0.1)
+    assert says.inner_text().startswith("With a rate of 0.01 the mean of the last 50 losses is ")
+    assert float(says.inner_text().split()[-1].rstrip(".")) == pytest.approx(mean, abs=0.1)
     assert blue.get_attribute("points") == orange.get_attribute("points")
     press(rate, "End")
-    box.locator("[role=status]", has_text="With a rate of 1 it ended: ").wait_for(timeout=60_000)
+    box.locator("[role=status]", has_text="With a rate of 1 the run ended: ").wait_for(timeout=60_000)
     assert blue.get_attribute("points").count(",") < 10  # nothing of the rate before
 
 
@@ -376,22 +376,22 @@ def test_the_first_picture_comes_into_being_and_ends_as_it_was_drawn(opened):
 
 def test_the_first_page_trains_the_model_and_says_what_comes_next(opened):
     box = opened("live", 360)
-    says, bars, field = box.locator("[role=status]"), box.locator("svg").last, box.get_by_label("It begins with")
+    says, bars, field = box.locator("[role=status]"), box.locator("svg").last, box.get_by_label("Start with")
     press(box.get_by_role("button", name="Train it"), "Enter")
-    says.filter(has_text="It is learning").wait_for(timeout=60_000)
+    says.filter(has_text="Training…").wait_for(timeout=60_000)
     height = box.bounding_box()["height"]
-    says.filter(has_text="It has learned").wait_for(timeout=60_000)
+    says.filter(has_text="Trained on").wait_for(timeout=60_000)
     assert abs(box.bounding_box()["height"] - height) < 2  # what comes below it has not moved
-    assert says.inner_text() == "It has learned from 1,000 names; the last loss is 2.5116, as in Python."
+    assert says.inner_text() == "Trained on 1,000 names; the last loss is 2.5116, as in Python."
     field.fill("mar")
-    label = re.compile(r"What comes next: (. \d+ %|end \d+ %)(, (.|end) \d+ %){2}")
+    label = re.compile(r"Next token: (. \d+%|end \d+%)(, (.|end) \d+%){2}")
     assert label.fullmatch(bars.get_attribute("aria-label"))
     press(box.get_by_role("button", name="Write a name"), "Enter", "Enter", "Enter")
     words = box.locator(".live-names").last.inner_text().split()
     assert len(words) == 3 and all(word.startswith("mar") for word in words)
     field.fill("é ")
-    assert says.inner_text() == "It has never seen é: the names are of the letters a to z."
+    assert says.inner_text() == "The model has never seen é: its names have only the letters a to z."
     assert bars.locator("xpath=ancestor::*[@inert]").count() == 1
     field.fill("e")
     assert bars.locator("xpath=ancestor::*[@inert]").count() == 0
-    assert says.inner_text().startswith("It has learned from")
+    assert says.inner_text().startswith("Trained on")

@@ -33,8 +33,8 @@ def refused(command, words, monkeypatch, capsys):
 def test_what_makes_no_sense_is_refused_before_anything_is_measured(tmp_path, monkeypatch, capsys):
     for words, message in (
         (["--rounds", "0"], "--rounds must be at least 1"),
-        (["--programs", "x"], "takes part: x"),
-        *((["--record", path], "no record of this benchmark: name another file") for path in (OTHER, ROOT)),
+        (["--programs", "x"], "not timed here: x"),
+        *((["--record", path], "not a record of this benchmark: name another file") for path in (OTHER, ROOT)),
     ):
         assert message in refused(benchmark.main, words, monkeypatch, capsys)
     assert benchmark.is_free(RECORD) and benchmark.is_free(tmp_path / "new.json")
@@ -68,4 +68,4 @@ def test_devices_times_a_step_on_the_processor_and_beside_it_microgpt(tmp_path, 
     assert row["operations"] == 32 * 6 * (12 * 16 * 16 + 27 * 16 + 16 * 16)
     assert 0 < row["from"] <= row["seconds"] <= row["to"]
     assert record["others"]["microgpt.py"] == [[16, 0.007]]
-    assert "no record of this tool" in refused(devices.main, ["--record", RECORD], monkeypatch, capsys)
+    assert "not a record of this tool" in refused(devices.main, ["--record", RECORD], monkeypatch, capsys)

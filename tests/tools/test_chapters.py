@@ -84,10 +84,10 @@ def test_all_other_prose_is_that_of_the_source(prose):
 class Bare(chapters.Book):
     """The prose alone, with links to ids."""
 
-    def fence(self, fence):
+    def part(self, _):
         return ""
 
-    anchor = fence
+    anchor = part
 
     def heading(self, heading):
         return self.inline(heading.text)
@@ -132,7 +132,7 @@ def test_a_demonstration_shows_what_it_prints_and_numbers_are_text():
 def test_figures_are_files_and_their_code_is_folded_away():
     files = files_of(DRAWN, "", [SVG.format(1, "a"), SVG.format(2, "b")])
     images = "![a \\*line\\*](figures/twice.svg)\n\n![a \\*line\\*](figures/twice-2.svg)\n\n*It \\[rises\\].*\n\n"
-    assert f"</a>{images}<details><summary>The code of this figure</summary>\n\n```python\ny =" in files["two.md"]
+    assert f"</a>{images}<details><summary>Code for this figure</summary>\n\n```python\ny =" in files["two.md"]
     assert {path for path in files if "figures" in path} == {"figures/twice.svg", "figures/twice-2.svg"}
     drawn = files_of(DRAWN.replace("y = double(4)\nprint(y)", "figures.a()"), "", [SVG.format(1, "a")])["two.md"]
     assert "(figures/twice.svg)" in drawn and "<details>" not in drawn  # it is docs/figures.py that draws
@@ -221,7 +221,7 @@ def test_notes_are_footnotes():
     assert f"{NOTES}\n\n---\n\n" in text
     assert files_of(SMALL + NOTES.replace("    ", ""))["two.md"] == text
     errors = Reading(Essay(f"{SMALL}{NOTES}\n\n# Three\n\nMore.[^a]\n\n[^a]: One.\n")).errors  # GitHub would show one
-    assert errors == [(45, "[^a] is there twice: give the second one another name")]
+    assert errors == [(45, "[^a] is defined twice: give the second one another name")]
 
 
 def test_chapters_follow_each_other():
@@ -391,7 +391,7 @@ def test_a_book_replaces_nothing_but_a_book(tmp_path):
     for file in (tmp_path / "new.epub", older):
         epub.check_place(file)
     for file in (essay, tmp_path):
-        with pytest.raises(OSError, match="is there, and is not an EPUB: name another file"):
+        with pytest.raises(OSError, match="exists and is not an EPUB: name another file"):
             epub.write(file, {}, {})
     assert essay.read_text(encoding="utf-8") == "# One, of type application/epub+zip"
 

@@ -161,9 +161,9 @@ def test_a_figure_needs_an_alternative_text_and_links_that_lead_somewhere():
 
 def test_a_widget_needs_data_and_data_need_a_widget():
     essay = Essay(SMALL.replace('"twice"', '"twice", widget="tape"'))
-    without = "twice has a widget, and gives it no data: call give(…)"
+    without = "twice has a widget, but gives it no data: call give(…)"
     assert pages.mismatched_widgets(essay, {"twice": Result("", [], "")}) == [(31, without)]
-    alone = "twice gives data, and has no widget"
+    alone = "twice gives data, but has no widget"
     assert pages.mismatched_widgets(Essay(SMALL), {"twice": Result("", [], "[]")}) == [(31, alone)]
     assert pages.mismatched_widgets(essay, {}) == pages.mismatched_widgets(essay, {"twice": Result("", [], "[]")}) == []
 
@@ -508,7 +508,7 @@ def test_a_weave_that_is_ended_while_mkdocs_builds_says_nothing(tmp_path):
 def test_a_program_is_not_where_the_weaver_writes(tmp_path):
     with pytest.raises(WeaveError) as caught:
         Weave(project(tmp_path, "# One\n\n``` text {file=pages/a.py}\nx\n```\n"))
-    assert caught.value.errors == [(3, "build/pages/a.py is where the weaver writes: rename it")]
+    assert caught.value.errors == [(3, "build/pages/a.py is reserved for the weaver: rename it")]
 
 
 def test_what_is_offered_is_never_a_page():

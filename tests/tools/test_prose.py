@@ -41,13 +41,13 @@ def test_a_note_stands_where_the_text_refers_to_it():
     assert html.endswith("</span>.</p>\n<p>Three, <code>[^a]</code>.</p>")
 
 
-ALONE = "[^a] has no text of its own: begin a paragraph below with it and a colon"
+ALONE = "[^a] has no text: begin a paragraph below with it and a colon"
 
 
 @pytest.mark.parametrize(("prose", "line", "problem"), [
     ("One[^a] and[^a].\n\n[^a]: Text.", 12, ALONE),
-    ("One.\n\n[^a]: Text.", 14, "[^a] is referred to nowhere before the next heading"),
-    ("One[^a].\n\n[^a]: Text.\n\n[^a]: Text.", 12, "[^a] is there twice: give the second one another name"),
+    ("One.\n\n[^a]: Text.", 14, "[^a] is not referred to before the next heading"),
+    ("One[^a].\n\n[^a]: Text.\n\n[^a]: Text.", 12, "[^a] is defined twice: give the second one another name"),
     ("One[^a].\n\n## Two\n\n[^a]: Text.", 12, ALONE),
 ])  # fmt: skip
 def test_a_note_without_its_other_half_is_told(prose, line, problem):
@@ -214,7 +214,7 @@ def test_other_comments_are_comments():
 ])  # fmt: skip
 def test_html_that_would_swallow_what_follows_is_an_error(prose, tag):
     errors = read(f"A line.\n\n{prose}")[1].errors
-    message = f"HTML has to be closed before the next heading, and a <{tag}> is not"
+    message = f"HTML must be closed before the next heading, and a <{tag}> is not"
     assert (14 + 2 * prose.startswith("x\n"), message) in errors
 
 

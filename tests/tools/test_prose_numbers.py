@@ -34,7 +34,7 @@ def test_a_number_that_is_wrong_is_told_with_what_it_should_be():
     assert number == Number(36, 14, "8", "double(4)")
     assert corrections([number], [8]) == corrections([number], [8.2]) == corrections([number], [None]) == []
     wrong = corrections([number], [9])
-    message = "the number 8 should be 9, which is double(4) (--update writes it)"
+    message = "the number 8 should be 9, which is double(4) (--update corrects it)"
     assert complaints(wrong) == [(36, message)]
 
 
@@ -120,5 +120,5 @@ def test_a_wrong_number_ends_the_weave_and_no_page_is_written(tmp_path):
     said = []
     weave(tmp_path, said.append, update=True)  # the result is in the cache
     chapters = "build/essay: files that have changed: 2, such as README.md; commit them"
-    assert said == ["microgpt.md: numbers put right: 1", chapters]
+    assert said == ["microgpt.md: numbers corrected: 1", chapters]
     assert "is 9." in (tmp_path / "build" / "pages" / "two" / "index.md").read_text(encoding="utf-8")

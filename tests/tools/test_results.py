@@ -63,8 +63,8 @@ TWO = "the name twice is taken by the demonstration on line 31"
 CIRCLE = f"\n# A\n\n{demonstration('a', 'x = y', KEEP)}\n# B\n\n{demonstration('b', 'y = x', KEEP.replace('x', 'y'))}"
 WRONG = [  # (what comes after an essay of 36 lines, the line that is wrong, what is said)
     (demonstration("twice", "1"), 37, re.escape(TWO)),
-    (demonstration("a", "1", ', captoin="x"'), 37, "a demonstration has no option captoin, but name, alt"),
-    (demonstration("a", "1", ', widget="tap"'), 37, r"there is no widget tap, but .*\btape\b"),
+    (demonstration("a", "1", ', captoin="x"'), 37, "a demonstration has no option captoin; its options are name, alt"),
+    (demonstration("a", "1", ', widget="tap"'), 37, r"there is no widget tap; the widgets are .*\btape\b"),
     (demonstration("a", "x = 1\nprint('"), 39, r"unterminated string literal \(detected at line 39\)"),
     (CIRCLE, 41, "demonstrations that need each other's names, by their lines: 41 -> 47 -> 41"),
     *[(demonstration("a", "1", f', data="{data}"'), 37, re.escape(f"cannot read the data {data}: "))

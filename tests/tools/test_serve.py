@@ -142,7 +142,7 @@ def write(serving, browser, tmp_path):
     # a chunk: what depends on its program runs
     after = serving.save(WRITTEN.replace("2 * x", "3 * x").replace("four is 8", "four is 12"))
     page.wait_for_selector("#demonstration-twice .output:has-text('12')")
-    assert "\nrunning twice, greeting, numbers in the prose: their results" in serving.log.read_text()[after:]
+    assert "\nrunning twice, greeting, numbers in the prose: the page" in serving.log.read_text()[after:]
 
     # with a result that makes a number wrong, page and message follow as well
     serving.save(WRITTEN.replace("2 * x", "4 * x"))

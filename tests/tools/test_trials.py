@@ -17,7 +17,6 @@ from weaver.pipeline import Weave
 from weaver.prose import Reading
 from weaver.render import Renderer
 from weaver.trials import Findings
-from weaver.website import build_site
 
 pytest.importorskip("pygments", reason="the weaver needs Pygments")
 
@@ -408,72 +407,3 @@ def test_a_record_that_cannot_be_read_is_told_by_the_commands(tmp_path):
         assert done.returncode == 1
         assert "docs/experiments.json is not a record of experiments" in done.stderr
         assert done.stderr.count("\n") == 1
-
-
-# In a browser
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory):
-    """The folder of the site of TEXT, as an address."""
-    pytest.importorskip("mkdocs", reason="mkdocs is not installed")
-    root = project(tmp_path_factory.mktemp("experiments"), TEXT)
-    Weave(root).write_pages()
-    build_site(root / "build", root / "build" / "site")
-    return root / "build" / "site"
-
-
-@pytest.fixture
-def open_page(browser, address):
-    """Return a function that opens a page of the site, without any server: open_page(path, …) -> Playwright page."""
-    contexts, kinds = [], {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".json": "text/json"}
-
-    def answer(route):
-        path = route.request.url.partition("#")[0].removeprefix("http://site/")
-        file = address / (f"{path}index.html" if path == "" or path.endswith("/") else path)
-        found = file.is_file()
-        route.fulfill(status=200 if found else 404, body=file.read_bytes() if found else b"",
-                      content_type=kinds.get(file.suffix, "text/plain"))  # fmt: skip
-
-    def open_page(path, **options):
-        contexts.append(browser.new_context(bypass_csp=True, **options))
-        contexts[-1].route("**/*", answer)
-        page = contexts[-1].new_page()
-        page.goto(f"http://site/{path}")
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-
-
-@pytest.mark.slow
-def test_a_link_into_a_solution_opens_it(open_page):
-    page = open_page("two/")
-    fold = page.locator("details.solution")
-    assert not page.locator("#chunk-hidden").is_visible()
-    assert fold.locator("summary").inner_text() == "Solution: one more"
-    assert fold.locator("[id$=_code]").count() == 0  # the search would show it
-    assert page.locator("#chunk-attend_code").count() == 1
-    page.evaluate("""() => {
-      const link = document.createElement("a");
-      link.href = "#chunk-hidden";
-      link.textContent = "there";
-      document.querySelector("h1").append(link);
-    }""")
-    page.locator("h1 a", has_text="there").click()
-    assert page.locator("#chunk-hidden").is_visible()
-    assert open_page("two/#chunk-hidden").locator("#chunk-hidden").is_visible()
-    assert open_page("two/#solution-one-more").locator("#chunk-hidden").is_visible()
-
-
-@pytest.mark.slow
-def test_previews_of_a_term_and_of_an_experiment(open_page):
-    page = open_page("")
-    for text, shown, hidden in (
-        ("gradient", "The direction of the steepest way up", "nothing"),
-        ("root", "No root & all", "What happens?"),
-    ):
-        page.locator("article p a", has_text=text).first.evaluate("link => link.focus({focusVisible: true})")
-        page.wait_for_function("text => document.querySelector('.preview').innerText.includes(text)", arg=shown)
-        assert hidden not in page.locator(".preview").inner_text()
