@@ -211,7 +211,8 @@ def test_the_essay_on_one_page_prints_as_a_book(tab):
     assert printed == {"controls": [], "titles": ["A GPT you can read"], "chapters": chapters, "closed": 0}
 
 
-@pytest.mark.parametrize("path", ["", "the-model/", "the-same-in-c/", "your-turn/", "words/", "run/", LISTING, "tools/",
+@pytest.mark.parametrize("path", ["", "the-model/", "the-same-thing-in-c/", "your-turn/", "all-the-experiments/",
+                                  "run/", "glossary/", LISTING, "tools/",
                                   *nightly("everything/", "indexes/", "in-a-browser/")])  # fmt: skip
 def test_no_accessibility_violation(tab, axe, path):
     """Each kind of page, and of code; the other chapters are like these."""
