@@ -24,7 +24,7 @@ TURN, SUMMIT = map(chapter, ("program-exercises-top-k-py", "chunk-command-line")
 
 def nightly(*more):
     """Return more of the same for a parametrised test, which runs at night."""
-    return [pytest.param(*(one if isinstance(one, tuple) else [one]), marks=pytest.mark.nightly) for one in more]
+    return [pytest.param(one, marks=pytest.mark.nightly) for one in more]
 
 
 @pytest.fixture(scope="module")
@@ -235,7 +235,8 @@ def test_a_preview_opens_on_hover_and_on_focus(tab):
     page.keyboard.press("Escape")
     assert page.locator(".preview").is_hidden()
     page = tab(ATTENTION)
-    link = page.locator(f'#chunk-attend .code a[href^="../{chapter("chunk-values")}"]').first  # value() is on another one
+    other = chapter("chunk-values")  # where value() is
+    link = page.locator(f'#chunk-attend .code a[href^="../{other}"]').first
     link.evaluate("link => link.focus({focusVisible: true})")
     page.wait_for_selector(".preview:not([hidden]) .chunk")
     assert "def value" in page.locator(".preview").inner_text()
@@ -416,16 +417,9 @@ SOUGHT = {
     "temperature": "the-temperature",
     "backprop": "term-backpropagation",  # what others call it
 }
-MORE_SOUGHT = {
-    "rmsnorm": "chunk-rmsnorm_code",
-    "attention": "chunk-attention_code",
-    "embedding": "term-embedding",
-    "autograd": "term-backpropagation",
-    "perplexity": "term-surprise",
-}
 
 
-@pytest.mark.parametrize(("word", "anchor"), [*SOUGHT.items(), *nightly(*MORE_SOUGHT.items())])
+@pytest.mark.parametrize(("word", "anchor"), SOUGHT.items())
 def test_search_leads_to_the_explanation(tab, site, word, anchor):
     page = tab("")
     page.keyboard.press("/")
@@ -522,7 +516,7 @@ def beside(number):
     origin = WOVEN.main.lines[number - 1].origin
     fence, prose = WOVEN.inside[origin], WOVEN.prose.split("\n")
     before, after = "\n".join(prose[: fence.start - 1]).rstrip(), "\n".join(prose[fence.end + 1 :])
-    nearest = [before.split("\n\n")[-1], *(text for text in after.split("\n\n")[:1] if re.match("[^#\n].*[.]", text, re.S))]
+    nearest = before.split("\n\n")[-1:] + re.findall(r"\A[^#\n](?:.+\n)*.*[^:?\n]$(?=\n\n)", after, re.M)
     words = [max(re.findall("[A-Za-z ,]+", text.replace("\n", " ")), key=len).strip() for text in nearest]
     return words, [block.title for block in trials.tried(WOVEN).get(origin, [])]
 
@@ -553,7 +547,8 @@ def test_the_link_of_the_panel_leads_to_the_chunk_and_that_of_an_experiment_to_i
     assert lead.inner_text() == f"⟨softmax⟩ in {titles[ATTENTION]}: Looking back"
     region.locator("summary").click()
     assert re.match("Loss on unseen names|Stops", region.locator(".finding").inner_text())
-    assert region.locator("li > a").evaluate("a => a.href") == f"{site}{chapter('experiment-small-shift')}#experiment-small-shift"
+    name = "experiment-small-shift"
+    assert region.locator("li > a").evaluate("a => a.href") == f"{site}{chapter(name)}#{name}"
     lead.locator("a").click()
     page.wait_for_url(f"{site}{ATTENTION}#chunk-softmax")
 
