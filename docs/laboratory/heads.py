@@ -57,7 +57,7 @@ def likings(module, model, trial):
                 times = ratio(look[1:-1], name[:i])  # without BOS and itself
                 if times:
                     logs[head]["vowel" if name[i] in VOWELS else "consonant"].append(math.log(times))
-    return [{asks: math.exp(math.fsum(values) / len(values)) for asks, values in log.items()} for log in logs]
+    return [{asks: round(math.exp(math.fsum(values) / len(values)), 4) for asks, values in log.items()} for log in logs]
 
 
 def measured():
