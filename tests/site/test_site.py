@@ -443,7 +443,8 @@ def test_search_sees_no_answer_and_no_foot(site):
     index = json.loads((SITE / "search" / "search_index.json").read_text(encoding="utf-8"))["docs"]
     text = " ".join(entry["title"] + entry["text"] for entry in index)
     assert "def softmax(" in text
-    assert not re.search(r"used in ⟨|\.py lines? \d|edit and run|Try it i|What happens\?|Loss on unseen|Solution:", text)
+    answers = r"used in ⟨|\.py lines? \d|edit and run|Try it in|What happens\?|Loss on unseen|Solution:"
+    assert not re.search(answers, text)
 
 
 def test_the_listing_has_all_lines_and_keeps_the_navigation(tab):
