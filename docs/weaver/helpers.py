@@ -1,8 +1,8 @@
-"""What demonstrations use of docs/figures.py, which draws, and docs/computed.py, which computes what is drawn.
+"""What demonstrations use of docs/figures.py, which draws, and docs/computed.py, which computes the numbers for it.
 
-Their functions are called as figures.NAME(…) and computed.NAME(…), and are shown with the demonstrations that call
-them. The key of a result has those that are called, and all that they use in turn, so that a change of one figure
-leaves the results of others as they are.
+Their functions are called as figures.NAME(…) and computed.NAME(…), and shown below the demonstrations that call them.
+The key of a result has those that are called, and all that they use in turn, so that a change of one figure leaves the
+results of others as they are.
 """
 
 import ast
@@ -20,7 +20,7 @@ def called(tree):
 
 
 def definitions():
-    """Return {MODULE.NAME: (syntax tree, source)} of all that the modules define; raise OSError for what is wrong."""
+    """Return {MODULE.NAME: (syntax tree, source)} of all that the modules define; raise OSError for an error."""
     texts = {name: (FOLDER / f"{name}.py").read_text(encoding="utf-8") for name in MODULES}
     return {name: found for module in MODULES for name, found in definitions_in(module, texts[module]).items()}
 
