@@ -420,16 +420,16 @@ def devices(curves):
     plt.show()
 
 
-def agreement(query, keys):
-    """Draw a query above some keys, {how they agree: key}, with the products of their numbers and the sum of these."""
-    rows = charts(3.7, 3, len(keys), sharex=True, sharey="row", height_ratios=[2, 2, 4])
-    for (title, key), column in zip(keys.items(), rows.T, strict=True):
-        products = [a * b for a, b in zip(query, key, strict=True)]
-        for axes, numbers, colour in zip(column, (query, key, products), (QUERY, KEY, GREY), strict=True):
+def agreement(vector, others):
+    """Draw a vector above some others, {how they agree: other}, with their products, number by number, and the sums."""
+    rows = charts(3.7, 3, len(others), sharex=True, sharey="row", height_ratios=[2, 2, 4])
+    for (title, other), column in zip(others.items(), rows.T, strict=True):
+        products = [a * b for a, b in zip(vector, other, strict=True)]
+        for axes, numbers, colour in zip(column, (vector, other, products), (RESIDUAL, BLUE, GREY), strict=True):
             numbered_bars(axes, numbers, colour)
         column[0].set_title(title, pad=12)
         column[-1].set_xlabel(f"sum {written(sum(products))}", weight="bold")
-    for axes, name in zip(rows[:, 0], ("query", "key", "products"), strict=True):
+    for axes, name in zip(rows[:, 0], ("x", "a row", "products"), strict=True):
         axes.set_ylabel(name)
     plt.show()
 

@@ -70,7 +70,7 @@ def scale(x, factor): return [a * factor for a in x]
 def dot(x, y):
     """Return the dot product: one entry, in which the derivative of each factor is the other one."""
     xs, ys = [a.data for a in x], [b.data for b in y]
-    return entry(functools.reduce(operator.add, map(operator.mul, xs, ys)), [*x, *y], ys + xs)
+    return entry(functools.reduce(operator.add, map(operator.mul, xs, ys)), [*x, *y], [*ys, *xs])
 
 def linear(x, weights): return [dot(row, x) for row in weights]
 

@@ -267,7 +267,7 @@ def place():
     rank, size, here = (int(n) if n.isdecimal() else -1 for n in (os.environ.get(name, "") for name in names))
     if not 0 <= rank < size or here < 0 or not {"MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys():
         found = " and ".join(f"{name}={os.environ[name]}" for name in names if name in os.environ)
-        Parser().error(f"{found} in the environment was not set by torchrun: unset it, or start with torchrun")
+        Parser().error(f"torchrun did not set {found}: unset that in the environment, or start with torchrun")
     return rank, size, here
 
 def processes(): return place()[1]

@@ -5,7 +5,6 @@ import json
 import math
 import os
 import random
-import re
 import signal
 import sys
 
@@ -451,19 +450,3 @@ def test_values_and_numbers_mix():
     module.backward(result)
     assert x.grad == pytest.approx((formula(1.5 + h, -0.7) - formula(1.5 - h, -0.7)) / (2 * h))
     assert y.grad == pytest.approx((formula(1.5, -0.7 + h) - formula(1.5, -0.7 - h)) / (2 * h))
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Texts to train on
-
-
-TEXTS = {"places": "[a-z]+([ -][a-z]+)*", "identifiers": "[a-z][a-z0-9]*(_[a-z0-9]+)*",
-         "proverbs": "[a-z']+(,? [a-z']+)*"}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", TEXTS)
-def test_texts(name):
-    lines = (ROOT / "docs" / f"{name}.txt").read_text(encoding="ascii").splitlines()
-    assert len(lines) >= 200
-    assert lines == sorted({*lines})
-    assert all(re.fullmatch(TEXTS[name], line) for line in lines)

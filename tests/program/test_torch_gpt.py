@@ -193,7 +193,7 @@ def test_a_model_that_diverges_replaces_no_good_one(tmp_path, call):
     ("arguments", "ends", "says"),
     [
         (["--dtype=int8"], 2, "microgpt: --dtype must be one of float64, float32, bfloat16\n"),
-        (["--prompt=Ω"], 2, "microgpt: --prompt has characters that the text has not: Ω\n"),
+        (["--prompt=Ω"], 2, "microgpt: --prompt has characters that are not in the text: Ω\n"),
         (
             ["--prompt=beginnings-without-end"],
             2,
@@ -229,7 +229,7 @@ def test_variables_of_a_launcher_that_is_not_there_are_refused(left_over, call, 
         monkeypatch.setenv(name, content)
     assert call("--num_steps=1", *SMALL) == 2
     names = " and ".join(f"{name}={left_over[name]}" for name in [*LAUNCHED][:3] if name in left_over)
-    says = f"{names} in the environment is not as torchrun sets it: unset that, or start with torchrun"
+    says = f"torchrun did not set {names}: unset that in the environment, or start with torchrun"
     assert capsys.readouterr() == ("", f"microgpt: {says}\n")
 
 
@@ -238,6 +238,6 @@ def test_a_process_for_which_no_gpu_is_left_says_so(call, monkeypatch, capsys):
     for name, content in LAUNCHED.items():
         monkeypatch.setenv(name, content)
     assert call("--num_steps=1") == 2
-    message = "microgpt: no GPU is left for process 2: start 1 at the most, or say --device cpu\n"
+    message = "microgpt: no GPU is left for process 2: start at most 1, or use --device cpu\n"
     assert capsys.readouterr().err == message
     assert call("--num_steps=1", "--device=cpu", *SMALL) == 0

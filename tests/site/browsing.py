@@ -2,8 +2,12 @@
 
 import pytest
 from programs import TEXT
-from weaver import playground
+from weaver import pages, playground
+from weaver.essay import Essay
+from weaver.prose import Reading
 
+WOVEN = Essay(TEXT, pages.RESERVED)
+ANCHORS = Reading(WOVEN).anchors
 needs_pyodide = pytest.mark.skipif(
     not playground.is_possible(), reason="Pyodide is not installed: .venv/bin/pip install --group browser"
 )
@@ -38,6 +42,11 @@ WALL = """address => new Promise((done) => {
     const code = `fetch("${address}").then(() => postMessage("reached"), () => postMessage("refused"))`;
     new Worker(URL.createObjectURL(new Blob([code]))).onmessage = ({ data }) => done(data);
 })"""
+
+
+def chapter(anchor):
+    """Return the path of the page that has a chunk, an experiment, a term or a heading: a chapter may be renamed."""
+    return ANCHORS[anchor].path
 
 
 def turn(page, width, scheme):

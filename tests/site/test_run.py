@@ -7,7 +7,7 @@ import re
 from urllib.parse import urljoin
 
 import pytest
-from browsing import FLAGS, SMALL, WALL, changes_of, escapes, needs_pyodide
+from browsing import ANCHORS, FLAGS, SMALL, WALL, changes_of, chapter, escapes, needs_pyodide
 from programs import BUILD, ROOT, TEXT, run
 from weaver import playground
 from weaver.essay import Essay
@@ -103,12 +103,12 @@ def end(page):
 @in_page
 def test_nothing_is_offered_for_running_that_the_browser_cannot_run(site):
     """Pieces of Python alone, and not those of C, JavaScript, NumPy or PyTorch."""
-    offers = {}
-    for path in ("the-model", "the-same-in-c", "in-a-browser", "with-pytorch"):
-        text = (BUILD / "site" / path / "index.html").read_text(encoding="utf-8")
-        offers[path] = re.findall('aria-label="edit and run ([^"]*)"', text)
-    assert len(offers.pop("the-model")) > 5
-    assert offers == {"the-same-in-c": [], "in-a-browser": [], "with-pytorch": ["replacing a file"]}  # keep.py has it
+    offers = []
+    for place in ("chunk-attend", "program-efficiency-exact-c", "chunk-js-model", "chunk-replacing-a-file"):
+        text = (BUILD / "site" / chapter(place) / "index.html").read_text(encoding="utf-8")
+        offers.append(re.findall('aria-label="edit and run ([^"]*)"', text))
+    assert {"attend", "softmax"} <= {*offers[0]}
+    assert offers[1:] == [[], [], ["replacing a file"]]  # which keep.py has as well
 
 
 @in_page
@@ -234,9 +234,10 @@ def test_a_tab_does_not_overwrite_what_another_one_has_kept(opened):
 
 @in_page
 def test_an_experiment_can_be_tried_from_where_it_stands(tab, opened, warm):
-    link = tab("the-model/").locator("#experiment-no-root .try a")
+    place = chapter("experiment-no-root")
+    link = tab(place).locator("#experiment-no-root .try a")
     page = opened("#" + link.get_attribute("href").partition("#")[2])
-    assert page.locator("#run-experiment").evaluate("link => link.href").endswith("the-model/#experiment-no-root")
+    assert page.locator("#run-experiment").evaluate("link => link.href").endswith(f"{place}#experiment-no-root")
     assert page.input_value("#run-editor").startswith("def attend(")
     assert page.locator("#run-broken ins").all_inner_texts()[0].startswith("+    weights = softmax(")
     page = warm
@@ -284,7 +285,9 @@ def test_what_can_be_edited_has_the_names_of_the_essay():
     assert playground.flags(Essay(TEXT).main)[0][:2] == ("n_embd", 16)
 
 
-PROSE = "Suppose you stand in a library."
+CHAPTER = ANCHORS["chunk-attend"]
+TITLE, *LINES = TEXT.split("\n")[CHAPTER.start - 1 : CHAPTER.end]
+PROSE = next(line for line in LINES if line[:1].isalpha())  # the first line below the title
 SCORES = "    weights = softmax(scale([dot(query, key) for key in keys], value(len(query) ** -0.5)))"
 FENCES = """text => import(document.querySelector("script[src$='run.js']").src.replace("run.js", "run-text.js"))
     .then(({ fencesOf }) => fencesOf(text.split("\\n")).map(
@@ -300,7 +303,7 @@ def whole(warm):
     def open_whole(line=PROSE):
         page = warm
         page.locator("#run label", has_text="The whole essay").click()
-        page.select_option("#run-chapter", index=chapters(page).index("The model"))
+        page.select_option("#run-chapter", index=chapters(page).index(TITLE.removeprefix("# ")))
         page.locator("#run-lines[aria-busy=false]").wait_for()
         put_caret(page, line)
         return page
@@ -407,9 +410,8 @@ def test_prose_that_was_edited_is_in_the_essay_and_changes_no_program(whole):
     assert saved(page, "#run-essay") == new
     page.locator("#run-lines[aria-busy=false]").wait_for()
     assert shown(page) == saved(page, "#run-download") == (BUILD / "microgpt.py").read_text(encoding="utf-8")
-    assert page.locator("#run-list button").first.inner_text() == "Looking back"  # the heading above it
-    lost = [f"-{line}" for line in TEXT.split("\n") if line.startswith(PROSE)]
-    assert page.locator("#run-list del").all_inner_texts() == lost
+    assert page.locator("#run-list button").first.inner_text() == TITLE.removeprefix("# ")
+    assert page.locator("#run-list del").all_inner_texts() == [f"-{PROSE}"]
     again = visit(page)
     assert saved(again, "#run-essay") == new
     again.close()

@@ -8,8 +8,9 @@ from html.parser import HTMLParser
 from urllib.parse import unquote, urljoin, urlparse
 
 import pytest
-from browsing import press, turn
+from browsing import WOVEN, chapter, press, turn
 from programs import BUILD, CONTRACTS, ROOT
+from weaver import trials
 
 pytest.importorskip("mkdocs", reason="mkdocs is not installed")
 pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
@@ -17,11 +18,13 @@ pytestmark = pytest.mark.slow
 
 SITE = BUILD / "site"
 LISTING = "programs/microgpt-py/"
+MODEL, ATTENTION, TERMS = map(chapter, ("chunk-rmsnorm", "chunk-attend", "term-gradient"))
+TURN, SUMMIT = map(chapter, ("program-exercises-top-k-py", "chunk-command-line"))
 
 
 def nightly(*more):
     """Return more of the same for a parametrised test, which runs at night."""
-    return [pytest.param(*(one if isinstance(one, tuple) else [one]), marks=pytest.mark.nightly) for one in more]
+    return [pytest.param(one, marks=pytest.mark.nightly) for one in more]
 
 
 @pytest.fixture(scope="module")
@@ -107,9 +110,9 @@ def test_ids_are_unique(parsed):
 
 
 def test_a_link_to_a_page_shows_its_title_and_a_picture(site, titles):
-    page = (SITE / "the-model" / "index.html").read_text(encoding="utf-8")
+    page = (SITE / MODEL / "index.html").read_text(encoding="utf-8")
     meta = dict(re.findall(r'<meta (?:property|name)="([\w:]+)" content="([^"]*)">', page))
-    assert (meta["og:title"], meta["og:image"]) == (titles["the-model/"], f"{site}assets/card.png")
+    assert (meta["og:title"], meta["og:image"]) == (titles[MODEL], f"{site}assets/card.png")
     assert meta["og:image:alt"]
     assert meta["twitter:card"] == "summary_large_image"
     card = (SITE / "assets" / "card.png").read_bytes()
@@ -167,11 +170,11 @@ def test_every_page_has_room(tab, site, kinds, width):
 
 
 def test_a_note_stands_in_the_margin_or_opens_in_its_place(tab):
-    page = tab("the-model/")
+    page = tab(MODEL)
     note, text = page.locator(".note-text").first, page.locator("p:has(.note)").first.bounding_box()
     assert note.bounding_box()["x"] > text["x"] + text["width"]
     assert page.locator(".note-mark").first.inner_text() == "1"
-    page = tab("the-model/", 360, has_touch=True)
+    page = tab(MODEL, 360, has_touch=True)
     note, mark = page.locator(".note-text").first, page.locator(".note-mark").first
     assert note.is_hidden()
     mark.tap()
@@ -211,9 +214,9 @@ def test_the_essay_on_one_page_prints_as_a_book(tab):
     assert printed == {"controls": [], "titles": ["A GPT you can read"], "chapters": chapters, "closed": 0}
 
 
-@pytest.mark.parametrize("path", ["", "the-model/", "the-same-thing-in-c/", "your-turn/", "all-the-experiments/",
-                                  "run/", "glossary/", LISTING, "tools/",
-                                  *nightly("everything/", "indexes/", "in-a-browser/")])  # fmt: skip
+@pytest.mark.parametrize("path", ["", ATTENTION, SUMMIT, chapter("chunk-exact-dot"), TURN, TERMS, "run/", LISTING,
+                                  "tools/", chapter("experiment-no-root"),
+                                  *nightly("everything/", "indexes/", MODEL, chapter("chunk-js-layer"))])  # fmt: skip
 def test_no_accessibility_violation(tab, axe, path):
     """Each kind of page, and of code; the other chapters are like these."""
     page = tab(path, reduced_motion="reduce")
@@ -223,21 +226,22 @@ def test_no_accessibility_violation(tab, axe, path):
 
 
 def test_a_preview_opens_on_hover_and_on_focus(tab):
-    page = tab("the-model/")
-    link = page.locator("#chunk-rmsnorm .chunk-foot a.chunk-link").first
+    page = tab(ATTENTION)
+    link = page.locator("#chunk-attend .chunk-foot a.chunk-link").first
     link.scroll_into_view_if_needed()
     link.hover()
     page.wait_for_selector(".preview:not([hidden]) .chunk")  # ⟨model⟩ is on the same page
     assert "⟨attention⟩" in page.locator(".preview").inner_text()
     page.keyboard.press("Escape")
     assert page.locator(".preview").is_hidden()
-    page = tab("the-model/")
-    link = page.locator('#chunk-attend .code a[href^="../values"]').first  # value() is on another one
+    page = tab(ATTENTION)
+    other = chapter("chunk-values")  # where value() is
+    link = page.locator(f'#chunk-attend .code a[href^="../{other}"]').first
     link.evaluate("link => link.focus({focusVisible: true})")
     page.wait_for_selector(".preview:not([hidden]) .chunk")
     assert "def value" in page.locator(".preview").inner_text()
     assert link.get_attribute("aria-describedby") == "chunk-preview"
-    page = tab("the-model/")
+    page = tab(MODEL)
     for kind, box in (("term", ".terms"), ("experiment", ".experiment")):
         page.locator(f'article p a[href*="#{kind}-"]').first.evaluate("link => link.focus({focusVisible: true})")
         page.wait_for_selector(f".preview:not([hidden]) {box}")
@@ -264,7 +268,7 @@ def test_a_link_into_a_solution_opens_it(tab):
 
 
 def test_a_tap_shows_a_preview_in_a_sheet_and_a_second_one_leads_there(tab, site, axe):
-    page = tab("the-model/", 360, height=740, has_touch=True, reduced_motion="reduce")
+    page = tab(ATTENTION, 360, height=740, has_touch=True, reduced_motion="reduce")
     link, sheet = page.locator("#chunk-attend .code a[data-peek]").first, page.get_by_role("region", name="Preview of")
     link.tap()
     sheet.wait_for()
@@ -274,7 +278,7 @@ def test_a_tap_shows_a_preview_in_a_sheet_and_a_second_one_leads_there(tab, site
     assert (box["x"], box["width"], box["y"] + box["height"]) == (0, 360, 740)
     assert box["height"] <= 0.45 * 740
     assert above["y"] + above["height"] <= box["y"]
-    assert page.url == f"{site}the-model/"
+    assert page.url == f"{site}{ATTENTION}"
     assert axe(page, runOnly=["wcag2a", "wcag2aa"]) == []
     for key in ("Tab", "Tab", "Escape"):
         assert page.evaluate("document.activeElement.closest('.peek') !== null")
@@ -286,13 +290,13 @@ def test_a_tap_shows_a_preview_in_a_sheet_and_a_second_one_leads_there(tab, site
         sheet.wait_for()
         way()
         sheet.wait_for(state="hidden")
-        assert page.url == f"{site}the-model/"
+        assert page.url == f"{site}{ATTENTION}"
     for way in (sheet.get_by_role("link", name="Go there").tap, link.tap):
-        page.goto(f"{site}the-model/")
+        page.goto(f"{site}{ATTENTION}")
         link.tap()
         sheet.wait_for()
         way()
-        page.wait_for_url(f"{site}the-model/#chunk-softmax")
+        page.wait_for_url(f"{site}{ATTENTION}#chunk-softmax")
         assert sheet.count() == 0
     page.goto(f"{site}{LISTING}#L1")  # there is a sheet already, of its own
     page.locator(".listing .source a[data-peek]").first.tap()
@@ -303,13 +307,13 @@ def test_a_tap_shows_a_preview_in_a_sheet_and_a_second_one_leads_there(tab, site
 
 def test_a_click_and_enter_follow_a_link_at_once(tab, site):
     for act in (lambda link: link.click(), lambda link: link.press("Enter")):
-        page = tab("the-model/")
+        page = tab(ATTENTION)
         act(page.locator("#chunk-attend .code a[data-peek]").first)
-        page.wait_for_url(f"{site}the-model/#chunk-softmax")
+        page.wait_for_url(f"{site}{ATTENTION}#chunk-softmax")
 
 
 def test_a_long_preview_can_be_read_to_its_end(tab):
-    page = tab("the-whole-program/", 640, height=360)  # what 1280 by 720 is at 200 %
+    page = tab(chapter("chunk-train-and-show"), 640, height=360)  # what 1280 by 720 is at 200 %
     link = page.locator(".chunk .code a[data-peek]", has_text="train").first
     link.evaluate("link => link.focus({focusVisible: true})")
     preview = page.locator(".preview:not([hidden])")
@@ -353,7 +357,7 @@ COLUMNS = """element => {
 
 @pytest.mark.parametrize("way", ["tap", "click", "key"])
 def test_a_reference_unfolds_in_place_and_folds_again(tab, way):
-    page = tab("the-model/", 360 if way == "tap" else 1440, has_touch=True)
+    page = tab(MODEL, 360 if way == "tap" else 1440, has_touch=True)
     chunk = page.locator("#chunk-layer-by-layer")
     code, button, unfolded = (chunk.locator(selector) for selector in (".code", "button.unfold", ".unfolded"))
     press_it = {"tap": button.tap, "click": button.click, "key": lambda: press(button, "Enter")}[way]
@@ -391,15 +395,15 @@ def test_every_chunk_unfolds_to_the_program(tab, site):
 
 
 def test_the_keys_that_the_foot_names_lead_to_the_next_page_and_back(tab, site, pages):
-    page = tab("the-model/")
+    page = tab(MODEL)
     assert page.locator(".keys kbd").all_inner_texts() == ["n", "p", "/"]
-    for key, path in (("n", pages[pages.index("the-model/") + 1]), ("p", "the-model/")):
+    for key, path in (("n", pages[pages.index(MODEL) + 1]), ("p", MODEL)):
         page.keyboard.press(key)
         page.wait_for_url(site + path)
 
 
 def test_copying_gives_the_code_of_the_essay(tab):
-    page = tab("the-model/", permissions=["clipboard-read", "clipboard-write"])
+    page = tab(MODEL, permissions=["clipboard-read", "clipboard-write"])
     page.locator("#chunk-layer-by-layer button.copy").click()
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied in (ROOT / "microgpt.md").read_text(encoding="utf-8")
@@ -407,23 +411,16 @@ def test_copying_gives_the_code_of_the_essay(tab):
 
 
 SOUGHT = {
-    "softmax": "the-model/#chunk-softmax_code",
-    "KV cache": "words/#term-cache",
-    "gradient": "words/#term-gradient",
-    "temperature": "writing/#the-temperature",
-    "backprop": "words/#term-backpropagation",  # what others call it
-}
-MORE_SOUGHT = {
-    "rmsnorm": "the-model/#chunk-rmsnorm_code",
-    "attention": "the-model/#chunk-attention_code",
-    "embedding": "words/#term-embedding",
-    "autograd": "words/#term-backpropagation",
-    "perplexity": "words/#term-surprise",
+    "softmax": "chunk-softmax_code",
+    "KV cache": "term-cache",
+    "gradient": "term-gradient",
+    "temperature": "the-temperature",
+    "backprop": "term-backpropagation",  # what others call it
 }
 
 
-@pytest.mark.parametrize(("word", "address"), [*SOUGHT.items(), *nightly(*MORE_SOUGHT.items())])
-def test_search_leads_to_the_explanation(tab, site, word, address):
+@pytest.mark.parametrize(("word", "anchor"), SOUGHT.items())
+def test_search_leads_to_the_explanation(tab, site, word, anchor):
     page = tab("")
     page.keyboard.press("/")
     page.keyboard.type(word)
@@ -431,7 +428,7 @@ def test_search_leads_to_the_explanation(tab, site, word, address):
     links.first.wait_for(timeout=10000)
     addresses = [link.removeprefix(site) for link in links.evaluate_all("links => links.map(link => link.href)")]
     assert not [address for address in addresses if re.match("(everything|indexes|programs|tools)/", address)]
-    path, anchor = address.split("#")
+    path = chapter(anchor.removesuffix("_code"))
     page.locator(f'.md-search-result__link[href^="{site}{path}"][href$="#{anchor}"]').wait_for()
     page.keyboard.press("Enter")  # which is to take the best one
     page.wait_for_url(re.compile(f"{re.escape(site + path)}.*#{anchor}"))
@@ -456,13 +453,13 @@ def test_the_listing_has_all_lines_and_keeps_the_navigation(tab):
 
 
 def test_links_work_without_javascript(tab, site):
-    page = tab("the-model/", java_script_enabled=False)
+    page = tab(MODEL, java_script_enabled=False)
     page.locator("#chunk-layer-by-layer .code a.chunk-link").click()
-    assert page.url == f"{site}the-model/#chunk-mlp"
+    assert page.url == f"{site}{ATTENTION}#chunk-mlp"
     assert page.locator("button.unfold:visible, button.copy:visible").count() == 0
 
 
-@pytest.mark.parametrize("path", ["", "learning/", "run/", *nightly("the-model/", "indexes/")])
+@pytest.mark.parametrize("path", ["", chapter("chunk-train"), "run/", *nightly(MODEL, "indexes/")])
 def test_the_first_view_is_light(tab, site, path):
     page, asked = tab(path, service_workers="block"), set()
     page.on("request", lambda request: asked.add(urlparse(request.url).path.lstrip("/")))
@@ -483,7 +480,7 @@ def test_the_program_and_its_text_can_be_downloaded(tab):
 
 
 def test_a_foot_says_where_a_chunk_is_used_and_folds_the_rest(tab):
-    page = tab("the-model/")
+    page = tab(MODEL)
     foot = page.locator("#chunk-rmsnorm .chunk-foot")
     assert re.match(r"used in ⟨model⟩(, ⟨[^⟩]*⟩)* · microgpt\.py lines \d+–\d+ and \d+ more", foot.inner_text())
     foot.locator("summary").click()
@@ -512,29 +509,32 @@ def panel(tab):
     return open_page
 
 
-@pytest.mark.parametrize(
-    ("code", "phrases", "names"),
-    [
-        ("def rmsnorm(", ["What is rmsnorm?", "The dot product of a vector with itself"], []),
-        ("shift = value(", ["there is a standard recipe", "The shift is a precaution"], ["Half the shift in softmax"]),
-        ("a.grad += da", ["Now the walk:", "We pass the method itself"], ["= for +=, first input"]),
-        (
-            "return [bos, ",
-            ["One thing is missing", "e  m  m  a", "holds five little tasks"],
-            ["No BOS before a name", "No BOS after a name"],
-        ),
-        ("import argparse", ["We import what little we need"], ["math not imported"]),
-    ],
-)
-def test_a_line_that_is_chosen_shows_its_paragraphs_and_its_experiments(panel, code, phrases, names):
+def beside(number):
+    """Return what the essay has about a line of the program: words of the paragraph before its chunk, of that after it,
+    unless it leads on to something else, and the titles of its experiments.
+    """
+    origin = WOVEN.main.lines[number - 1].origin
+    fence, prose = WOVEN.inside[origin], WOVEN.prose.split("\n")
+    before, after = "\n".join(prose[: fence.start - 1]).rstrip(), "\n".join(prose[fence.end + 1 :])
+    nearest = before.split("\n\n")[-1:] + re.findall(r"\A[^#\n](?:.+\n)*.*[^:?\n]$(?=\n\n)", after, re.M)
+    words = [max(re.findall("[A-Za-z ,]+", text.replace("\n", " ")), key=len).strip() for text in nearest]
+    return words, [block.title for block in trials.tried(WOVEN).get(origin, [])]
+
+
+LINES = ("def rmsnorm(", "shift = value(", "a.grad += da", "return [bos, ", "import argparse")
+
+
+@pytest.mark.parametrize("code", LINES)
+def test_a_line_that_is_chosen_shows_its_paragraphs_and_its_experiments(panel, code):
     page, region = panel()
     number = line_of(code)
     page.locator(f"#L{number}").scroll_into_view_if_needed()
     before = page.locator(f"#L{number}").bounding_box()
     page.locator(f"#L{number}").click(position={"x": 700, "y": 5})  # beside the code
     region.get_by_role("heading", name=f"Line {number}").wait_for()
+    phrases, names = beside(number)
     text = region.inner_text()
-    assert [words for words in phrases if words not in text] == []
+    assert phrases and [words for words in phrases if words not in text] == []
     assert region.locator("li > a").all_inner_texts() == names
     assert region.locator("li").count() == region.locator("li summary").count()  # all have been measured
     assert page.locator(f"#L{number}").bounding_box() == before  # the code has not moved
@@ -544,12 +544,13 @@ def test_a_line_that_is_chosen_shows_its_paragraphs_and_its_experiments(panel, c
 def test_the_link_of_the_panel_leads_to_the_chunk_and_that_of_an_experiment_to_it(panel, site, titles):
     page, region = panel(path=f"{LISTING}#L{line_of('shift = value(')}")
     lead = region.locator(".lead")
-    assert lead.inner_text() == f"⟨softmax⟩ in {titles['the-model/']}: Looking back"
+    assert lead.inner_text() == f"⟨softmax⟩ in {titles[ATTENTION]}: Looking back"
     region.locator("summary").click()
     assert re.match("Loss on unseen names|Stops", region.locator(".finding").inner_text())
-    assert region.locator("li > a").evaluate("a => a.href") == f"{site}the-model/#experiment-small-shift"
+    name = "experiment-small-shift"
+    assert region.locator("li > a").evaluate("a => a.href") == f"{site}{chapter(name)}#{name}"
     lead.locator("a").click()
-    page.wait_for_url(f"{site}the-model/#chunk-softmax")
+    page.wait_for_url(f"{site}{ATTENTION}#chunk-softmax")
 
 
 def test_the_keyboard_chooses_a_line_and_gets_its_place_back(panel):
@@ -624,7 +625,7 @@ def test_on_a_phone_a_tap_opens_a_sheet_from_below(panel):
     close.tap()
     assert region.count() == 0
     page.locator(f"#L{number} .experiments a").tap()  # which is too small for a finger to be meant
-    region.get_by_role("link", name="no temperature").wait_for()
+    region.get_by_role("link", name=beside(number)[1][0]).wait_for()
 
 
 @pytest.mark.parametrize("width", [768, 1440, *nightly(1280, 1920)])
@@ -651,4 +652,4 @@ def test_without_javascript_the_number_of_a_line_leads_to_the_essay(tab, site):
     page = tab(LISTING, java_script_enabled=False)
     assert page.locator(".choose").is_hidden()
     page.locator(f"#L{line_of('def softmax(')} .number").click()
-    assert page.url == f"{site}the-model/#chunk-softmax"
+    assert page.url == f"{site}{ATTENTION}#chunk-softmax"

@@ -5,13 +5,11 @@ import re
 from types import SimpleNamespace
 
 import pytest
-from browsing import press, turn
-from programs import ESSAY, load
-from weaver.essay import Essay
+from browsing import WOVEN, press, turn
+from programs import load
 from weaver.results import known_widgets
 
 pytestmark = pytest.mark.slow
-WOVEN = Essay(ESSAY.read_text(encoding="utf-8"))
 PAGES = {fence.options["widget"]: WOVEN.page_of(fence.line).path  # the first page that has it
          for fence in reversed(WOVEN.fences) if "widget" in fence.options}  # fmt: skip
 

@@ -109,13 +109,6 @@ def test_an_expression_that_goes_on_in_another_chunk(small):
     assert re.search(r'essay\.md", line [25], in', start(small, "--run", "a.py").stderr)
 
 
-def test_a_profile_names_the_essay(small):
-    small.write(SMALL.replace("len(ä) - 1", "len(ä)"))
-    done = run("cProfile", "tangle.py", "essay.md", "--run", "small.py", program="-m", cwd=small.path,
-               env={"PYTHONWARNINGS": "ignore"})  # fmt: skip
-    assert "essay.md:6(divide)" in done.stdout
-
-
 def test_a_program_that_is_run_from_the_essay_prints_the_same():
     arguments = ("--num_steps", 2, "--samples", 2)
     assert run("--run", "microgpt.py", *arguments, program=ROOT / "tangle.py").stdout == run(*arguments).stdout
@@ -143,18 +136,6 @@ def test_every_position_of_the_program_is_that_of_its_line_in_the_essay():
         for (line, _, first, last), (old, old_end, old_first, old_last) in positions:
             if None not in (line, first, last, old) and old == old_end:
                 assert source[line - 1].encode()[first:last] == program[old - 1].encode()[old_first:old_last]
-
-
-def test_coverage_counts_lines_of_the_essay(tmp_path):
-    pytest.importorskip("coverage", reason="coverage is not installed: pip install --group test")
-    python, data = [sys.executable, "-m", "coverage"], f"--data-file={tmp_path / 'data'}"
-    subprocess.run([*python, "run", data, "tangle.py", "--run", "microgpt.py", "--num_steps", "1", "--samples", "1"],
-                   cwd=ROOT, capture_output=True, check=True)  # fmt: skip
-    done = subprocess.run([*python, "report", data, "-m", "--include=microgpt.md"], cwd=ROOT, text=True, check=True,
-                          capture_output=True)  # fmt: skip
-    statements, missing = map(int, re.search(r"microgpt\.md +(\d+) +(\d+)", done.stdout).groups())
-    assert 130 < statements - missing < 180
-    assert missing > 20  # the other programs, and what a run without errors does not reach
 
 
 # --where

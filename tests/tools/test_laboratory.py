@@ -129,7 +129,7 @@ LAYERS = '    ("n_layer", 1, "layers"),\n'
 TRAIN = "    parameters = parameters_of(model)\n"
 DECAY = (LAYERS, LAYERS + '    ("no_such_flag", 0.0, "pull towards 0"),\n')  # a new flag
 NOT_MEASURED = {
-    "a comment": [("# stands in for an input", "# stands for an input")],
+    "a comment": [("# placeholder for a missing input", "# no input")],
     "a docstring": [("Return the loss: how much", "Return how much")],
     "what a flag is for": [("training steps, one document each", "steps")],
     "a flag that nothing reads": [DECAY],

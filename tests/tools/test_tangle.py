@@ -418,13 +418,6 @@ def test_another_essay_takes_over_what_nobody_has_edited(folder):
     assert {path.as_posix() for path in snapshot(folder.build)} == {"other.py", "SHA256SUMS"}
 
 
-def test_a_file_may_become_a_folder_and_a_folder_a_file(folder):
-    one, two = "``` c {file=a}\nx\n```\n", "``` c {file=a/b/c}\nx\n```\n"
-    for essay, path in ((one, "a"), (two, "a/b/c"), (one, "a")):
-        assert folder.write(essay).call()[::2] == (0, "")
-        assert {path.as_posix() for path in snapshot(folder.build)} == {path, "SHA256SUMS"}
-
-
 def test_an_edit_that_is_saved_while_the_programs_are_written_is_kept(folder, monkeypatch):
     folder.write(HELLO).call()
     changes_in = tangler.changes_in

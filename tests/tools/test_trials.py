@@ -182,7 +182,7 @@ def test_an_experiment_that_does_not_fit_is_a_complaint_and_the_page_shows_it():
     renderer = Renderer(essay, {}, {}, findings=Findings(explanations=Reading(essay).explanations))
     assert "size = math.sqrt(3)" in text_of(renderer.fence(essay.experiments["no-root"].fence))
     line = essay.lines.index("-    size = math.sqrt(3)") + 1
-    said = "experiment no-root: the line that it takes out has changed; was: size = math.sqrt(3); write it as it"
+    said = "experiment no-root: a line that it removes has changed; it was: size = math.sqrt(3)"
     assert [(number, message[: len(said)]) for number, message in trials.complaints(essay, [])] == [(line, said)]
     jobs = records.jobs(essay.fences, essay.tangled)
     assert ("experiments", "no-root") not in jobs
@@ -385,9 +385,8 @@ def test_a_stale_record_holds_nothing_back_in_the_preview(tmp_path):
     assert [*wrong.stale] == ["microgpt.py", "no-root", "nothing"]
     record = record_of(no_root=ENTRY, nothing=ENTRY)
     jobs = records.jobs(wrong.essay.fences, wrong.essay.tangled)
-    for (kind, name), (_, lines, steps) in jobs.items():
-        key = records.key_of(lines, records.sum_of(root / trials.NAMES), steps)
-        record[kind][name] = entry(key=key)
+    for (kind, name), job in jobs.items():
+        record[kind][name] = entry(key=job.key(records.sum_of(root / trials.NAMES)))
     record["experiments"]["nothing"] = entry(key="of something else")
     (root / "docs" / "experiments.json").write_text(json.dumps(record))
     woven = Weave(root)
