@@ -1,7 +1,8 @@
 """Figures of the essay. Demonstrations call them, as in figures.architecture(), with what they have computed.
 
 A function draws one figure. It draws what it is given and imports no program, so that a figure depends on its own code
-and that of the demonstration alone (see weaver/drawing.py). The page shows the code of a function with its figure.
+and that of the demonstration alone (see weaver/helpers.py). What takes more than a line to compute is a function of
+computed.py. The page shows the code of both with the figure.
 """
 
 import numpy as np
@@ -299,8 +300,8 @@ def heads(looks):
                     axes.add_patch(plt.Rectangle(*place, facecolor=BLUE, alpha=weight, linewidth=0))
                     axes.add_patch(plt.Rectangle(*place, fill=False, edgecolor=GREY, linewidth=0.5))
             axes.set(xlim=(-0.5, len(tokens) - 0.5), ylim=(len(tokens) - 0.5, -0.5))
-            axes.set_xticks(range(len(tokens)), tokens, fontsize=10)
-            axes.set_yticks(range(len(tokens)), tokens if axes is line[0] else [""] * len(tokens), fontsize=10)
+            axes.set_xticks(range(len(tokens)), tokens)
+            axes.set_yticks(range(len(tokens)), tokens if axes is line[0] else [""] * len(tokens))
             axes.get_xticklabels()[0].set(rotation=90, va="top")
             axes.tick_params(length=0, pad=1)
             axes.spines[:].set_visible(False)
