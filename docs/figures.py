@@ -1,7 +1,8 @@
 """Figures of the essay. Demonstrations call them, as in figures.architecture(), with what they have computed.
 
 A function draws one figure. It draws what it is given and imports no program, so that a figure depends on its own code
-and that of the demonstration alone (see weaver/drawing.py). The page shows the code of a function with its figure.
+and that of the demonstration alone (see weaver/helpers.py). What takes more than a line to compute is a function of
+computed.py. The page shows the code of both with the figure.
 """
 
 import numpy as np

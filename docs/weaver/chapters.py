@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 from markupsafe import Markup
 
 import tangle
-from weaver import drawing, trials
+from weaver import helpers, trials
 from weaver.essay import Heading, Names
 from weaver.prose import MENTION, NAME, NUMBER, QUOTED
 from weaver.render import NOT_YET, SVG, Forms, links_in
@@ -277,8 +277,8 @@ def without_gifts(lines):
 
 
 def is_call(fence):
-    """Return whether a demonstration only calls what draws, which is another file."""
-    return all(ast.unparse(node).startswith(f"{drawing.FILE.stem}.") for node in ast.parse("\n".join(fence.code)).body)
+    """Return whether each statement of a demonstration calls what draws or computes, which are other files."""
+    return all(map(helpers.called, ast.parse("\n".join(fence.code)).body))
 
 
 def joined(*blocks):

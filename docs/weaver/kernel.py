@@ -125,7 +125,7 @@ def execute(essay, programs, session, cache, report):
             "kept": {str(cache.kept(source)): [name for name in session.sources if session.sources[name] is source]
                      for source in session.sources.values()},
             "data": session.data,
-            "draws": bool(session.figures),
+            "helpers": sorted({name.partition(".")[0] for name in session.calls}),
         }), encoding="utf-8")  # fmt: skip
         paths = [str(Path(tangle.__file__).resolve().parent), str(Path(__file__).resolve().parent.parent)]
         cells = [cell(f"demonstrate({item.code!r}, {item.line})", item.line, item.fence.name if item.fence else "")

@@ -70,8 +70,7 @@ def begin(namespace, file):
     os.chdir(essay.parent)
     gc.disable()
     guarded = guard(essay.parent.resolve(), {(essay.parent / name).resolve() for name in session["data"]})
-    if session["draws"]:  # a change of what draws does not reach the others
-        namespace["figures"] = importlib.import_module("figures")
+    namespace |= {name: importlib.import_module(name) for name in session["helpers"]}  # and only these: see helpers.py
     kept = [(Path(path).read_bytes(), names) for path, names in session["kept"].items()]
     with guarded():
         if session["main"]:

@@ -16,7 +16,7 @@ from pygments.token import STANDARD_TYPES
 from pygments.util import ClassNotFound
 
 import tangle
-from weaver import drawing, playground, trials
+from weaver import helpers, playground, trials
 from weaver.essay import html_of
 from weaver.prose import address, is_foreign
 
@@ -204,8 +204,8 @@ class Renderer(Forms):
         text, drawn, given = result or (NOT_YET, [], "")
         alt = fence.options.get("alt", "")
         anchor = f"demonstration-{fence.name}"
-        drawn_by = drawing.shown("\n".join(fence.code)) if drawn else ""
-        listing = fence._replace(code=[*fence.code, *f"\n\n{drawn_by}".split("\n")]) if drawn_by else fence
+        called = helpers.shown("\n".join(fence.code))
+        folded = [fence] * bool(drawn) + [fence._replace(code=f"\n\n{called}".split("\n"))] * bool(called)
         figures = [figure(svg, f"{anchor}_{i}_", alt, self.anchors) for i, svg in enumerate(drawn, 1)]
         return self.template(
             "demonstration",
@@ -215,7 +215,8 @@ class Renderer(Forms):
             widget=fence.options.get("widget") if given else None,
             given=given,
             text=text,
-            code=self.code(listing),
+            code="" if drawn else self.code(fence),
+            folded=self.code(*folded),
         )
 
     def program(self, program, downloads):

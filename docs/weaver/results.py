@@ -7,10 +7,10 @@ keeps it: a page may show a later result in advance.) There is no other way from
 demonstration that reads a file of the project has to name it, as in data="docs/names.txt", and may not write there.
 
 So the results of a session depend on its code, on the programs that it imports, the first one of the essay always among
-them, on what it uses of docs/figures.py, on the files that it names, on the sessions whose names it reads, and on the
-versions of Python and the libraries. All of that makes its key, and results are kept in build/cache under it. Nothing
-is observed or guessed: if one thing changes, the session runs again, as a whole. Of a program all counts but comments
-and layout: a change of the command line trains again, too, which takes a minute.
+them, on what it calls of docs/figures.py and docs/computed.py, on the files that it names, on the sessions whose names
+it reads, and on the versions of Python and the libraries. All of that makes its key, and results are kept in
+build/cache under it. Nothing is observed or guessed: if one thing changes, the session runs again, as a whole. Of a
+program all counts but comments and layout: a change of the command line trains again, too, which takes a minute.
 
 What no key knows is the outside: the clock, the network, the environment, other programs, files that are not in the
 project, what a demonstration learns of a file without opening it (that it exists, its size), the lines of the essay on
@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import tangle
-from weaver import drawing
+from weaver import helpers
 from weaver.essay import WeaveError, imports_in
 
 LIBRARIES = ("Pweave", "ipykernel", "ipython", "matplotlib", "matplotlib-inline", "numpy")
@@ -129,14 +129,14 @@ class Session:
         return {name for tree in self.trees for node in tree.body for name in names_bound(node)}
 
     @cached_property
-    def figures(self):
-        """The names that its code uses of docs/figures.py."""
-        return set().union(*map(drawing.called, self.trees))
+    def calls(self):
+        """The names that its code uses of docs/figures.py and docs/computed.py."""
+        return set().union(*map(helpers.called, self.trees))
 
     @cached_property
     def imports(self):
-        """The names of the modules that its code imports."""
-        return set().union(*map(imports_in, self.trees))
+        """The names of the modules that its code imports, or the functions that it calls."""
+        return set().union(*map(imports_in, [*self.trees, ast.parse(helpers.source(self.calls))]))
 
 
 def module_of(program):
@@ -273,7 +273,7 @@ def set_keys(essay, sessions, root, environment):
         material = [environment, *versions_of({name.partition(".")[0] for name in modules})]
         material += [f"{item.code}\0{item.names('keep')}" for item in session.items]
         material += [f"{program.target}\0{program.code}" for program in programs]
-        material += [drawing.source(session.figures)]
+        material += [helpers.source(session.calls)]
         material += [f"{name}\0{source.key}" for name, source in sorted(session.sources.items())]
         material += [f"{name}\0{sums[name]}" for name in session.data]
         session.key = hashlib.sha256("\0\0".join(material).encode()).hexdigest()

@@ -158,16 +158,19 @@ def test_data_libraries_and_the_weaver_itself_change_keys(tmp_path):
     assert "def guard" in environment() and "def load" in environment()
 
 
-def test_a_result_depends_on_what_draws_it_and_not_on_other_figures(tmp_path, monkeypatch):
-    monkeypatch.setattr("weaver.drawing.FILE", file := tmp_path / "figures.py")
-    keys, code = [], "def one(): return two()\n\ndef two(): return 2\n"
-    for text in (code, code + "\ndef other(): pass\n", code.replace("2\n", "3\n")):
-        file.write_text(text)
-        keys += keys_of(with_prose(demonstration("a", "figures.one()")))
+def test_a_result_depends_on_what_it_calls_of_the_helpers_and_on_nothing_else_of_them(tmp_path, monkeypatch):
+    monkeypatch.setattr("weaver.helpers.FOLDER", tmp_path)
+    (tmp_path / "figures.py").write_text("")
+    keys, code = [], "def one(): return two()\n\ndef two(): import deep.two\n"
+    for text in (code, code + "\ndef other(): pass\n", code.replace(": import", ": return 3; import")):
+        (tmp_path / "computed.py").write_text(text)
+        keys += keys_of(with_prose(demonstration("a", "figures.draw(computed.one())")))
     assert keys[0] == keys[1] != keys[2]
-    file.write_text("def one(:")
-    with pytest.raises(OSError, match=r"^docs/figures\.py:1: ."):
-        keys_of(with_prose(demonstration("a", "figures.one()")))
+    calls = [keys_of(essay_with(PROGRAM, ("computed.one()", ""), library=library)) for library in (LIBRARY, "k = 2")]
+    assert calls[0] != calls[1]  # what one() imports imports it
+    (tmp_path / "computed.py").write_text("def one(:")
+    with pytest.raises(OSError, match=r"^docs/computed\.py:1: ."):
+        keys_of(with_prose(demonstration("a", "computed.one()")))
 
 
 # The cache
