@@ -67,6 +67,15 @@ function stagesOf({ letters, place, chances }, numbers) {
   ];
 }
 
+/**
+ * Return the address of a chunk: that of the first link to it, since it may be on another page.
+ * @param {string} chunk
+ */
+function addressOf(chunk) {
+  const place = `#chunk-${chunk}`;
+  return document.querySelector(`a[href$="${place}"]`)?.getAttribute("href") ?? place;
+}
+
 /** @param {number} at @returns where the cell of a number begins */
 function left(at) { return LEFT + CELL * at + GAP * Math.floor(at / 4); }
 
@@ -168,7 +177,7 @@ build("token", "Follow a letter", (/** @type {Omit<Seen, "letters"> & { name: st
     looks.replaceChildren(...(stage.chunk === "attend" ? [looksTable(seen)] : []));
     const ends = numbers.logits.map((score, token) => [score, seen.chances[token]]);
     listed.replaceChildren(numbersTable(stage, isEnd ? ends : []));
-    const link = make("a", { href: `#chunk-${stage.chunk}`, className: "chunk-link" });
+    const link = make("a", { href: addressOf(stage.chunk), className: "chunk-link" });
     link.textContent = `⟨${stage.chunk.replaceAll("-", " ")}⟩`;
     link.dataset.peek = "";  // the chunk is shown before somebody goes there
     code.replaceChildren("The code: ", link);
