@@ -263,6 +263,64 @@ def table_of_stages(record, documents, characters):
     return "\n".join(lines)
 
 
+def doubled():
+    """Return (losses on the first and on the second half of unseen names written twice, names that the GPT writes).
+
+    The losses are {what guesses: (first, second)}, of counting with back-off and of the GPT with and without attention,
+    each after a thousand such names; a half is its letters, and the end belongs to the second.
+    """
+    import efficiency.arrays as quick  # the same model with faster code
+    import numpy as np
+    import stages.backoff as backoff
+
+    def guesser(names, letters):
+        """Train a GPT, and return it with a function that returns the probabilities after each token."""
+        model, flags = quick.new_model(27, 16, 1, 16), SimpleNamespace(num_steps=1000, n_head=4, learning_rate=0.01)
+        for _ in quick.train(model, [quick.encode(name, letters) for name in names], flags):
+            pass
+
+        def guesses(tokens):
+            logits, _ = quick.gpt(model, model, np.array(tokens[:-1]), (len(tokens) - 1, 4))
+            return quick.softmax(logits)[0]
+
+        return model, guesses
+
+    def nothing_found(x, *_):
+        return np.zeros_like(x), np.zeros_like
+
+    def compared():
+        names = [name * 2 for name in quick.read("docs/names.txt") if len(name) <= 7]
+        random.shuffle(names)
+        letters, begun = sorted(set("".join(names))), random.getstate()
+        lessons, unseen = names[:1000], [name for name in names[1000:4000] if name not in names[:1000]]
+        table = backoff.learn([quick.encode(name, letters) for name in lessons])
+        model, gpt = guesser(lessons, letters)
+        flags = SimpleNamespace(n_head=4, temperature=0.5, block_size=16)
+        written = ["".join(letters[t] for t in quick.sample(model, 26, flags)) for _ in range(5)]
+        attention, quick.attention = quick.attention, nothing_found
+        random.setstate(begun)
+        _, without = guesser(lessons, letters)
+        halves = {"GPT without attention": losses_by_half(without, unseen, letters)}
+        quick.attention = attention
+        halves["GPT"] = losses_by_half(gpt, unseen, letters)
+        halves["counting"] = losses_by_half(
+            lambda tokens: [backoff.guess(table, tokens[:i]) for i in range(1, len(tokens))], unseen, letters
+        )
+        return dict(reversed(halves.items())), written
+
+    return seeded(compared)
+
+
+def losses_by_half(guesses, names, letters):
+    """Return the mean surprise per token on the first and on the second half of names, by a function's guesses."""
+    halves = [], []
+    for name in names:
+        targets = [*map(letters.index, name), len(letters)]
+        for i, (target, row) in enumerate(zip(targets, guesses([len(letters), *targets]), strict=True)):
+            halves[i >= len(name) // 2].append(-math.log(row[target]))
+    return tuple(statistics.fmean(half) for half in halves)
+
+
 def entries_of_parts(model, name, characters):
     """Return how many entries each part of a model leaves on the tape for a name, {part: entries}."""
     import microgpt

@@ -71,7 +71,7 @@ def test_figures_answer_and_chunks_unfold(firefox, site):
     firefox.click("[data-widget=live] button")
     learned = """
         const status = document.querySelector("[data-widget=live] [role=status]");
-        while (!status.textContent.includes("learned")) await new Promise((go) => setTimeout(go, 50));
+        while (!status.textContent.includes("Trained on")) await new Promise((go) => setTimeout(go, 50));
         return status.textContent;
     """
     assert firefox.script(learned) == "Trained on 1,000 names; the last loss is 2.5116, as in Python."

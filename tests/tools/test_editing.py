@@ -98,12 +98,6 @@ def test_pdb_stops_in_the_essay_and_a_restart_does_not_hand_the_flags_to_the_tan
     assert (small.build / "small.py").read_text() == "precious\n"
 
 
-def test_a_chain_of_calls_over_several_lines(small):
-    lines = ["import os", "x = (", "  ''", "  .strip()", "  .nothing())"]
-    small.write("\n".join(["``` python {file=a.py}", *lines, "```", ""]))
-    assert re.search(r'essay\.md", line 6, in', start(small, "--run", "a.py").stderr)
-
-
 def test_an_expression_that_goes_on_in_another_chunk(small):
     small.write("``` python {#end}\n  1 / 0)\n```\n``` python {file=a.py}\nx = (\n<<end>>\n```\n")
     assert re.search(r'essay\.md", line [25], in', start(small, "--run", "a.py").stderr)

@@ -232,11 +232,6 @@ PIECES = [
 ]  # fmt: skip
 
 
-def test_an_address_of_a_mail_is_a_link():
-    reading = Reading(Essay(with_prose("Write to <me@example.com>.")))
-    assert reading.errors == []
-
-
 @hypothesis.given(strategies.lists(strategies.sampled_from([*PIECES, " ", "\n", "\n\n"]), max_size=14))
 @hypothesis.settings(max_examples=200, derandomize=True)
 def test_no_mixture_of_prose_loses_a_fence_or_shows_a_mark(pieces):

@@ -42,16 +42,6 @@ def test_a_command_does_what_it_is_there_for(copy, command):
     assert re.search(ENDING[command], output), f"{command} says:\n{output}"
 
 
-ELSEWHERE = ["tangle.py --check", "docs/laboratory/benchmark.py --list", "docs/weave.py --help"]
-
-
-@pytest.mark.parametrize("command", ELSEWHERE)
-def test_commands_work_from_another_folder(tmp_path, command):
-    name, *arguments = command.split()
-    done = run(*arguments, program=ROOT / name, cwd=tmp_path)
-    assert (done.returncode, done.stderr) == (0, "")
-
-
 def test_the_flags_are_those_of_the_program():
     documented = dict(re.findall(r"^\| `--(\w+)` \| ([\d.]+) \| .* \|$", README, re.M))
     actual = dict(re.findall(r"--(\w+) \w+\s+[^()]*\(([\d.]+)\)", run("--help").stdout))
