@@ -8,7 +8,7 @@ tracing      a program runs on symbols, and what it computes is written down as 
 machine.c    a small interpreter that runs such instructions again, with other numbers and other tokens
 
 benchmark    the command that times the programs against each other, into docs/benchmark.json
-heads        what the heads of twenty trainings like to look at, into docs/heads.json
+heads        what the heads of twenty runs like to look at, into docs/heads.json
 parts        where the time of a step goes
 devices      a step of torch_gpt.py on the processor and on a GPU, into docs/devices.json
 peak.c       how many operations a second one core does at the most
