@@ -263,6 +263,24 @@ def table_of_stages(record, documents, characters):
     return "\n".join(lines)
 
 
+def tape_lengths():
+    """Return {program: entries on its tape for a step on emma}, for the programs that have a tape."""
+    import efficiency.dot_products
+    import efficiency.vectors
+    import microgpt
+
+    def lengths():
+        found = {}
+        for program in (microgpt, efficiency.dot_products, efficiency.vectors):
+            program.tape.clear()
+            program.loss_of(program.new_model(27, 16, 1, 16), [26, 4, 12, 12, 0, 26], 4)  # emma
+            found[program.__name__.split(".")[-1] + ".py"] = len(program.tape)
+            program.tape.clear()
+        return found
+
+    return seeded(lengths)
+
+
 def doubled():
     """Return (losses on the first and on the second half of unseen names written twice, names that the GPT writes).
 

@@ -608,3 +608,58 @@ def batch(names, length):
     axes.set(xlim=(-0.2, length + 0.2), ylim=(len(names) + 0.2, -0.2))
     axes.axis("off")
     plt.show()
+
+
+def entries_to_scale(counts):
+    """Draw the tapes of some programs, {name: number of entries}, as squares that are to scale."""
+    axes, left = charts(2.3), 0.0
+    for name, count in counts.items():
+        side = count**0.5
+        axes.add_patch(plt.Rectangle((left, 0), side, side, facecolor=BLUE, alpha=0.3, edgecolor=BLUE))
+        axes.text(left + side / 2, -8, f"{name}\n{count:,}", ha="center", va="top")
+        left += max(side, 150) + 25
+    axes.set(xlim=(-5, left), ylim=(-62, 200), aspect="equal")
+    axes.axis("off")
+    plt.show()
+
+
+def mask(tokens):
+    """Draw which token may look at which: a row for each query, a column for each key, and crosses in the future."""
+    axes, size = charts(3.0), len(tokens)
+    for row in range(size):
+        for column in range(size):
+            seen = column <= row
+            face = {"facecolor": KEY, "alpha": 0.35} if seen else {"facecolor": "none"}
+            axes.add_patch(plt.Rectangle((column + 0.05, row + 0.05), 0.9, 0.9, edgecolor=GREY, **face))
+            if not seen:
+                axes.text(column + 0.5, row + 0.5, "−∞", ha="center", va="center", color=GREY)
+    axes.set(xlim=(-0.2, size), ylim=(size, -0.2), aspect="equal", xlabel="key", ylabel="query")
+    axes.set_xticks([x + 0.5 for x in range(size)], tokens)
+    axes.set_yticks([y + 0.5 for y in range(size)], tokens)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    plt.show()
+
+
+def tile():
+    """Draw the product of two matrices, with the tile of results that is computed at once, and what it is made of."""
+    axes = charts(3.0)
+    grids = {"a": (0, 6, 6, 12, RESIDUAL), "b": (8, 20, 8, 6, BLUE), "y": (8, 6, 8, 12, ORANGE)}
+    lit = {"a": (0, 2, 6, 8), "b": (4, 0, 4, 6), "y": (4, 2, 4, 8)}  # columns and rows from the top left
+    for name, (left, bottom, width, height, colour) in grids.items():
+        top = bottom + height
+        for row in range(height):
+            for column in range(width):
+                spot = (left + column, top - 1 - row)
+                axes.add_patch(plt.Rectangle(spot, 0.9, 0.9, facecolor="none", edgecolor=GREY, linewidth=0.5))
+        column, row, wide, high = lit[name]
+        corner = (left + column - 0.05, top - row - high - 0.05)
+        axes.add_patch(plt.Rectangle(corner, wide, high, facecolor=colour, alpha=0.4, edgecolor=colour, linewidth=2))
+        axes.text(left - 0.5 if name == "b" else left + width / 2, bottom + height / 2 if name == "b" else bottom - 0.3,
+                  name, ha="right" if name == "b" else "center", va="center" if name == "b" else "top",
+                  weight="bold")  # fmt: skip
+    axes.text(16.6, 13.5, "eight rows\nof four results\nat a time", ha="left", va="center")
+    axes.text(16.6, 22.7, "four numbers\nside by side:\na vector", ha="left", va="center")
+    axes.set(xlim=(-0.5, 25), ylim=(4.5, 26.5), aspect="equal")
+    axes.axis("off")
+    plt.show()
