@@ -10,7 +10,7 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 import tangle
-from weaver import duration, playground, trials
+from weaver import duration, playground
 from weaver.essay import Heading, Names
 from weaver.prose import SLOT
 from weaver.render import Renderer, loose_links
@@ -18,7 +18,7 @@ from weaver.render import Renderer, loose_links
 WRITTEN = {"tools/": "tools.md"}  # pages that are not in the essay: their paths, and their files in docs/
 RESERVED = ("programs", "tools", "indexes", "everything", "run", "assets", "files", "search", "sitemap",
             "index", "404", "readme")  # fmt: skip
-RECORDS = (trials.RECORD, "docs/benchmark.json", "docs/devices.json")  # data about programs, and not for them
+RECORDS = ".json"  # how the files end that hold data about programs instead of data for them
 NAMES = "The classes, functions, methods and global names of all programs."
 ADDRESS = re.compile(r'(href|src)="@/([^"#]*)(#[^"]*)?"')
 SOLUTION = re.compile(r'(?s)(<details class="solution" [^>]*>)<summary>(Solution.*?)</summary>(.*)</details>')
@@ -43,7 +43,7 @@ def sheets(essay, reading, results, data, docs, findings):
     minutes, sheets = duration.minutes(essay, reading), []
     times = duration.times(essay, minutes)
     below = reading.glossaries | beside_the_main_program(essay)
-    needed = [name for name in data if name not in RECORDS]
+    needed = [name for name in data if not name.endswith(RECORDS)]
     ahead = contents(renderer, reading, minutes)
     bodies = {page.path: filled(reading.pages[page.path], renderer) for page in essay.pages}
     for page in essay.pages:
