@@ -45,7 +45,8 @@ def times(essay, minutes):
     if others:
         part = sum(minutes[page.path] for page in others if page.part and page.part == others[0].part)
         lines[first.path] += f"; {others[0].part}: {about(part)}" if part else ""
-        lines[first.path] += f"; the whole: {about(sum(minutes.values()))}"
+        read = [first, *([page for page in others if page.number] or others)]  # the rest is there to be looked up
+        lines[first.path] += f"; the whole: {about(sum(minutes[page.path] for page in read))}"
     line = Markup('<p class="reading-time" data-search-exclude>{}</p>')
     return {path: line.format(text) for path, text in lines.items()}
 
