@@ -180,13 +180,18 @@ def looks(model, name, characters):
     """Return for each head the weights that each token of a name gives to those so far."""
     import microgpt
 
-    found, softmax, caches = [], microgpt.softmax, [[]]
-    microgpt.softmax = lambda logits: found.append(softmax(logits)) or found[-1]
-    for token in microgpt.encode(name, characters)[:-1]:
-        microgpt.gpt(model, token, caches, n_head=4)
-    microgpt.softmax = softmax
-    microgpt.tape.clear()
-    return [[*map(data_of, found[head::4])] for head in range(4)]
+    return looks_of(microgpt, model, microgpt.encode(name, characters), heads=4)
+
+
+def looks_of(program, model, lesson, heads):
+    """Return for each head the weights that each token of a lesson gives to those so far; a program is a module."""
+    found, softmax, caches = [], program.softmax, [[] for _ in model[1:]]
+    program.softmax = lambda logits: found.append(softmax(logits)) or found[-1]
+    for token in lesson[:-1]:
+        program.gpt(model, token, caches, heads)
+    program.softmax = softmax
+    program.tape.clear()
+    return [[*map(data_of, found[head::heads])] for head in range(heads)]
 
 
 def chances(model, beginning, characters):
@@ -291,17 +296,25 @@ def doubled():
     import numpy as np
     import stages.backoff as backoff
 
-    def guesser(names, letters):
-        """Train a GPT, and return it with a function that returns the probabilities after each token."""
-        model, flags = quick.new_model(27, 16, 1, 16), SimpleNamespace(num_steps=1000, n_head=4, learning_rate=0.01)
-        for _ in quick.train(model, [quick.encode(name, letters) for name in names], flags):
+    flags = SimpleNamespace(num_steps=1000, n_head=4, learning_rate=0.01, temperature=0.5, block_size=16)
+
+    def trained(lessons):
+        model = quick.new_model(27, 16, 1, 16)
+        for _ in quick.train(model, lessons, flags):
             pass
+        return model
+
+    def guesses_of(model):
+        """Return a function that returns the probabilities after each of some tokens but the last."""
 
         def guesses(tokens):
             logits, _ = quick.gpt(model, model, np.array(tokens[:-1]), (len(tokens) - 1, 4))
             return quick.softmax(logits)[0]
 
-        return model, guesses
+        return guesses
+
+    def counts(table):
+        return lambda tokens: [backoff.guess(table, tokens[:i]) for i in range(1, len(tokens))]
 
     def nothing_found(x, *_):
         return np.zeros_like(x), np.zeros_like
@@ -309,22 +322,19 @@ def doubled():
     def compared():
         names = [name * 2 for name in quick.read("docs/names.txt") if len(name) <= 7]
         random.shuffle(names)
-        letters, begun = sorted(set("".join(names))), random.getstate()
-        lessons, unseen = names[:1000], [name for name in names[1000:4000] if name not in names[:1000]]
-        table = backoff.learn([quick.encode(name, letters) for name in lessons])
-        model, gpt = guesser(lessons, letters)
-        flags = SimpleNamespace(n_head=4, temperature=0.5, block_size=16)
+        letters, seen = sorted(set("".join(names))), set(names[:1000])
+        lessons = [quick.encode(name, letters) for name in names[:1000]]
+        unseen = [name for name in names[1000:4000] if name not in seen]
+        halves = {"counting": losses_by_half(counts(backoff.learn(lessons)), unseen, letters)}
+        begun = random.getstate()
+        model = trained(lessons)
+        halves["GPT"] = losses_by_half(guesses_of(model), unseen, letters)
         written = ["".join(letters[t] for t in quick.sample(model, 26, flags)) for _ in range(5)]
+        random.setstate(begun)  # or the other model would begin with other numbers
         attention, quick.attention = quick.attention, nothing_found
-        random.setstate(begun)
-        _, without = guesser(lessons, letters)
-        halves = {"GPT without attention": losses_by_half(without, unseen, letters)}
+        halves["GPT without attention"] = losses_by_half(guesses_of(trained(lessons)), unseen, letters)
         quick.attention = attention
-        halves["GPT"] = losses_by_half(gpt, unseen, letters)
-        halves["counting"] = losses_by_half(
-            lambda tokens: [backoff.guess(table, tokens[:i]) for i in range(1, len(tokens))], unseen, letters
-        )
-        return dict(reversed(halves.items())), written
+        return halves, written
 
     return seeded(compared)
 

@@ -246,7 +246,7 @@ static void *reserve(double count, size_t size) {
     return memory + 64 - (uintptr_t)memory % 64; /* where a line of the cache begins */
 }
 
-static real *numbers; /* all numbers stand in it */
+static real *numbers; /* holds all the numbers */
 static double taken; /* how many have found their place */
 static long grad, parameter_count; /* the gradient of x[i] is x[grad + i] */
 

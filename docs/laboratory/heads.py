@@ -18,6 +18,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "docs"), str(ROOT)]
 
+from computed import looks_of  # noqa: E402
+
 import tangle  # noqa: E402
 from laboratory.machine import Machine  # noqa: E402
 from laboratory.measure import Trial  # noqa: E402
@@ -27,17 +29,6 @@ NAMES, RECORD = ROOT / "docs" / "names.txt", ROOT / "docs" / "heads.json"
 SEEDS = [*range(42, 62)]
 ASKED = 100  # unseen names
 VOWELS = {*"aeiouy"}
-
-
-def looks_of(module, model, lesson, heads):
-    """Return for each head the weights that each token of a lesson gives to those so far."""
-    looks, softmax, caches = [], module.softmax, [[] for _ in model[1:]]
-    module.softmax = lambda logits: looks.append(softmax(logits)) or looks[-1]
-    for token in lesson[:-1]:
-        module.gpt(model, token, caches, heads)
-    module.softmax = softmax
-    module.tape.clear()
-    return [[[weight.data for weight in look] for look in looks[head::heads]] for head in range(heads)]
 
 
 def ratio(look, letters):
