@@ -238,9 +238,9 @@ def blame_drawn(gradients, shares, tokens, characters):
 def two_gradients(paths):
     """Draw where two parameters go, {title: (those of the small steady gradient, those of the noisy one)}."""
     panels = charts(4.2, 2, sharex=True, sharey=True)
-    for axes, (title, (steady, noisy)) in zip(panels, paths.items(), strict=True):
-        axes.plot(steady, color=BLUE, label="always 0.02")
-        axes.plot(noisy, color=ORANGE, label="10 or −10")
+    for axes, color, (title, (steady, noisy)) in zip(panels, (ORANGE, BLUE), paths.items(), strict=True):
+        axes.plot(steady, "--", color=color, label="always 0.02")
+        axes.plot(noisy, color=color, label="10 or −10")
         axes.set(title=title, ylabel="parameter")
     panels[0].legend(frameon=False, loc="best")
     panels[1].set(xlabel="step")
@@ -375,7 +375,7 @@ def ladder(programs):
     for y, (name, entry) in enumerate(programs.items()):
         axes.plot([entry["from"], entry["to"]], [y, y], color=GREY)
         hollow = {"markerfacecolor": "none"} if "," in name else {}
-        axes.plot([entry["milliseconds"]], [y], "o", color=ORANGE if name == "microgpt.py" else BLUE, **hollow)
+        axes.plot([entry["milliseconds"]], [y], "o", color="#000000" if name == "microgpt.py" else BLUE, **hollow)
         taken = float(f"{entry['milliseconds']:.2g}")
         axes.text(entry["to"] * 1.5, y, written(taken), ha="left", va="center")
     axes.set(xscale="log", xlabel="milliseconds per name", xlim=(0.003, 2000))
@@ -393,7 +393,7 @@ def growing_width(growth):
     axes = charts(4.0)
     for target, row in growth.items():
         widths, taken, _ = zip(*row, strict=True)
-        axes.plot(widths, taken, "o-", markersize=3, color=ORANGE if target == "microgpt.py" else BLUE)
+        axes.plot(widths, taken, "o-", markersize=3, color="#000000" if target == "microgpt.py" else BLUE)
         if target == "microgpt.py":
             axes.text(widths[0], taken[1] * 2, target, ha="left", va="bottom")  # where there is no other curve
         else:
@@ -407,12 +407,12 @@ def growing_width(growth):
 
 
 def devices(curves):
-    """Draw the time of a step by width, [({width: milliseconds}, where the name is, name)]; the GPU's are orange."""
+    """Draw the time of a step by width, [({width: milliseconds}, where the name is, name)]; the GPU's are dashed."""
     axes = charts(4.2)
     for points, place, name in curves:
-        color = ORANGE if name.startswith("GPU") else BLUE
-        axes.plot([*points], [*points.values()], "o-", markersize=3, color=color)
-        axes.text(*place, name, color=color)
+        style = "o--" if name.startswith("GPU") else "o-"
+        axes.plot([*points], [*points.values()], style, markersize=3, color=BLUE)
+        axes.text(*place, name)
     axes.set(xscale="log", yscale="log", xlabel="n_embd", ylabel="milliseconds per step", xlim=(12, 5500))
     axes.set_ylim(0.01, 1000)
     axes.set_xticks([16, 64, 256, 1024, 4096], ["16", "64", "256", "1,024", "4,096"])
