@@ -55,19 +55,19 @@ function curveShown() {
   let points = /** @type {Moment[]} */ ([]), steps = STEPS, lowest = 2;
 
   function draw() {
-    const { clientWidth: width, clientHeight: height } = box, left = 22, top = 6, foot = height - 20, right = width - 4;
+    const { clientWidth: width, clientHeight: height } = box, left = 36, top = 6, foot = height - 20, middle = (top + foot) / 2, right = width - 4;
     const highest = Math.max(lowest + 1.5, ...points.map(({ loss }) => loss)) + 0.1;
     const x = (/** @type {number} */ step) => left + (right - left) * step / steps;
     const y = (/** @type {number} */ loss) => foot - (foot - top) * Math.max(0, loss - lowest) / (highest - lowest);
     const text = (/** @type {number} */ x, /** @type {number} */ y, /** @type {string} */ words, anchor = "end") => (
       drawn("text", { x, y, "text-anchor": anchor }, words));
-    const every = highest - lowest > 4 ? 2 : 1, marks = [];
+    const every = Math.ceil(18 * (highest - lowest) / (foot - top)), marks = [];  // so that no mark touches another
     for (let mark = lowest; mark < highest; mark += every) marks.push(text(left - 6, y(mark) + 4, String(mark)));
     svg.setAttribute("width", String(width));
     svg.setAttribute("height", String(height));
     svg.replaceChildren(drawn("path", { d: `M${left} ${top}V${foot}H${right}` }), ...marks,
-      text(left + 6, top + 9, "loss", "start"), text(left, height - 4, "0", "middle"),
-      text((left + right) / 2, height - 4, "steps", "middle"), text(right, height - 4, steps.toLocaleString("en")),
+      drawn("text", { x: 0, y: 0, transform: `translate(11 ${middle}) rotate(-90)`, "text-anchor": "middle" }, "loss"),
+      text(left, height - 4, "0", "middle"), text((left + right) / 2, height - 4, "steps", "middle"), text(right, height - 4, steps.toLocaleString("en")),
       drawn("polyline", { points: points.map(({ step, loss }) => `${x(step).toFixed(1)},${y(loss).toFixed(1)}`).join(" ") }));
     const last = points.at(-1), now = last ? `${last.loss.toFixed(2)} after ${counted(last.step, "step")}` : "no step yet";
     svg.setAttribute("aria-label", `The loss, step by step: ${now}`);
@@ -103,10 +103,14 @@ function writing(/** @type {() => void} */ change, /** @type {() => void} */ mor
     field, list,
     box: make("div", { className: "machine-writing" },
       make("p", { className: "machine-field" }, make("label", {}, "Start with ", field), again), make("div", {}, list, kinds)),
-    /** @param {boolean} ready @param {number} longest */
-    begin(ready, longest) {
+    /**
+     * @param {boolean} ready
+     * @param {number} [most] characters of a beginning
+     * @param {number} [longest] characters of a line
+     */
+    begin(ready, most = 0, longest = 0) {
       field.disabled = again.disabled = !ready;
-      field.maxLength = longest;
+      field.maxLength = most;
       list.classList.toggle("machine-long", longest > 12);
       list.inert = false;
       kinds.hidden = ready;
@@ -189,7 +193,7 @@ function machine(box) {
     worker?.terminate();
     worker = null;
     allow(go, true);
-    writes.begin(false, 0);
+    writes.begin(false);
     return turn += 1;
   }
 
@@ -233,6 +237,7 @@ function machine(box) {
 
   function choose() {
     stop();
+    list = null;
     showOwn(source.value === OWN);
     if (source.value === "names") replay(false);
     else empty(STEPS, 0, 0);
@@ -283,16 +288,20 @@ function machine(box) {
   /** @param {List} list */
   function begin({ lines, flags }) {
     const { num_steps: steps = STEPS, block_size: size = 16 } = flags, mine = turn;
+    const isNames = source.value === "names", longest = isNames ? 0 : size - 1;
     const count = steps < lines.length ? `${steps.toLocaleString("en")} of ${counted(lines.length, "line")}` : counted(lines.length, "line");
     showOwn(false);
-    empty(steps, source.value === "names" ? 0 : size - 1, source.value === "names" ? 2 : 0);
+    empty(steps, longest, isNames ? 2 : 0);
     say(`Training on ${count}…`);
-    worker = new Worker(new URL("machine-worker.js", import.meta.url), { type: "module" });
-    worker.addEventListener("error", () => {
+    const blocked = () => {
       if (mine !== turn) return;
       stop();
       say(BLOCKED);
-    });
+    };
+    try {
+      worker = new Worker(new URL("machine-worker.js", import.meta.url), { type: "module" });
+    } catch { return blocked(); }
+    worker.addEventListener("error", blocked);
     worker.addEventListener("message", ({ data }) => {
       if (mine !== turn) return;
       if (data.moment) add(data.moment);
@@ -306,20 +315,26 @@ function machine(box) {
         learned = source.value === "names" ? `Trained on ${counted(steps, "name")}; the last loss is ${last.toFixed(4)}, as in Python.`
           : `Trained on ${count} in ${counted(steps, "step")}; the loss fell from ${first.toFixed(2)} to ${last.toFixed(2)}.`;
         allow(go, true);
-        writes.begin(true, size - 1);
+        writes.begin(true, size - 1, longest);
+        if (beginning().others.length) writes.field.value = "";  // it was for another list
         ask();
       }
     });
     worker.postMessage({ text: lines.join("\n"), flags, ends: endsOf(steps), calm: calm.matches });
   }
 
-  /** Let the model write what begins as in the field, if it knows the letters: small ones, if it has only these. */
-  function ask() {
+  /** What is in the field, with small letters if the model knows only these; and what it does not know. */
+  function beginning() {
     const typed = [...writes.field.value.normalize("NFC").trimStart()].map((letter) => (
       letters.includes(letter) ? letter : letter.toLowerCase()));
-    const others = [...new Set(typed.filter((letter) => !letters.includes(letter)))];
+    return { typed, others: [...new Set(typed.filter((letter) => !letters.includes(letter)))] };
+  }
+
+  /** Let the model write what begins as in the field, if it knows the letters. */
+  function ask() {
+    const { typed, others } = beginning();
     writes.list.inert = others.length > 0;
-    if (others.length) say(`It has never seen ${others.join(" ").replace(/^ $/, "a space")}.`);
+    if (others.length) say(`It has never seen ${others.map((letter) => letter.trim() || "a space").join(" ")}.`);
     else {
       say(learned);
       worker?.postMessage({ beginning: typed.join(""), die });
@@ -384,6 +399,9 @@ function machine(box) {
     } catch (error) {
       say(`${/** @type {Error} */ (error).message}.`);
     }
+  });
+  source.box.addEventListener("click", () => {
+    if (source.value === OWN && own.box.hidden && list) edit();  // it was chosen already: what it says is shown again
   });
   addEventListener("hashchange", receive);
 
