@@ -290,6 +290,14 @@ document.addEventListener("click", (event) => {
 });
 addEventListener("hashchange", revealTarget);
 
+// An entry of the search that is a chunk or a word has ? for # in its address: see website.py.
+function goToSought() {
+  const id = location.search.slice(1);
+  if (!id || !document.getElementById(id)) return;
+  history.replaceState(null, "", location.pathname);
+  location.replace(`#${id}`);
+}
+
 /** @type {HTMLDetailsElement[]} */
 let opened = [];
 addEventListener("beforeprint", () => {
@@ -310,4 +318,5 @@ for (const button of document.querySelectorAll("button")) {
 }
 document.querySelector(".md-search[role=dialog]")?.setAttribute("aria-label", "Search");
 document.body.append(preview, sheet);
+goToSought();
 revealTarget();
