@@ -1,4 +1,4 @@
-// Previews, unfolding and copying of chunks. All links work without this script, which shows its own buttons itself.
+// Previews, unfolding and copying of chunks, and keys. All links work without this script, which shows its own buttons itself.
 
 import { make } from "./elements.js";
 
@@ -307,6 +307,94 @@ addEventListener("beforeprint", () => {
 });
 addEventListener("afterprint", () => { for (const fold of opened) fold.open = false; });
 
+// The keys of a single letter can be turned off, or somebody who dictates would turn pages. A browser that forbids a
+// store forgets it.
+
+const LETTERS = [..."np/fs,."], FIELDS = "input, textarea, select, [contenteditable]:not([contenteditable=false])";
+const keysSwitch = document.querySelector(".keys-switch");
+let hasLetters = localStorage.getItem("keys") !== "off";
+
+/** @param {boolean} isOn */
+function turnKeys(isOn) {
+  hasLetters = isOn;
+  if (keysSwitch) keysSwitch.textContent = `Turn these keys ${isOn ? "off" : "on"}`;
+  try {
+    localStorage.setItem("keys", isOn ? "on" : "off");
+  } catch { /* the browser forbids it */ }
+}
+keysSwitch?.addEventListener("click", () => turnKeys(!hasLetters));
+if (!hasLetters) turnKeys(false);
+addEventListener("keydown", (event) => {
+  const isLetter = LETTERS.includes(event.key.toLowerCase()) && !event.ctrlKey && !event.metaKey && !event.altKey;
+  if (isLetter && !hasLetters && !around(event, FIELDS)) event.stopImmediatePropagation();
+}, true);
+
+// To the Tab key the navigation is one stop, at the page that one reads; the arrow keys go through it. The search, and
+// the navigation of a narrow screen, open when they are asked to: what opens them is a button to all but its name.
+
+const navigation = document.querySelector(".md-nav--primary");
+const search = /** @type {HTMLInputElement | null} */ (document.querySelector(".md-search__input"));
+const entries = () => /** @type {HTMLElement[]} */ ([...navigation?.querySelectorAll("a[href], label.md-nav__link") ?? []])
+  .filter((entry) => entry.checkVisibility({ visibilityProperty: true })
+    && getComputedStyle(entry).pointerEvents !== "none");
+
+/** @param {HTMLElement | undefined} entry */
+function makeStop(entry) {
+  for (const other of navigation?.querySelectorAll("a[href], label") ?? []) other.setAttribute("tabindex", "-1");
+  if (entry) entry.tabIndex = 0;
+}
+
+/** @param {KeyboardEvent} event */
+function goThrough(event) {
+  const all = entries(), at = all.indexOf(/** @type {HTMLElement} */ (document.activeElement));
+  /** @type {Record<string, number>} */
+  const places = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: all.length - 1 };
+  const next = all[places[event.key]];
+  if (!next || at < 0) return;
+  event.preventDefault();
+  makeStop(next);
+  next.focus();
+}
+navigation?.addEventListener("keydown", (event) => goThrough(/** @type {KeyboardEvent} */ (event)));
+const readEntry = () => entries().find((entry) => entry.matches("a.md-nav__link--active")) ?? entries()[0];
+makeStop(/** @type {HTMLElement} */ (navigation?.querySelector("a.md-nav__link--active") ?? undefined));
+
+const OPENERS = { drawer: "Navigation", search: "Search" };
+for (const [name, title] of Object.entries(OPENERS)) {
+  const toggle = /** @type {HTMLInputElement | null} */ (document.getElementById(`__${name}`));
+  const openers = /** @type {NodeListOf<HTMLElement>} */ (
+    document.querySelectorAll(`:is(.md-header__button, .md-search__icon)[for=__${name}]`));
+  for (const opener of openers) {
+    opener.tabIndex = 0;
+    opener.setAttribute("role", "button");
+    opener.setAttribute("aria-label", title);
+    opener.addEventListener("keydown", (event) => {
+      if (event.key !== " " && event.key !== "Enter") return;
+      event.preventDefault();
+      event.stopPropagation();  // the theme would open it a second time
+      toggle?.click();
+    });
+  }
+  if (toggle) toggle.tabIndex = -1;
+}
+const drawer = /** @type {HTMLInputElement | null} */ (document.getElementById("__drawer"));
+drawer?.addEventListener("change", () => {
+  if (!drawer.checked) return;
+  const entry = readEntry();
+  makeStop(entry);
+  entry?.focus();
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || !drawer?.checked) return;
+  drawer.click();
+  /** @type {HTMLElement | null} */ (document.querySelector(".md-header__button[for=__drawer]"))?.focus();
+});
+document.getElementById("__search")?.addEventListener("change", ({ target }) => {
+  if (target instanceof HTMLInputElement && target.checked) search?.focus();
+});
+if (search) search.tabIndex = -1;
+document.querySelector(".md-search__scrollwrap")?.setAttribute("tabindex", "-1");
+
 // Earlier editions kept pages in a service worker and its caches. If a browser still has them, both are removed.
 navigator.serviceWorker?.getRegistration(root).then(async (left) => {
   await left?.unregister();
@@ -314,7 +402,7 @@ navigator.serviceWorker?.getRegistration(root).then(async (left) => {
 }).catch(() => { /* the browser has none, or forbids them */ });
 
 for (const button of document.querySelectorAll("button")) {
-  if (button.matches(".copy, .unfold, .unfold-all")) button.hidden = false;
+  if (button.matches(".copy, .unfold, .unfold-all, .keys-switch")) button.hidden = false;
 }
 document.querySelector(".md-search[role=dialog]")?.setAttribute("aria-label", "Search");
 document.body.append(preview, sheet);
