@@ -92,6 +92,7 @@ preview.setAttribute("role", "tooltip");
 /** @type {Element | null} */
 let previewedLink = null;
 let timer = 0;
+let pointer = "";  // where it was last seen
 
 // The target of a link, on this page or on another one of the site.
 /** @param {Element} link */
@@ -144,7 +145,17 @@ async function contentsOf(link) {
   for (const name of contents.querySelectorAll(".chunk-name")) {  // is no heading there
     name.replaceWith(make("div", { className: "chunk-name" }, ...name.childNodes));
   }
+  markDefinition(contents, link.textContent?.trim() ?? "");
   return contents;
+}
+
+// The line of a chunk that defines a name is marked, if a link says that name.
+/** @param {Element} contents @param {string} name */
+function markDefinition(contents, name) {
+  if (!/^\w+$/.test(name)) return;
+  const definition = new RegExp(`^\\s*((async )?def|class|function|const|let) ${name}\\b|^\\s*${name} *=`);
+  const lines = [...contents.querySelectorAll(".chunk .line, .code .line")];
+  lines.find((line) => definition.test(line.textContent ?? ""))?.classList.add("meant");
 }
 
 /** @param {Element} link */
@@ -158,15 +169,21 @@ async function show(link) {
   link.setAttribute("aria-describedby", preview.id);
 }
 
-// The preview is where there is more room, below the link or above it, and is never larger than that room.
+// The preview is as wide as what it shows. It is below the line that is read or above it, where there is more room,
+// with a line between them, and is never larger than that room. Beside a figure it hides nothing of it, if there is room.
 /** @param {Element} link */
 function putBeside(link) {
-  const box = link.getBoundingClientRect();
-  const above = box.top - 12;
-  const below = innerHeight - box.bottom - 12;
+  const [box] = link.getClientRects(), line = link.closest("p, li, .line, td, figure") ?? link;
+  if (!box) return;
+  const figure = link.closest("svg")?.getBoundingClientRect(), beside = figure ? innerWidth - figure.right - 16 : 0;
+  preview.style.maxWidth = beside > 320 ? `${beside}px` : "";
+  const gap = parseFloat(getComputedStyle(line).lineHeight) || box.height;
+  const above = box.top - gap - 8, below = innerHeight - box.bottom - gap - 8;
   preview.style.maxHeight = `${Math.max(80, Math.min(0.6 * innerHeight, Math.max(above, below)))}px`;
-  preview.style.left = `${Math.max(8, Math.min(box.left, innerWidth - preview.offsetWidth - 8))}px`;
-  const top = below >= above || preview.offsetHeight <= below ? box.bottom + 4 : box.top - preview.offsetHeight - 4;
+  const left = figure && beside > 320 ? figure.right + 8 : box.left;
+  preview.style.left = `${Math.max(8, Math.min(left, innerWidth - preview.offsetWidth - 8))}px`;
+  const isBelow = below >= above || preview.offsetHeight <= below;
+  const top = beside > 320 ? box.top : isBelow ? box.bottom + gap : box.top - preview.offsetHeight - gap;
   preview.style.top = `${Math.max(4, Math.min(top, innerHeight - preview.offsetHeight - 4))}px`;
 }
 
@@ -187,9 +204,14 @@ function later(action) {
 /** @param {Event} event @param {string} selector */
 function around({ target }, selector) { return target instanceof Element ? target.closest(selector) : null; }
 
+/** @param {PointerEvent} event */
+function placeOf({ clientX, clientY }) { return `${clientX} ${clientY}`; }
+
+document.addEventListener("pointermove", (event) => { pointer = placeOf(event); }, { passive: true });
 document.addEventListener("pointerover", (event) => {
   const link = around(event, "a[data-peek]");
-  if (link && event.pointerType !== "touch") later(() => show(link));
+  const isStill = pointer === placeOf(event);  // the page has moved under it
+  if (link && event.pointerType !== "touch" && !isStill) later(() => show(link));
   else if (around(event, ".preview")) clearTimeout(timer);
   else if (previewedLink && previewedLink !== document.activeElement) later(hide);
 });
@@ -210,7 +232,7 @@ document.addEventListener("keydown", (event) => {
 });
 document.addEventListener("scroll", () => {  // focus scrolls the link into view, and the preview follows it
   if (previewedLink && previewedLink === document.activeElement) putBeside(previewedLink);
-  else if (previewedLink) hide();
+  else hide();
 }, { passive: true });
 
 // A finger does not hover: a tap shows the same in a sheet from below, where a link leads on. So does a second tap.
@@ -334,9 +356,17 @@ addEventListener("keydown", (event) => {
 
 const navigation = document.querySelector(".md-nav--primary");
 const search = /** @type {HTMLInputElement | null} */ (document.querySelector(".md-search__input"));
-const entries = () => /** @type {HTMLElement[]} */ ([...navigation?.querySelectorAll("a[href], label.md-nav__link") ?? []])
-  .filter((entry) => entry.checkVisibility({ visibilityProperty: true })
-    && getComputedStyle(entry).pointerEvents !== "none");
+const isNarrow = matchMedia("(max-width: 76.2344em)");  // there one part of the navigation covers the others
+
+function entries() {
+  const parts = [...navigation?.querySelectorAll(".md-nav__toggle:checked ~ .md-nav") ?? []];
+  const part = isNarrow.matches && parts.at(-1) || navigation;
+  const all = /** @type {HTMLElement[]} */ ([...part?.querySelectorAll("a[href], label") ?? []]);
+  return all.filter((entry) => {
+    const { visibility, pointerEvents } = getComputedStyle(entry);
+    return entry.getClientRects().length > 0 && visibility === "visible" && pointerEvents !== "none";
+  });
+}
 
 /** @param {HTMLElement | undefined} entry */
 function makeStop(entry) {
@@ -350,13 +380,13 @@ function goThrough(event) {
   /** @type {Record<string, number>} */
   const places = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: all.length - 1 };
   const next = all[places[event.key]];
-  if (!next || at < 0) return;
+  if (!next) return;
   event.preventDefault();
   makeStop(next);
   next.focus();
 }
 navigation?.addEventListener("keydown", (event) => goThrough(/** @type {KeyboardEvent} */ (event)));
-const readEntry = () => entries().find((entry) => entry.matches("a.md-nav__link--active")) ?? entries()[0];
+const readEntry = () => entries().find((entry) => entry.matches(".md-nav__link--active")) ?? entries()[0];
 makeStop(/** @type {HTMLElement} */ (navigation?.querySelector("a.md-nav__link--active") ?? undefined));
 
 const OPENERS = { drawer: "Navigation", search: "Search" };
