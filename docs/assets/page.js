@@ -417,7 +417,6 @@ document.getElementById("__search")?.addEventListener("change", ({ target }) => 
   if (target instanceof HTMLInputElement && target.checked) search?.focus();
 });
 if (search) search.tabIndex = -1;
-document.querySelector(".md-search__scrollwrap")?.setAttribute("tabindex", "-1");
 
 // Earlier editions kept pages in a service worker and its caches. If a browser still has them, both are removed.
 navigator.serviceWorker?.getRegistration(root).then(async (left) => {
