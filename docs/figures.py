@@ -252,8 +252,8 @@ def loss_curve(losses, means, nothing_known):
     """Draw the loss of each step, its mean, and a dashed line for that of knowing nothing."""
     axes = charts(3.0)
     steps = range(1, len(losses) + 1)
-    axes.plot(steps, losses, ".", color=BLUE, markersize=2.5, label="loss of one name")
-    axes.plot(steps, means, color=ORANGE, linewidth=2, label="mean of the last 50")
+    axes.plot(steps, losses, ".", color=GREY, markersize=2.5, label="loss of one name")
+    axes.plot(steps, means, color=BLUE, linewidth=2, label="mean of the last 50")
     axes.axhline(nothing_known, color=GREY, linestyle="--", linewidth=1)
     axes.set(xlabel="step", ylabel="loss", ylim=(1.4, 4.7))
     axes.legend(frameon=False, loc="upper right")
@@ -321,7 +321,7 @@ def stages(losses, scatter, counted):
     axes = charts(3.4)
     axes.axvline(losses[counted], color=GREY, linestyle="--", linewidth=1)
     for y, (name, x) in enumerate(losses.items()):
-        axes.errorbar(x, y, xerr=scatter[name], fmt="o", color=ORANGE if y == len(losses) - 1 else BLUE)
+        axes.errorbar(x, y, xerr=scatter[name], fmt="o", color="#000000" if y == len(losses) - 1 else BLUE)
         left = x > 3 or x < 2.45  # where there is more room
         axes.text(x + (-0.05 if left else 0.06), y, f"{x:.2f}", ha="right" if left else "left", va="center")
     axes.set_yticks(range(len(losses)), losses)

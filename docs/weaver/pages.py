@@ -44,7 +44,7 @@ def sheets(essay, reading, results, data, docs, findings):
     renderer = Renderer(essay, results, paths, **known)
     minutes, sheets = duration.minutes(essay, reading), []
     times = duration.times(essay, minutes)
-    below = reading.glossaries | beside_the_main_program(essay)
+    below = beside_the_main_program(essay) | {page.path for page in essay.pages if page.path and not page.number}
     needed = [name for name in data if not name.endswith(RECORDS)]
     ahead = contents(renderer, reading, minutes)
     read = reading.pages | {"": opened(essay, reading.pages[""])}
@@ -261,7 +261,10 @@ def beside_the_main_program(essay):
 
 
 def lowered(text):
-    """Return a page that the search shows below others, which explain what is in it."""
+    """Return a page that the search shows below others, which explain what is in it.
+
+    website.py lifts the words of a glossary out of it.
+    """
     return f"---\nsearch:\n  boost: 0.05\n---\n{text}"
 
 

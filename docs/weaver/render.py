@@ -29,7 +29,7 @@ REFERRING = ("root", "definition", "experiment")  # fences that may have referen
 SIGNS = {"-": "removed", "+": "added", " ": "kept"}
 NOT_YET = "(has not run yet)"
 ROLES = {"query": "query", "wq": "query", "key": "key", "keys": "key", "k": "key", "wk": "key", "values": "value",
-         "v": "value", "wv": "value"}  # names with a colour of their own, in code about queries
+         "v": "value", "wv": "value"}  # fmt: skip # names with a colour of their own, in code about queries
 # The colours that demonstrations draw with (see prelude.py), as page.css has them for light and dark pages
 COLOURS = {"#000000": "currentColor", "#3d85c6": "var(--blue)", "#d9731a": "var(--orange)", "#1a9a74": "var(--green)",
            "#b45aa8": "var(--purple)", "#808080": "var(--grey)"}  # fmt: skip
@@ -195,7 +195,8 @@ class Renderer(Forms):
             "chunk",
             block=block,
             level=self.level_below(fence.line),
-            is_searched=self.essay.main in self.essay.programs_with(fence) and not self.essay.is_folded(fence.line),
+            is_searched=not self.essay.is_folded(fence.line),
+            is_main=self.essay.main in self.essay.programs_with(fence),
             arrows=arrows,
             users=[(user, self.is_first(user)) for user in self.essay.users_shown(fence)],
             uses=uses,
