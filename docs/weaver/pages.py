@@ -56,7 +56,7 @@ def sheets(essay, reading, results, data, docs, findings):
         sheets.append(sheet._replace(text=lowered(sheet.text)) if page.path in below else sheet)
     sheets += [run_and_edit(renderer, playground.files(essay, data, docs)[0])] if known["runs"] else []
     for program in essay.programs.values():
-        listing = renderer.program(program, [offered(program.target), *map(file_of, needed)])
+        listing = renderer.program(program, [offered(program.target), *map(file_of, needed[:1])])
         sheets.append(program_sheet(paths[program.target], program, listing))
     sheets += [written(docs / file, path) for path, file in WRITTEN.items()]
     sheets.append(indexes(renderer))
