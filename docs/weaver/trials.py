@@ -20,6 +20,15 @@ RECORD, NAMES = "docs/experiments.json", "docs/names.txt"
 EMPTY = {"programs": {}, "experiments": {}}
 NOT_YET = "(has not been measured yet)"
 COUNTS = {10: "ten", 100: "a hundred"}
+HARMS = (
+    "learns as well",
+    "learns a little worse, or writes other names",
+    "learns much worse",
+    "no longer learns",
+    "stops",
+)
+LITTLE = 0.05  # of the loss: more is much
+COUNTING = "stages/letters.py"  # counts letters; what is no better has learned nothing of what follows what
 
 
 class Findings(NamedTuple):
@@ -232,6 +241,48 @@ def verdict(fence, entry, base):
     if may_be_luck(mean, spread, count) and not is_astray(mean, spread):
         return Verdict("luck", f"no difference that {COUNTS.get(count, count)} pairs can show")
     return Verdict("changed", "worse" if mean > 0 else "better")
+
+
+class Harm(NamedTuple):
+    """What happens to a program without a line: the level of the damage, from 0 to 4, and the words for it."""
+
+    level: int
+    words: str
+
+
+def harms(essay, findings):
+    """Return {line of the essay: Harm} of all lines that experiments have tried: the worst that any of them does."""
+    levels = {}
+    for line, blocks in tried(essay).items():
+        found = [level for block in blocks if (level := harm(block.fence, findings)) is not None]
+        if found:
+            levels[line] = max(found)
+    return {line: Harm(level, HARMS[level]) for line, level in levels.items()}
+
+
+def harm(fence, findings):
+    """Return the level of the damage that an experiment does; None if it has not been measured."""
+    entry = findings.entry(fence.name)
+    base = findings.base(entry) if entry else None
+    if not base:
+        return None
+    if entry["raised"]:
+        return 4
+    if "verdict" in fence.options:  # its loss is that of another question
+        return 1
+    after, counting = records.summary(entry["unseen"])[0], findings.record["programs"].get(COUNTING)
+    nothing_learned = records.summary(counting["unseen"])[0] if counting else math.inf
+    if math.isnan(after) or after >= nothing_learned:
+        return 3
+    if not comparable(entry, base):
+        return None
+    mean, spread, count = records.change(entry, base)
+    if is_astray(mean, spread):
+        return 3
+    if mean >= LITTLE:
+        return 2
+    is_worse = mean > 0 and not is_nothing(mean, spread) and not may_be_luck(mean, spread, count)
+    return int(is_worse or (is_nothing(mean, spread) and entry["samples"] != base["samples"]))
 
 
 class Row(NamedTuple):
