@@ -11,12 +11,12 @@ from types import SimpleNamespace
 
 import tangle
 from laboratory.machine import Machine, Untraceable
+from laboratory.record import POINTS
 
 TRIED = 3  # steps that Python does itself, to compare
 PYTHON_STEPS = 30  # of a program that cannot be traced
 PYTHON_NAMES = 200  # unseen names that its loss is measured on
 SAMPLES = 8  # names that it writes
-POINTS = 40  # of the curve of its losses
 CURVES = 10  # runs that the curve is a mean of
 
 
