@@ -23,6 +23,7 @@ NAMES = "The classes, functions, methods and global names of all programs."
 ADDRESS = re.compile(r'(href|src)="@/([^"#]*)(#[^"]*)?"')
 SOLUTION = re.compile(r'(?s)(<details class="solution" [^>]*>)<summary>(Solution.*?)</summary>(.*)</details>')
 TERMS = re.compile(r"(?s)<dl>\s*<dt id=.*?</dl>")
+ROLES = re.compile("<em>((query|key|value|residual)[a-z ]*)</em>")  # they have the same colour everywhere
 SPECIAL = re.compile(r"[`~\t]|(?m:^ (?= *$))")  # fences to Markdown, and what it would make other blanks of
 
 
@@ -168,6 +169,7 @@ def filled(parts, renderer):
     def shown(match):
         return renderer.part(int(match[1]))
 
+    parts = [part if isinstance(part, Heading) else ROLES.sub(r'<em class="\2">\1</em>', part) for part in parts]
     return [part if isinstance(part, Heading) else SLOT.sub(shown, searched(part)) for part in parts]
 
 

@@ -28,6 +28,12 @@ SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 REFERRING = ("root", "definition", "experiment")  # fences that may have references
 SIGNS = {"-": "removed", "+": "added", " ": "kept"}
 NOT_YET = "(has not run yet)"
+ROLES = {"query": "query", "wq": "query", "key": "key", "keys": "key", "k": "key", "wk": "key", "values": "value",
+         "v": "value", "wv": "value"}  # fmt: skip # names with a colour of their own, in code about queries
+# The colours that demonstrations draw with (see prelude.py), as page.css has them for light and dark pages
+COLOURS = {"#000000": "currentColor", "#3d85c6": "var(--blue)", "#d9731a": "var(--orange)", "#1a9a74": "var(--green)",
+           "#b45aa8": "var(--purple)", "#808080": "var(--grey)"}  # fmt: skip
+PAINT = re.compile(f"\\b(fill|stroke): ?({'|'.join(COLOURS)})")
 
 for prefix, name in (("", SVG), ("xlink", XLINK)):
     ElementTree.register_namespace(prefix, name)
@@ -43,9 +49,9 @@ def pieces_of(fence):
 @lru_cache(2000)  # `--serve` shows the same code again after each save
 def coloured(language, code):
     """Return [(column, HTML)] of the pieces of each colour for each line of some code."""
-    lines, column = [[]], 0
+    lines, column, roles = [[]], 0, ROLES if re.search(r"\b(query|wq)\b", code) else {}
     for kind, text in lexer_of(language).get_tokens(code):
-        style = style_of(kind)
+        style = roles.get(text.strip("\"'"), style_of(kind))
         for i, piece in enumerate(text.split("\n")):
             if i:
                 lines.append([])
@@ -212,6 +218,7 @@ class Renderer(Forms):
             id=anchor,
             figures=figures,
             caption=fence.options.get("caption", ""),
+            place=fence.options.get("place"),
             widget=fence.options.get("widget") if given else None,
             given=given,
             text=text,
@@ -342,7 +349,7 @@ def figure(svg, prefix, alt, anchors):
                 element.set(name, f"#{prefix}{value[1:]}" if value.startswith("#") else value)
             elif name != "aria-label":
                 value = value.replace("url(#", f"url(#{prefix}")
-                element.set(name, re.sub(r"\b(fill|stroke): ?#000000", r"\1: currentColor", value))
+                element.set(name, PAINT.sub(lambda match: f"{match[1]}: {COLOURS[match[2]]}", value))
     for element, target in links_in(root):
         anchor = target.removeprefix(f"#{prefix}")
         for name in (f"{{{XLINK}}}href", "target"):  # matplotlib would open another window
