@@ -42,12 +42,13 @@ li svg {{ width: 40px; height: 18px; margin-right: 8px; vertical-align: -2px }}
 
 def card(rows, heading):
     """Return the HTML of the card: the title, a question, and the map that answers it."""
+    words = ("stops", "no longer learns", "learns much worse", "learns a little worse", "learns as well")
     signs = "".join(
-        f'<li><svg class="minimap" viewBox="0 0 14 6"><path class="{minimap.mark(level)}" d="M0 3h14"/></svg>{words}</li>'
-        for level, words in ((4, "stops"), (3, "no longer learns"), (2, "much worse"), (1, "a little worse"), (0, "as well"))
+        f'<li><svg class="minimap" viewBox="0 0 14 6"><path class="harm-{level}" d="M0 3h14"/></svg>{text}</li>'
+        for level, text in zip((4, 3, 2, 1, 0), words, strict=True)
     )
-    question = f"Which of its {len(rows)} lines matter?"
-    return f'<div class="card"><div><h1>{escape(heading)}</h1><p>{question}</p><ul>{signs}</ul></div>{minimap.picture(rows)}</div>'
+    left = f"<h1>{escape(heading)}</h1><p>Which of its {len(rows)} lines matter?</p><ul>{signs}</ul>"
+    return f'<div class="card"><div>{left}</div>{minimap.picture(rows)}</div>'
 
 
 def draw(browser, body, *options):

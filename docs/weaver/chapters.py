@@ -184,7 +184,7 @@ class Chapters(Forms):
         return joined(place + images[0], *images[1:], caption and f"*{caption}*", printed, listing)
 
     def experiment(self, fence):
-        """Return an experiment: its title, what it changes, and, folded away but below their table, what happens."""
+        """Return an experiment: its title, what it changes, and, folded away but below their map, what happens."""
         block = self.essay.experiments[fence.name]
         quoted = [self.essay.lines[number - 1] for number in self.reading.quoted.get(fence.line, [])]
         why = self.inline("\n".join(re.sub(f"{QUOTED.pattern} ?", "", line) for line in quoted), block.page)

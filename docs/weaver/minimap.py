@@ -10,7 +10,9 @@ WIDE, GAP, PITCH = 118, 12, 6  # of a column, between two, and from line to line
 PAPER, INK, QUIET, LINE, HARM = "#fffefb", "#20242b", "#5a5f69", "#d9d6cd", "#c2410c"  # as in page.css
 LOOKS = {None: (LINE, 1.2, 1), 0: (QUIET, 2, 0.8), 1: (HARM, 2.6, 0.5), 2: (HARM, 3.6, 0.7), 3: (HARM, 4.6, 0.85),
          4: (HARM, 5.6, 1)}  # fmt: skip  # by the level of the damage: colour, thickness, strength
-TEXT, CODE = "Georgia, 'DejaVu Serif', serif", "ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', monospace"
+TEXT, CODE = "'Source Serif 4', Georgia, serif", "'Source Code Pro', ui-monospace, Consolas, monospace"  # as there
+FACES = "".join(f"@font-face{{font-family:{family.split(',')[0]};src:url({file}.woff2)}}"
+                for family, file in ((TEXT, "text"), (CODE, "code")))  # fmt: skip  # they are beside the poster
 TITLE = "Which lines of a GPT matter?"
 PAGE, MARGIN = (1587, 1123), 56  # A3, in dots of 1/96 inch
 
@@ -110,12 +112,12 @@ def poster(essay, findings, site=""):
              "and the model was trained again. The darker a line, the worse the worst of them.")  # fmt: skip
     x, y, signs = MARGIN, high - 46, []
     for level, words, count in legend(lines):
-        room = 0 if level is None else 46
+        room = {None: 0, 0: 16}.get(level, 46)
         signs += [sign(level, x, y - 13, 38, 18), written(x + room, y, f"{words}: {count}", size=15)]
         x += room + 30 + 7.4 * len(f"{words}: {count}")
     return "".join([
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {high}" role="img" aria-label="{TITLE}">',
-        f"<title>{TITLE}</title><style>text{{font-family:{TEXT};fill:{INK};white-space:pre}}",
+        f"<title>{TITLE}</title><style>{FACES}text{{font-family:{TEXT};fill:{INK};white-space:pre}}",
         f".code{{font:6.1px {CODE}}}.quiet{{fill:{QUIET}}}.end{{text-anchor:end}}</style>",
         f'<rect width="{wide}" height="{high}" fill="{PAPER}"/>',
         written(MARGIN, 102, TITLE, size=60), written(MARGIN, 138, about, "quiet", 18),

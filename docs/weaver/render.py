@@ -251,7 +251,7 @@ class Renderer(Forms):
         return self.template("whole", lines=lines)
 
     def experiment(self, fence):
-        """Return the HTML of an experiment: what it changes, and, folded away but below their table, what happens."""
+        """Return the HTML of an experiment: what it changes, and, folded away but below their map, what happens."""
         return self.template(
             "experiment",
             block=self.essay.experiments[fence.name],

@@ -271,7 +271,7 @@ def harm(fence, findings):
     kind = pair and kind_of(*pair)
     if not pair or kind == "stops":
         return 4 if pair else None
-    if "verdict" in fence.options:  # its loss is that of another question
+    if "verdict" in fence.options:  # its loss is the answer to another question
         return 1
     after, counting = records.summary(pair[0]["unseen"])[0], findings.record["programs"].get(COUNTING)
     nothing_learned = records.summary(counting["unseen"])[0] if counting else math.inf
@@ -296,7 +296,7 @@ def caption(record):
     if not record["programs"]:
         return "They have not been measured yet."
     machine = f"{record['machine']}, Python {record['python']}, {record['date']}"
-    return f"The lines of the program, by the worst that our experiments with them do ({machine})."
+    return f"Each bar is a line of the program: the thicker, the worse for it when the line is changed ({machine})."
 
 
 # Whether the record is still right
