@@ -229,7 +229,7 @@ def printed(losses):
 def curve(runs, steps):
     """Return the losses of some runs as a few points: each is the mean over its share of the steps, and over the runs.
 
-    The last is that in which a run stops; it is None if one of its losses is no number that a record can hold.
+    The last is that in which a run stops. One is None if a loss in it is infinite or not a number.
     """
     points, count = [], min(POINTS, steps)
     done = min(map(len, runs))

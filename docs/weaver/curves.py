@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from laboratory.record import POINTS
 
-WIDTH, HEIGHT = 300, 112
-LEFT, RIGHT, TOP, BOTTOM = 30, 208, 16, 88  # of the axes
+WIDTH, HEIGHT = 300, 114
+LEFT, RIGHT, TOP, BOTTOM = 30, 208, 19, 90  # of the axes
 APART = 12  # the least distance between two names
 
 
