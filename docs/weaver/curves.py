@@ -7,8 +7,9 @@ from typing import NamedTuple
 from laboratory.record import POINTS
 
 WIDTH, HEIGHT = 300, 114
-LEFT, RIGHT, TOP, BOTTOM = 30, 208, 19, 90  # of the axes
+LEFT, RIGHT, TOP, BOTTOM = 30, 204, 19, 90  # of the axes
 APART = 12  # the least distance between two names
+ROOM = 160  # up to there a name may be long
 
 
 class Curve(NamedTuple):
@@ -71,7 +72,7 @@ def drawn(curve, line, place):
     data = " ".join(f"{loss:.2f}" for loss in curve.losses)
     (x, y), (name_x, name_y), kind = line[-1], place, f'class="{curve.kind}"'
     cross = f'<path {kind} d="M{short(x - 3)} {short(y - 3)}l6 6m0-6l-6 6"/>' if curve.stop else ""
-    name = f"{curve.name}: {curve.stop}" if curve.stop else curve.name
+    name = f"{curve.name}: {curve.stop}" if curve.stop and x < ROOM else curve.name
     return (f'<polyline {kind} points="{points}" data-every="{short(curve.every)}" data-losses="{data}"/>{cross}'
             f'<text {kind} x="{short(name_x)}" y="{short(name_y)}">{name}</text>')  # fmt: skip
 
