@@ -288,7 +288,7 @@ def files(essay, sheets, unfolded, docs, data, findings):
     wanted |= {offered(target): program.text.encode() for target, program in essay.programs.items()}
     wanted |= {file_of(name): (docs.parent / name).read_bytes() for name in data}
     for asset in sorted((docs / "assets").iterdir()):
-        is_wanted = re.fullmatch(r"[A-Za-z0-9][\w.-]*\.(css|js|svg|png|woff2|txt)", asset.name)
+        is_wanted = re.fullmatch(r"[A-Za-z0-9][\w.-]*\.(css|js|svg|png|pdf|woff2|txt)", asset.name)
         if asset.is_file() and is_wanted and not playground.ASSETS.fullmatch(asset.name):
             wanted[f"assets/{asset.name}"] = asset.read_bytes()
     wanted |= playground.files(essay, data, docs)[1]

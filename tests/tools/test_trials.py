@@ -7,11 +7,12 @@ import re
 import subprocess
 import sys
 from textwrap import dedent
+from xml.etree import ElementTree
 
 import pytest
 from essays import project, run_weave
 from laboratory import record as records
-from weaver import chapters, trials
+from weaver import chapters, minimap, trials
 from weaver.essay import Essay, WeaveError
 from weaver.pipeline import Weave
 from weaver.prose import Reading
@@ -289,6 +290,16 @@ def test_the_listing_leads_to_the_experiments_of_a_line():
                      "def attend(query):": "Nothing"}  # fmt: skip
     assert '<a href="@/#experiment-no-root" tabindex="-1" data-peek' in listing
     assert "experiments" not in str(Renderer(essay, {}, {}).program(essay.programs["hidden.py"], []))
+
+
+def test_the_poster_has_every_line_of_the_program_in_its_order():
+    essay = Essay(TEXT)
+    poster = minimap.poster(essay, Findings(record_of(nothing=ENTRY)), "https://example.org/")
+    elements = ElementTree.fromstring(poster).iter("{http://www.w3.org/2000/svg}text")  # noqa: S314
+    texts = [(element.get("class"), element.text) for element in elements]
+    code = [text for kind, text in texts if kind in ("code", "code quiet")]
+    assert code == [*filter(str.strip, essay.main.text.split("\n"))]
+    assert ("code", "def attend(query):") in texts and ("quiet end", "example.org") in texts
 
 
 TABLE = TEXT.replace("A quotation.\n", """A quotation.
