@@ -11,11 +11,13 @@ from types import SimpleNamespace
 
 import tangle
 from laboratory.machine import Machine, Untraceable
+from laboratory.record import POINTS
 
 TRIED = 3  # steps that Python does itself, to compare
 PYTHON_STEPS = 30  # of a program that cannot be traced
 PYTHON_NAMES = 200  # unseen names that its loss is measured on
-SAMPLES = 5
+SAMPLES = 8  # names that it writes
+CURVES = 10  # runs that the curve is a mean of
 
 
 class MeasureError(Exception):
@@ -155,7 +157,7 @@ def entry_of_failure(load, names, steps, seeds, losses, raised, milliseconds):
     others = [in_python(module, names, seed, steps)[1] for seed in seeds[1:]]
     count = 1 + sum(other is not None for other in others)
     return {"seeds": seeds, "unseen": [None] * len(seeds), "seen": [None] * len(seeds), "names": [0] * len(seeds),
-            "parameters": size_of(load(), names, seeds[0], steps), "steps": raised["step"], "samples": [],
+            "parameters": size_of(load(), names, seeds[0], steps), "steps": raised["step"], "samples": [], "curve": [],
             "printed": losses, "raised": raised | {"seeds": count}, "milliseconds": milliseconds,
             "how": "python"}  # fmt: skip
 
@@ -172,11 +174,12 @@ def by_machine(module, names, steps, seeds, first):
     """Return the entry of a program that the machine can run."""
     trial = Trial(module, names, seeds[0], steps)
     machine = Machine(module, [trial.lesson(document) for document in trial.documents])
-    entry = new_entry(seeds)
+    entry, runs = new_entry(seeds), []
     for seed in seeds:
         trial = Trial(module, names, seed, steps)
         model = trial.new_model()
         losses, raised = losses_of(machine.train(model, trial.lessons, trial.flags))
+        runs.append(losses)
         if seed == seeds[0]:
             if [*map(repr, losses[: len(first)])] != [*map(repr, first)]:
                 raise MeasureError(f"the machine's first losses are {losses[: len(first)]}, Python's {first}")
@@ -193,7 +196,7 @@ def by_machine(module, names, steps, seeds, first):
             except Exception as error:  # noqa: BLE001, RUF100
                 raised = described(None, error)
         note(entry, unseen, seen, len(trial.unseen), raised)
-    return entry
+    return entry | {"curve": curve(runs[:CURVES], entry["steps"])}
 
 
 def new_entry(seeds):
@@ -223,6 +226,21 @@ def printed(losses):
     return [loss if math.isfinite(loss) else None for loss in chosen]
 
 
+def curve(runs, steps):
+    """Return the losses of some runs as a few points: each is the mean over its share of the steps, and over the runs.
+
+    The last is that in which a run stops. One is None if a loss in it is infinite or not a number.
+    """
+    points, count = [], min(POINTS, steps)
+    done = min(map(len, runs))
+    for i in range(count):
+        first, end = i * steps // count, (i + 1) * steps // count
+        if first < done:
+            part = [loss for losses in runs for loss in losses[first:end]]
+            points.append(round(sum(part) / len(part), 4) if all(map(math.isfinite, part)) else None)
+    return points
+
+
 def by_python(module, names, steps, seeds):
     """Return the entry of a program that only Python can run: few steps, one seed, and some of the unseen names."""
     entry = new_entry(seeds)
@@ -239,7 +257,7 @@ def by_python(module, names, steps, seeds):
     losses, raised = losses_of(module.train(model, trial.lessons, trial.flags))
     module.loss_of = original
     entry |= {"steps": steps, "parameters": len(module.parameters_of(model)), "printed": printed(losses),
-              "samples": [] if raised else trial.samples(model)}  # fmt: skip
+              "samples": [] if raised else trial.samples(model), "curve": curve([losses], steps)}  # fmt: skip
     unseen = seen = None
     chosen = trial.unseen[:PYTHON_NAMES]
     if not raised:

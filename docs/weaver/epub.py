@@ -28,7 +28,7 @@ def files(essay, reading, results, findings):
     """Return {path: bytes} of pandoc's input: the essay as one text in Markdown, and its figures."""
     written = chapters.Book(essay, reading, results, findings)
     text = chapters.GAP.join(block for page in essay.pages for block in written.blocks(page)) + "\n"
-    return {TEXT: text.encode()} | chapters.figures(essay, results)
+    return {TEXT: text.encode()} | chapters.figures(essay, results, findings)
 
 
 def check_place(file):

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 import tangle
-from weaver import duration, playground
+from weaver import duration, minimap, playground, website
 from weaver.essay import Heading, Names
 from weaver.prose import SLOT
 from weaver.render import Renderer, loose_links
@@ -309,16 +309,18 @@ def mismatched_widgets(essay, results):
     return errors
 
 
-def files(essay, sheets, unfolded, docs, data):
+def files(essay, sheets, unfolded, docs, data, findings):
     """Return {path: bytes} of all that belongs into build/pages."""
     wanted = {f"{sheet.path}index.md": sheet.text.encode() for sheet in sheets}
     wanted |= {offered(target): program.text.encode() for target, program in essay.programs.items()}
     wanted |= {file_of(name): (docs.parent / name).read_bytes() for name in data}
     for asset in sorted((docs / "assets").iterdir()):
-        is_wanted = re.fullmatch(r"[A-Za-z0-9][\w.-]*\.(css|js|svg|png|woff2|txt)", asset.name)
+        is_wanted = re.fullmatch(r"[A-Za-z0-9][\w.-]*\.(css|js|svg|png|pdf|woff2|txt)", asset.name)
         if asset.is_file() and is_wanted and not playground.ASSETS.fullmatch(asset.name):
             wanted[f"assets/{asset.name}"] = asset.read_bytes()
     wanted |= playground.files(essay, data, docs)[1]
+    if essay.experiments:
+        wanted["assets/poster.svg"] = minimap.poster(essay, findings, website.address()).encode()
     wanted["assets/chunks.json"] = json.dumps(unfolded, indent=0, sort_keys=True, ensure_ascii=False).encode()
     return wanted
 

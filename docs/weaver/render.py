@@ -16,7 +16,7 @@ from pygments.token import STANDARD_TYPES
 from pygments.util import ClassNotFound
 
 import tangle
-from weaver import helpers, playground, trials
+from weaver import helpers, minimap, playground, trials
 from weaver.essay import html_of
 from weaver.prose import address, is_foreign
 
@@ -92,7 +92,7 @@ class Forms:
         if line not in self.essay.directives:
             return self.fence(self.essay.inside[line])
         kind, target = self.essay.directives[line]
-        return self.whole(self.essay.programs[target]) if kind == "listing" else self.experiment_table()
+        return self.whole(self.essay.programs[target]) if kind == "listing" else self.experiment_map()
 
     def fence(self, fence):
         """Return what a fence of any kind is shown as."""
@@ -252,7 +252,7 @@ class Renderer(Forms):
         return self.template("whole", lines=lines)
 
     def experiment(self, fence):
-        """Return the HTML of an experiment: what it changes, and, folded away but below their table, what happens."""
+        """Return the HTML of an experiment: what it changes, and, folded away but below their map, what happens."""
         return self.template(
             "experiment",
             block=self.essay.experiments[fence.name],
@@ -260,6 +260,8 @@ class Renderer(Forms):
             chunks=[(block, self.is_first(block)) for block in trials.blocks(self.essay, fence)],
             code=self.diff(fence),
             outcome=html_of(self.findings.outcome(fence.name)),
+            picture=Markup(self.findings.picture(fence.name)),  # noqa: S704 (made of numbers)
+            names=self.findings.names(fence.name),
             explanation=Markup(self.findings.explanations.get(fence.line, "")),  # noqa: S704 (made by Reading)
             command=trials.command(self.essay, fence),
         )
@@ -274,11 +276,19 @@ class Renderer(Forms):
             hunks.append([(SIGNS[sign], sign, text, html) for (sign, text, _), html in zip(hunk, lines, strict=True)])
         return self.template("diff", hunks=hunks)
 
-    def experiment_table(self):
-        """Return the HTML of the table of all experiments."""
-        rows = trials.rows(self.essay, self.findings)
-        caption = trials.caption(self.essay, self.findings.record)
-        return self.template("experiments", rows=rows, caption=caption, lists=trials.without_effect(rows))
+    def experiment_map(self):
+        """Return the HTML of the picture of all experiments, and of which of them change nothing."""
+        lists = trials.without_effect(self.essay, self.findings)
+        return self.template("experiments", map=self.minimap(), lists=lists)
+
+    def minimap(self):
+        """Return the HTML of the picture of the first program: its lines by what happens without them."""
+        rows = minimap.rows(self.essay.main, trials.harms(self.essay, self.findings))
+        path = self.known["paths"].get(self.essay.main.target)
+        picture = minimap.picture(rows, address=path and f"@/{path}")
+        legend = [(minimap.mark(level), words, count) for level, words, count in minimap.legend(rows)]
+        caption = trials.caption(self.findings.record)
+        return self.template("minimap", picture=Markup(picture), legend=legend, caption=caption)  # noqa: S704
 
     def chunk_index(self):
         """Return the HTML of the index of chunks."""

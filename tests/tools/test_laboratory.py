@@ -5,7 +5,7 @@ import types
 from types import SimpleNamespace
 
 import pytest
-from laboratory import experiments, machine, record
+from laboratory import experiments, machine, measure, record
 from programs import BUILD, ROOT, missing
 from programs import flags as flags_of
 
@@ -207,6 +207,15 @@ def test_what_another_run_or_git_puts_into_the_record_while_one_measures_stays(t
     entries = record.read(file)["experiments"]
     key = key_of(SOURCE, record.sum_of(ROOT / "docs" / "names.txt"))
     assert entries == {"other": ENTRY, "mine": ENTRY | {"key": key}}
+
+
+@pytest.mark.parametrize(("runs", "steps", "points"), [
+    ([[3.0, 2.0], [1.0, 1.0]], 2, [2.0, 1.5]), ([[1.0, 2.0] * 40], 80, [1.5] * 40),
+    ([[3.0] * 100, [2.0] * 41], 100, [2.5] * 16 + [2.6667]), ([[1.0, float("inf"), 2.0]], 3, [1.0, None, 2.0]),
+    ([[]], 1000, []),
+])  # fmt: skip
+def test_a_curve_is_the_mean_of_the_runs_and_ends_in_the_part_in_which_one_of_them_stops(runs, steps, points):
+    assert measure.curve(runs, steps) == points
 
 
 def test_changes_are_paired():
