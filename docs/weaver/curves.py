@@ -108,6 +108,8 @@ def apart(first, second):
     else:
         beside = min(lines[1], key=lambda point: abs(point[0] - x0))[1]
         y0 = min(y0, beside - APART / 2) if abs(beside - y0) < APART else y0
+    low = max(0, y0 - BOTTOM, y1 - BOTTOM)  # below the axis are its numbers
+    y0, y1 = y0 - low, y1 - low
     places = {id(lines[0]): (x0 + 6, y0 + 3.5), id(lines[1]): (x1 + 6, y1 + 3.5)}
     return places[id(first)], places[id(second)]
 
