@@ -47,12 +47,11 @@ interface Die {
   choice(weights: Float64Array): number;
 }
 
-/** Of Pyodide, Python for the browser: as much as run-worker.js needs. */
+/** Of Pyodide, Python for the browser: as much as bench/worker.js needs. */
 interface Pyodide {
   FS: {
     mkdirTree(path: string): void;
     writeFile(path: string, text: string): void;
-    readFile(path: string, options: { encoding: "utf8" }): string;
     chdir(path: string): void;
   };
   setInterruptBuffer(buffer: Uint8Array): void;
@@ -65,3 +64,7 @@ interface Pyodide {
 declare module "*/pyodide.mjs" {
   export function loadPyodide(options: { indexURL: string, jsglobals: object }): Promise<Pyodide>;
 }
+
+/** Newer than the type checker. */
+declare class CompressionStream extends TransformStream { constructor(format: string); }
+declare class DecompressionStream extends TransformStream { constructor(format: string); }
