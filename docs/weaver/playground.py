@@ -113,10 +113,13 @@ def fences(essay, paths):
     """Return {key: what is known of a fence that can be edited}: its title, place and lines, those of its code counted
     from 0, and the page of the first program that has it and runs.
     """
-    return {key_of(block): {
-        "title": block.title, "page": f"{block.page.path}#{block.id}", "first": block.fence.line,
-        "end": block.fence.end - 1, "program": paths[program.target] if program else "",
-    } for block in essay.blocks.values() for program in [runs_in(essay, block.fence)]}  # fmt: skip
+    found = {}
+    for block in essay.blocks.values():
+        fence, program = block.fence, runs_in(essay, block.fence)
+        title = block.title + f" ({block.number})" * (block.number > 1)
+        known = {"title": title, "page": f"{block.page.path}#{block.id}", "first": fence.line, "end": fence.end - 1}
+        found[key_of(block)] = known | {"program": paths[program.target] if program else ""}
+    return found
 
 
 def key_of(block):

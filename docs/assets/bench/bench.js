@@ -47,6 +47,7 @@ let strays = /** @type {unknown[]} */ ([]);  // what is kept and does not fit th
 let trial = "";  // the name of the experiment
 let kept = /** @type {ReturnType<typeof store.write>} */ ("kept");
 let field = /** @type {ReturnType<typeof editing.open> | null} */ (null), opened = "";  // the key of its chunk
+let answer = /** @type {import("./running.js").Tangled | null} */ (null);  // of tangle.py to that
 let tangled = "", places = /** @type {import("./changes.js").Place[]} */ ([]);  // the essay that was tangled, and run
 let isRunning = false, isWanted = false, isSaving = false, timer = 0, first = { step: 0, time: 0 }, wrong = 0, retry = () => {};
 
@@ -75,7 +76,9 @@ async function loaded(then, isNeeded = true) {
   try {
     await load();
   } catch (error) {
-    if (isNeeded) fail(error instanceof Error ? error.message : String(error), () => loaded(then));
+    const retries = isRunning ? start : () => loaded(then);
+    if (isRunning) finished();
+    if (isNeeded) fail(error instanceof Error ? error.message : String(error), retries);
     return;
   }
   then();
@@ -118,7 +121,7 @@ function change(chunk, now) {
   keep();
   show();
   clearTimeout(timer);
-  timer = window.setTimeout(() => tangle(), SOON);
+  timer = window.setTimeout(tangle, SOON);
 }
 
 /** @param {string} key @param {string} value */
@@ -171,7 +174,7 @@ function show() {
   if (experiment) {
     const lines = (/** @type {number[]} */ origins) => origins.map((origin) => book.essay[origin - 1]).join("\n");
     const [was, now] = [lines(experiment.gone), experiment.put.map(([, line]) => line).join("\n")];
-    const place = make("a", { href: new URL(experiment.page, root).href }, "in the essay");
+    const place = make("a", { href: new URL(experiment.page, root).href }, "explained in the essay");
     parts.push(entry([place], shown(was, now), () => choose(""), "Undo the experiment"));
     if (mine.length) parts.push(make("p", { className: "quietly" }, `Your ${count(mine.length)} set aside until then.`));
   } else {
@@ -244,30 +247,35 @@ function close() {
   if (edits().length && tangled) tangle();
 }
 
-/** Lets tangle.py make the program of what is here, which fetches Python if it is not there. */
+/**
+ * Lets tangle.py make the program of what is here, which fetches Python if it is not there.
+ * @returns {void}
+ */
 function tangle() {
-  const { lines } = edited(book.essay, book.fences, edits());
+  clearTimeout(timer);
+  const now = edited(book.essay, book.fences, edits()), essay = now.lines.join("\n");
   isWanted = tool.isAsked("tangle");  // its answer will find that there is more to do
   if (isWanted || trial) return;
+  if (essay === tangled && answer) return follow(answer);
   if (!tool.isLoaded()) say("Python is fetched…");
   else if (isRunning) say("The listing follows when the run has ended.");
-  tangled = lines.join("\n");
-  ({ places } = edited(book.essay, book.fences, edits()));
+  [tangled, places, answer] = [essay, now.places, null];
   tool.tangle({ "tangle.py": book.files["tangle.py"] }, tangled, target);
 }
 
-/** @param {import("./running.js").Tangled} answer */
-function follow({ lines, origins, errors }) {
-  if (!isRunning) say("");
+/** @param {import("./running.js").Tangled} found */
+function follow(found) {
+  const { lines, origins, errors } = found, isNew = !answer;
+  if (/^Python /.test(status.textContent ?? "") && !isRunning) say("");
+  answer = found;
   if (isWanted) return tangle();
   if (isSaving) save(name, `${lines.join("\n")}\n`);
   isSaving = false;
   const open = places.find(({ chunk }) => chunk === opened);
   const isOpen = (/** @type {number} */ origin) => open !== undefined && origin > open.first && origin <= open.end;
-  if (!errors.length) {
-    marks.showProgram({ lines, origins }, (origin) => publishedLine(origin - 1, places) + 1, isOpen);
-    field?.complain();
-  } else complain(...errors[0]);
+  if (errors.length) return complain(...errors[0]);
+  marks.showProgram({ lines, origins }, (origin) => publishedLine(origin - 1, places) + 1, isOpen);
+  if (isNew) field?.complain();
 }
 
 /**
@@ -319,7 +327,7 @@ function words() {
   return [...found, ...more.value.split(/\s+/).filter(Boolean)];
 }
 
-const start = () => loaded(() => {
+function start() {
   if (isRunning) return;
   if (isForeign()) {  // the difference comes before it
     list.scrollIntoView({ block: "nearest" });
@@ -332,17 +340,21 @@ const start = () => loaded(() => {
   ask.hidden = true;
   switchTo(stop);
   say(tool.isLoaded() ? "Python puts the program together…" : "Python is fetched…");
+  column.classList.add("open");
+  column.scrollTop = 0;
+  loaded(begin);
+}
+
+function begin() {
+  if (!isRunning) return;  // it was stopped in the meantime
   const value = (/** @type {string} */ flag) => /** @type {HTMLInputElement} */ (document.getElementById(`flag-${flag}`)).value;
   runs.begin(what.textContent ?? "", Number(FLAGS.length ? value("num_steps") : 0));
   if (FLAGS.length) runs.compare(text.value || book.files["docs/names.txt"], value).catch(() => { /* nothing to compare with */ });
-  const { lines } = edited(book.essay, book.fences, edits());
-  if (edits().length && tangled !== lines.join("\n")) tangle();
-  ({ places } = edited(book.essay, book.fences, edits()));
-  const { files } = book;
-  tool.run({ "microgpt.md": lines.join("\n"), "text.txt": text.value, ...files }, words());
-  column.classList.add("open");
-  column.scrollTop = 0;
-});
+  const { lines, places: now } = edited(book.essay, book.fences, edits()), essay = lines.join("\n");
+  if (edits().length && tangled !== essay) tangle();
+  places = now;
+  tool.run({ "microgpt.md": essay, "text.txt": text.value, ...book.files }, words());
+}
 
 /**
  * Shows one of the two buttons, which keeps the focus.
@@ -496,6 +508,7 @@ async function arrive() {
     } catch { say("The changes in this link cannot be read: was the link cut off?"); }
   }
   show();
+  if (theirs) column.classList.add("open");
   if (Object.hasOwn(book.experiments, wanted) && !link) choose(wanted);
   if (chunk) edit(chunk);
 }

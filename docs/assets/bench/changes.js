@@ -70,8 +70,9 @@ export function difference(old, now) {
  */
 export function shown(was, now) {
   const { gone, come } = difference(was.split("\n"), now.split("\n")), pre = make("pre", { className: "difference" });
-  for (const line of gone) pre.append(make("del", {}, `− ${line}`), "\n");
-  for (const line of come) pre.append(make("ins", {}, `+ ${line}`), "\n");
+  const indents = [...gone, ...come].filter((line) => line.trim()).map((line) => line.search(/\S/)), less = Math.min(...indents);
+  for (const line of gone) pre.append(make("del", {}, `− ${line.slice(less)}`), "\n");
+  for (const line of come) pre.append(make("ins", {}, `+ ${line.slice(less)}`), "\n");
   return pre;
 }
 

@@ -70,13 +70,13 @@ export function draw() {
   picture.append(lettering(16, 10, "loss"));
   const part = unchanged.slice(0, Math.max(run.losses.length, 1));
   lines(["before", before ? means(before.losses, before.all).filter(([step]) => step <= steps) : []],
-    ["as-is", means(part, run.all)], ["changed", means(run.losses, run.all)]);
+    ["changed", means(run.losses, run.all)], ["as-is", means(part, run.all)]);
   picture.setAttribute("aria-label",
     `The loss, step by step: ${last(run.losses, run.all)} after step ${run.losses.length}, on average`);
   at("before-key").hidden = !before;
-  const known = unchanged.length >= run.losses.length ? ` (${last(unchanged.slice(0, run.losses.length), run.all)} unchanged)` : "";
+  const known = run.losses.length && unchanged.length >= run.losses.length ? ` (${last(unchanged.slice(0, run.losses.length), run.all)} unchanged)` : "";
   at("runs").replaceChildren(...runs.map(({ what, all, losses, samples }, i) => make("section", {},
-    make("h3", {}, i ? "The run before" : "This run"), make("p", {}, what),
+    make("h2", {}, i ? "The run before" : "This run"), make("p", {}, what),
     make("p", {}, `Loss ${last(losses, all)} after ${losses.length} steps${i ? "" : known}`),
     make("p", { className: "names" }, samples.slice(0, 8).join(", ") || "no names yet"))));
 }
