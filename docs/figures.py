@@ -238,9 +238,9 @@ def blame_drawn(gradients, shares, tokens, characters):
 def two_gradients(paths):
     """Draw where two parameters go, {title: (those of the small steady gradient, those of the noisy one)}."""
     panels = charts(4.2, 2, sharex=True, sharey=True)
-    for axes, (title, (steady, noisy)) in zip(panels, paths.items(), strict=True):
-        axes.plot(steady, color=BLUE, label="always 0.02")
-        axes.plot(noisy, color=ORANGE, label="10 or −10")
+    for axes, color, (title, (steady, noisy)) in zip(panels, (ORANGE, BLUE), paths.items(), strict=True):
+        axes.plot(steady, "--", color=color, label="always 0.02")
+        axes.plot(noisy, color=color, label="10 or −10")
         axes.set(title=title, ylabel="parameter")
     panels[0].legend(frameon=False, loc="best")
     panels[1].set(xlabel="step")
@@ -251,8 +251,8 @@ def loss_curve(losses, means, nothing_known):
     """Draw the loss of each step, its mean, and a dashed line for that of knowing nothing."""
     axes = charts(3.0)
     steps = range(1, len(losses) + 1)
-    axes.plot(steps, losses, ".", color=BLUE, markersize=2.5, label="loss of one name")
-    axes.plot(steps, means, color=ORANGE, linewidth=2, label="mean of the last 50")
+    axes.plot(steps, losses, ".", color=GREY, markersize=2.5, label="loss of one name")
+    axes.plot(steps, means, color=BLUE, linewidth=2, label="mean of the last 50")
     axes.axhline(nothing_known, color=GREY, linestyle="--", linewidth=1)
     axes.set(xlabel="step", ylabel="loss", ylim=(1.4, 4.7))
     axes.legend(frameon=False, loc="upper right")
@@ -320,7 +320,7 @@ def stages(losses, scatter, counted):
     axes = charts(3.4)
     axes.axvline(losses[counted], color=GREY, linestyle="--", linewidth=1)
     for y, (name, x) in enumerate(losses.items()):
-        axes.errorbar(x, y, xerr=scatter[name], fmt="o", color=ORANGE if y == len(losses) - 1 else BLUE)
+        axes.errorbar(x, y, xerr=scatter[name], fmt="o", color="#000000" if y == len(losses) - 1 else BLUE)
         left = x > 3 or x < 2.45  # where there is more room
         axes.text(x + (-0.05 if left else 0.06), y, f"{x:.2f}", ha="right" if left else "left", va="center")
     axes.set_yticks(range(len(losses)), losses)
@@ -375,7 +375,7 @@ def ladder(programs):
     for y, (name, entry) in enumerate(programs.items()):
         axes.plot([entry["from"], entry["to"]], [y, y], color=GREY)
         hollow = {"markerfacecolor": "none"} if "," in name else {}
-        axes.plot([entry["milliseconds"]], [y], "o", color=ORANGE if name == "microgpt.py" else BLUE, **hollow)
+        axes.plot([entry["milliseconds"]], [y], "o", color="#000000" if name == "microgpt.py" else BLUE, **hollow)
         taken = float(f"{entry['milliseconds']:.2g}")
         axes.text(entry["to"] * 1.5, y, written(taken), ha="left", va="center")
     axes.set(xscale="log", xlabel="milliseconds per name", xlim=(0.003, 2000))
@@ -393,7 +393,7 @@ def growing_width(growth):
     axes = charts(4.0)
     for target, row in growth.items():
         widths, taken, _ = zip(*row, strict=True)
-        axes.plot(widths, taken, "o-", markersize=3, color=ORANGE if target == "microgpt.py" else BLUE)
+        axes.plot(widths, taken, "o-", markersize=3, color="#000000" if target == "microgpt.py" else BLUE)
         if target == "microgpt.py":
             axes.text(widths[0], taken[1] * 2, target, ha="left", va="bottom")  # where there is no other curve
         else:
@@ -407,12 +407,12 @@ def growing_width(growth):
 
 
 def devices(curves):
-    """Draw the time of a step by width, [({width: milliseconds}, where the name is, name)]; the GPU's are orange."""
+    """Draw the time of a step by width, [({width: milliseconds}, where the name is, name)]; the GPU's are dashed."""
     axes = charts(4.2)
     for points, place, name in curves:
-        color = ORANGE if name.startswith("GPU") else BLUE
-        axes.plot([*points], [*points.values()], "o-", markersize=3, color=color)
-        axes.text(*place, name, color=color)
+        style = "o--" if name.startswith("GPU") else "o-"
+        axes.plot([*points], [*points.values()], style, markersize=3, color=BLUE)
+        axes.text(*place, name)
     axes.set(xscale="log", yscale="log", xlabel="n_embd", ylabel="milliseconds per step", xlim=(12, 5500))
     axes.set_ylim(0.01, 1000)
     axes.set_xticks([16, 64, 256, 1024, 4096], ["16", "64", "256", "1,024", "4,096"])

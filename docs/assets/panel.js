@@ -53,7 +53,7 @@ function proseAfter(chunk) {
 async function experiment(link, runs) {
   const box = await target(link).catch(() => null), item = make("section", { className: "trial" });
   item.append(make("h3", {}, make("a", { href: link.href }, ...link.cloneNode(true).childNodes)));
-  for (const part of box?.querySelectorAll(".highlight, .finding, .tried-curve, .tried-names") ?? []) {
+  for (const part of box?.querySelectorAll(".highlight, .finding, .tried") ?? []) {
     item.append(copyOf(part, link));
   }
   const name = decodeURIComponent(link.hash).replace("#experiment-", "");

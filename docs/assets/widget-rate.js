@@ -17,7 +17,7 @@ build("rate", "Choose the learning rate", (/** @type {Given} */ given) => {
   function draw(means) {
     /** @param {number[]} all */
     const points = (all) => all.map((mean, i) => [i * given.every, mean]);
-    curves.draw(["widget-orange", points(given.means)], ["widget-blue", points(means)]);
+    curves.draw(["widget-blue", points(given.means)], ["widget-orange", points(means)]);
   }
 
   /** @param {string} words about both curves */
@@ -50,6 +50,6 @@ build("rate", "Choose the learning rate", (/** @type {Given} */ given) => {
   }
 
   draw([]);
-  tell("The orange curve is the essay’s. Move the slider to train a model here, on the same names: the blue curve.");
+  tell("The blue curve is the essay’s. Move the slider to train a model here, on the same names: the orange curve.");
   return [rate.row, picture, says.line];
 });

@@ -11,12 +11,12 @@ from types import SimpleNamespace
 
 import tangle
 from laboratory.machine import Machine, Untraceable
+from laboratory.record import POINTS
 
 TRIED = 3  # steps that Python does itself, to compare
 PYTHON_STEPS = 30  # of a program that cannot be traced
 PYTHON_NAMES = 200  # unseen names that its loss is measured on
 SAMPLES = 8  # names that it writes
-POINTS = 40  # of the curve of its losses
 CURVES = 10  # runs that the curve is a mean of
 
 
@@ -229,7 +229,7 @@ def printed(losses):
 def curve(runs, steps):
     """Return the losses of some runs as a few points: each is the mean over its share of the steps, and over the runs.
 
-    The last is that in which a run stops; it is None if one of its losses is no number that a record can hold.
+    The last is that in which a run stops. One is None if a loss in it is infinite or not a number.
     """
     points, count = [], min(POINTS, steps)
     done = min(map(len, runs))

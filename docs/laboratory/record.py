@@ -17,6 +17,7 @@ from typing import NamedTuple
 import tangle
 
 PAIRS = 10  # of runs, of a program and of an experiment, unless the experiment asks for more
+POINTS = 40  # of the curve of the losses, at most
 ELSEWHERE = {  # what may be measured besides a thousand names: more of them, and names that are written twice
     "ten-thousand": {"steps": 10_000}, "twice": {"steps": 1_000, "copies": 2},
     "ten-thousand-twice": {"steps": 10_000, "copies": 2},

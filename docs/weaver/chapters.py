@@ -17,12 +17,13 @@ from xml.etree import ElementTree
 from markupsafe import Markup
 
 import tangle
-from weaver import helpers, trials
+from weaver import helpers, minimap, trials
 from weaver.essay import Heading, Names
 from weaver.prose import MENTION, NAME, NUMBER, QUOTED
 from weaver.render import NOT_YET, SVG, Forms, links_in
 
 FIRST, FIGURES = "README", "figures"  # the file that GitHub shows for its folder; the folder in that
+MAP = f"{FIGURES}/map-of-the-program.svg"
 GAP = "\n\n"  # a blank line, between blocks
 NOTE = re.compile(r"(?m)^\[\^[a-z0-9-]+\]: .*(?:\n(?!\[\^).+)+")  # of several lines
 TERM = re.compile(r"(?m)^(?P<term>\S.*)\n+: +")
@@ -38,7 +39,6 @@ INLINE = re.compile(
 SPECIAL = re.compile(r"[\\`*\[\]<$|]|(?<!\w)_|_(?!\w)|~(?=~)|&(?=#?\w+;)")
 DECIMAL = re.compile(r"-?\d+\.\d+")
 NUMERAL = re.compile(r"-?\d+(?:\.\d+)?")
-MOST = 30  # letters of a line of code in a table
 NEAR = 0.1  # points, of 1/72 inch each: what nobody sees in a figure
 
 
@@ -184,7 +184,7 @@ class Chapters(Forms):
         return joined(place + images[0], *images[1:], caption and f"*{caption}*", printed, listing)
 
     def experiment(self, fence):
-        """Return an experiment: its title, what it changes, and, folded away but below their table, what happens."""
+        """Return an experiment: its title, what it changes, and, folded away but below their map, what happens."""
         block = self.essay.experiments[fence.name]
         quoted = [self.essay.lines[number - 1] for number in self.reading.quoted.get(fence.line, [])]
         why = self.inline("\n".join(re.sub(f"{QUOTED.pattern} ?", "", line) for line in quoted), block.page)
@@ -199,17 +199,14 @@ class Chapters(Forms):
         """Return a link to an experiment."""
         return f"[{markdown_of(experiment.spans)}]({self.address_of(experiment)})"
 
-    def experiment_table(self):
-        """Return the table of all experiments, and which of them change nothing."""
-        rows, table = trials.rows(self.essay, self.findings), ["| line | experiment | loss | verdict | code |"]
-        table.append("| --- " * 5 + "|")
-        for row in rows:  # the code is last, since a phone shows the first columns
-            number = f"[{row.number}]({self.address_of(row.chunk)})" if row.chunk else ""
-            cells = number, self.link_to(row.block), row.loss, escaped(row.verdict.words), cell(row.code)
-            table.append(f"| {' | '.join(cells)} |")
-        groups = trials.without_effect(rows)
+    def experiment_map(self):
+        """Return the picture of all experiments, and which of them change nothing."""
+        rows = minimap.rows(self.essay.main, trials.harms(self.essay, self.findings))
+        counts = " · ".join(f"{words}: {count}" for _, words, count in minimap.legend(rows))
+        groups = trials.without_effect(self.essay, self.findings)
         lists = [f"{heading}: {'; '.join(map(self.link_to, blocks))}." for heading, blocks in groups]
-        return joined(escaped(trials.caption(self.essay, self.findings.record)), "\n".join(table), *lists)
+        about = f"{counts}. {escaped(trials.caption(self.findings.record))}"
+        return joined(f"![{minimap.told(rows)}]({MAP})", about, *lists)
 
     def whole(self, program):
         """Return a program in one piece; the number of each line leads to its chunk."""
@@ -264,11 +261,6 @@ def coded(text):
     return f"{marks}{space}{text}{space}{marks}"
 
 
-def cell(code):
-    """Return the beginning of a line of code as Markdown in a table."""
-    return coded(code if len(code) <= MOST else code[: MOST - 1] + "…").replace("|", "\\|")
-
-
 def without_gifts(lines):
     """Return the lines of a demonstration but those that give data to a widget."""
     calls = [node for node in ast.parse("\n".join(lines)).body if ast.unparse(node).startswith("give(")]
@@ -307,9 +299,11 @@ def figure_paths(fence, result):
     return [f"{FIGURES}/{fence.name}{f'-{i}' if i > 1 else ''}.svg" for i in range(1, len(result.figures) + 1)]
 
 
-def figures(essay, results):
+def figures(essay, results, findings):
     """Return {path: bytes} of all figures."""
     files = {}
+    if essay.experiments_page:
+        files[MAP] = minimap.alone(minimap.rows(essay.main, trials.harms(essay, findings)))
     for fence in essay.fences:
         if fence.kind == "demonstration" and (result := results.get(fence.name)):
             files |= zip(figure_paths(fence, result), map(figure, result.figures), strict=True)
@@ -348,7 +342,7 @@ def on_github(essay, reading, results, findings):
     chapters = Chapters(essay, reading, results, findings)
     titles = {page: chapters.inline(chapters.headings[page.start].text) for page in essay.pages}
     links = [f"[{title}]({chapters.address(page.path)})" for page, title in titles.items()]
-    files = figures(essay, results)
+    files = figures(essay, results, findings)
     for i, page in enumerate(essay.pages):
         title, *blocks = chapters.blocks(page)
         ways = [f"[Contents]({chapters.address('')})", f"Previous: {links[i - 1]}"] if i else []

@@ -15,8 +15,10 @@ import tangle
 from weaver import chapters
 from weaver.render import TEMPLATES
 
+FONTS = sorted((TEMPLATES.parent / "assets").glob("*.woff2"))
 MARKDOWN = "gfm-gfm_auto_identifiers-emoji-autolink_bare_uris+attributes+bracketed_spans"
-OPTIONS = ("--to=epub3", "--toc", "--toc-depth=2", "--no-highlight", f"--css={TEMPLATES / 'book.css'}")
+OPTIONS = ("--to=epub3", "--toc", "--toc-depth=2", "--no-highlight", f"--css={TEMPLATES / 'book.css'}",
+           *(f"--epub-embed-font={font}" for font in FONTS))  # fmt: skip
 TEXT = "book.md"
 MIMETYPE = b"application/epub+zip"
 FIRST_DAY, LAST_DAY = 315532800, 4354819199  # from 1980 to 2107, in Unix time: a zip knows no other years
@@ -26,7 +28,7 @@ def files(essay, reading, results, findings):
     """Return {path: bytes} of pandoc's input: the essay as one text in Markdown, and its figures."""
     written = chapters.Book(essay, reading, results, findings)
     text = chapters.GAP.join(block for page in essay.pages for block in written.blocks(page)) + "\n"
-    return {TEXT: text.encode()} | chapters.figures(essay, results)
+    return {TEXT: text.encode()} | chapters.figures(essay, results, findings)
 
 
 def check_place(file):

@@ -325,7 +325,7 @@ class Essay:
         return blocks
 
     def find_directives(self):
-        """Return {line: (kind, target)} of the comments that a table of experiments or a whole program replaces."""
+        """Return {line: (kind, target)} of the comments that a map of the program or a whole program replaces."""
         directives, errors = {}, []
         for number, line in enumerate(self.lines, 1):
             if number not in self.inside and re.match(r" *<!-- *(experiments|listing)\b", line):
@@ -341,7 +341,7 @@ class Essay:
 
     @cached_property
     def experiments_page(self):
-        """The page with the table of all experiments, on which none is folded; None if there is no such table."""
+        """The page with the map of all experiments, on which none is folded; None if there is no map."""
         lines = [line for line, (kind, _) in self.directives.items() if kind == "experiments"]
         return self.page_of(lines[0]) if lines else None
 

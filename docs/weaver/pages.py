@@ -10,7 +10,7 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 import tangle
-from weaver import duration, playground
+from weaver import duration, minimap, playground, website
 from weaver.essay import Heading, Names
 from weaver.prose import SLOT
 from weaver.render import Renderer, loose_links
@@ -25,6 +25,7 @@ NAMES = "The classes, functions, methods and global names of all programs."
 ADDRESS = re.compile(r'(href|src)="@/([^"#]*)(#[^"]*)?"')
 SOLUTION = re.compile(r'(?s)(<details class="solution" [^>]*>)<summary>(Solution.*?)</summary>(.*)</details>')
 TERMS = re.compile(r"(?s)<dl>\s*<dt id=.*?</dl>")
+ROLES = re.compile("<em>((query|key|value|residual)[a-z ]*)</em>")  # they have the same colour everywhere
 SPECIAL = re.compile(r"[`~\t]|(?m:^ (?= *$))")  # fences to Markdown, and what it would make other blanks of
 
 
@@ -160,6 +161,7 @@ def filled(parts, renderer):
     def shown(match):
         return renderer.part(int(match[1]))
 
+    parts = [part if isinstance(part, Heading) else ROLES.sub(r'<em class="\2">\1</em>', part) for part in parts]
     return [part if isinstance(part, Heading) else SLOT.sub(shown, searched(part)) for part in parts]
 
 
@@ -272,18 +274,20 @@ def mismatched_widgets(essay, results):
     return errors
 
 
-def files(essay, sheets, unfolded, docs, data):
+def files(essay, sheets, unfolded, docs, data, findings):
     """Return {path: bytes} of all that belongs into build/pages."""
     wanted = {f"{sheet.path}index.md": sheet.text.encode() for sheet in sheets}
     wanted |= {offered(target): program.text.encode() for target, program in essay.programs.items()}
     wanted |= {file_of(name): (docs.parent / name).read_bytes() for name in data}
     for asset in sorted((docs / "assets").iterdir()):
-        is_wanted = re.fullmatch(r"[A-Za-z0-9][\w.-]*\.(css|js|svg|png|woff2|txt)", asset.name)
+        is_wanted = re.fullmatch(r"[A-Za-z0-9][\w.-]*\.(css|js|svg|png|pdf|woff2|txt)", asset.name)
         if asset.is_file() and is_wanted:
             wanted[f"assets/{asset.name}"] = asset.read_bytes()
     paths = program_paths(essay)
     if bench := playground.files(essay, paths, data, docs)[1]:
         wanted |= bench | {f"{playground.FORMER}index.html": playground.redirect(paths[essay.main.target])}
+    if essay.experiments:
+        wanted["assets/poster.svg"] = minimap.poster(essay, findings, website.address()).encode()
     wanted["assets/chunks.json"] = json.dumps(unfolded, indent=0, sort_keys=True, ensure_ascii=False).encode()
     return wanted
 

@@ -81,7 +81,7 @@ class Weave:
         """
         results, docs = self.results(old), self.root / "docs"
         sheets, unfolded = pages.sheets(self.essay, self.reading, results, self.data, docs, self.findings)
-        pages.write(self.build / "pages", pages.files(self.essay, sheets, unfolded, docs, self.data))
+        pages.write(self.build / "pages", pages.files(self.essay, sheets, unfolded, docs, self.data, self.findings))
         website.write_settings(self.build, sheets)
         return results
 

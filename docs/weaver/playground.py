@@ -1,7 +1,7 @@
 """Running and editing a program on its page: what the page needs to know, and the files that it fetches.
 
 Python for the browser is Pyodide, CPython compiled to WebAssembly; code is edited in prism-code-editor. Both come from
-packages of the registry that carry them (`pip install --group browser`); without these the pages only show the programs.
+packages of the registry that carry them (`pip install --group browser`); without these, pages only show the programs.
 """
 
 import ast

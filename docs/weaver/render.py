@@ -16,7 +16,7 @@ from pygments.token import STANDARD_TYPES
 from pygments.util import ClassNotFound
 
 import tangle
-from weaver import helpers, playground, trials
+from weaver import helpers, minimap, playground, trials
 from weaver.essay import html_of
 from weaver.prose import address, is_foreign
 
@@ -28,6 +28,12 @@ SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 REFERRING = ("root", "definition", "experiment")  # fences that may have references
 SIGNS = {"-": "removed", "+": "added", " ": "kept"}
 NOT_YET = "(has not run yet)"
+ROLES = {"query": "query", "wq": "query", "key": "key", "keys": "key", "k": "key", "wk": "key", "values": "value",
+         "v": "value", "wv": "value"}  # fmt: skip # names with a colour of their own, in code about queries
+# The colours that demonstrations draw with (see prelude.py), as page.css has them for light and dark pages
+COLOURS = {"#000000": "currentColor", "#3d85c6": "var(--blue)", "#d9731a": "var(--orange)", "#1a9a74": "var(--green)",
+           "#b45aa8": "var(--purple)", "#808080": "var(--grey)"}  # fmt: skip
+PAINT = re.compile(f"\\b(fill|stroke): ?({'|'.join(COLOURS)})")
 
 for prefix, name in (("", SVG), ("xlink", XLINK)):
     ElementTree.register_namespace(prefix, name)
@@ -43,9 +49,9 @@ def pieces_of(fence):
 @lru_cache(2000)  # `--serve` shows the same code again after each save
 def coloured(language, code):
     """Return [(column, HTML)] of the pieces of each colour for each line of some code."""
-    lines, column = [[]], 0
+    lines, column, roles = [[]], 0, ROLES if re.search(r"\b(query|wq)\b", code) else {}
     for kind, text in lexer_of(language).get_tokens(code):
-        style = style_of(kind)
+        style = roles.get(text.strip("\"'"), style_of(kind))
         for i, piece in enumerate(text.split("\n")):
             if i:
                 lines.append([])
@@ -86,7 +92,7 @@ class Forms:
         if line not in self.essay.directives:
             return self.fence(self.essay.inside[line])
         kind, target = self.essay.directives[line]
-        return self.whole(self.essay.programs[target]) if kind == "listing" else self.experiment_table()
+        return self.whole(self.essay.programs[target]) if kind == "listing" else self.experiment_map()
 
     def fence(self, fence):
         """Return what a fence of any kind is shown as."""
@@ -212,6 +218,7 @@ class Renderer(Forms):
             id=anchor,
             figures=figures,
             caption=fence.options.get("caption", ""),
+            place=fence.options.get("place"),
             widget=fence.options.get("widget") if given else None,
             given=given,
             text=text,
@@ -256,7 +263,7 @@ class Renderer(Forms):
         return self.template("whole", lines=lines)
 
     def experiment(self, fence):
-        """Return the HTML of an experiment: what it changes, and, folded away but below their table, what happens."""
+        """Return the HTML of an experiment: what it changes, and, folded away but below their map, what happens."""
         return self.template(
             "experiment",
             block=self.essay.experiments[fence.name],
@@ -264,6 +271,8 @@ class Renderer(Forms):
             chunks=[(block, self.is_first(block)) for block in trials.blocks(self.essay, fence)],
             code=self.diff(fence),
             outcome=html_of(self.findings.outcome(fence.name)),
+            picture=Markup(self.findings.picture(fence.name)),  # noqa: S704 (made of numbers)
+            names=self.findings.names(fence.name),
             explanation=Markup(self.findings.explanations.get(fence.line, "")),  # noqa: S704 (made by Reading)
             command=trials.command(self.essay, fence),
         )
@@ -278,11 +287,19 @@ class Renderer(Forms):
             hunks.append([(SIGNS[sign], sign, text, html) for (sign, text, _), html in zip(hunk, lines, strict=True)])
         return self.template("diff", hunks=hunks)
 
-    def experiment_table(self):
-        """Return the HTML of the table of all experiments."""
-        rows = trials.rows(self.essay, self.findings)
-        caption = trials.caption(self.essay, self.findings.record)
-        return self.template("experiments", rows=rows, caption=caption, lists=trials.without_effect(rows))
+    def experiment_map(self):
+        """Return the HTML of the picture of all experiments, and of which of them change nothing."""
+        lists = trials.without_effect(self.essay, self.findings)
+        return self.template("experiments", map=self.minimap(), lists=lists)
+
+    def minimap(self):
+        """Return the HTML of the picture of the first program: its lines by what happens without them."""
+        rows = minimap.rows(self.essay.main, trials.harms(self.essay, self.findings))
+        path = self.known["paths"].get(self.essay.main.target)
+        picture = minimap.picture(rows, address=path and f"@/{path}")
+        legend = [(minimap.mark(level), words, count) for level, words, count in minimap.legend(rows)]
+        caption = trials.caption(self.findings.record)
+        return self.template("minimap", picture=Markup(picture), legend=legend, caption=caption)  # noqa: S704
 
     def chunk_index(self):
         """Return the HTML of the index of chunks."""
@@ -344,7 +361,7 @@ def figure(svg, prefix, alt, anchors):
                 element.set(name, f"#{prefix}{value[1:]}" if value.startswith("#") else value)
             elif name != "aria-label":
                 value = value.replace("url(#", f"url(#{prefix}")
-                element.set(name, re.sub(r"\b(fill|stroke): ?#000000", r"\1: currentColor", value))
+                element.set(name, PAINT.sub(lambda match: f"{match[1]}: {COLOURS[match[2]]}", value))
     for element, target in links_in(root):
         anchor = target.removeprefix(f"#{prefix}")
         for name in (f"{{{XLINK}}}href", "target"):  # matplotlib would open another window

@@ -36,7 +36,7 @@ from weaver import helpers
 from weaver.essay import WeaveError, imports_in
 
 LIBRARIES = ("Pweave", "ipykernel", "ipython", "matplotlib", "matplotlib-inline", "numpy")
-OPTIONS = ("name", "alt", "caption", "keep", "data", "widget")  # of the fence of a demonstration
+OPTIONS = ("name", "alt", "caption", "place", "keep", "data", "widget")  # of the fence of a demonstration
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 
 

@@ -14,12 +14,11 @@ from typing import NamedTuple
 from laboratory import record as records
 
 import tangle
-from weaver.essay import Block
+from weaver import curves
 
 RECORD, NAMES = "docs/experiments.json", "docs/names.txt"
 EMPTY = {"programs": {}, "experiments": {}}
 NOT_YET = "(has not been measured yet)"
-COUNTS = {10: "ten", 100: "a hundred"}
 HARMS = (
     "learns as well",
     "learns a little worse, or writes other names",
@@ -48,11 +47,26 @@ class Findings(NamedTuple):
         """Return what is recorded of the program that an experiment changes, or None."""
         return self.record["programs"].get(entry["program"])
 
+    def pair(self, name):
+        """Return what is recorded of an experiment, and of its program; nothing if either is missing."""
+        entry = self.entry(name)
+        base = self.base(entry) if entry else None
+        return (entry, base) if base else ()
+
     def outcome(self, name):
         """Return what the record says of an experiment, in a line: [(tag or nothing, text)]."""
-        entry = self.entry(name)
-        known = entry and self.base(entry) and outcome(entry, self.base(entry))
-        return known or [("", NOT_YET)] * (name in self.waiting)
+        pair = self.pair(name)
+        return (pair and outcome(*pair)) or [("", NOT_YET)] * (name in self.waiting)
+
+    def picture(self, name):
+        """Return the SVG of the losses with an experiment and without it, if there is a difference to see."""
+        pair = self.pair(name)
+        return curves.picture(*pair) if pair else ""
+
+    def names(self, name):
+        """Return [(heading, names)]: what a program writes as it is, and with an experiment, if that writes any."""
+        entry, base = self.pair(name) or ({"samples": []}, None)
+        return [("as it is", base["samples"]), ("with the change", entry["samples"])] if entry["samples"] else []
 
 
 # What an experiment changes
@@ -128,14 +142,14 @@ def stop(entry):
 
 
 def stopped(entry):
-    """Say when it stops: the first of the runs that do."""
+    """Say when it stops, by the run with the first seed that does."""
     raised, runs = entry["raised"], len(entry["seeds"])
     when = f"at step {raised['step']}" if raised["step"] else "before the first step"
     when = "after training, at an unseen name" if raised["step"] is None else when
     if raised["seeds"] == runs:
         return f"Stops {when}"
     many = raised["seeds"] > 1
-    return f"{raised['seeds']} of {runs} runs stop{'' if many else 's'}, {'the first ' * many}{when}"
+    return f"{raised['seeds']} of {runs} runs stop{'' if many else 's'}, {'one of them ' * many}{when}"
 
 
 def loss(entry, base):
@@ -216,31 +230,22 @@ def named(name):
     return ("em", name) if name else ("", "an empty name")
 
 
-class Verdict(NamedTuple):
-    """The outcome of an experiment, in short: its kind, and the words for it."""
-
-    kind: str  # "stops", "nothing", "luck", "changed" or "unknown"
-    words: str
-
-
-def verdict(fence, entry, base):
-    """Return the Verdict on an experiment; the author's, if the fence has one, counts before the record's."""
-    if "verdict" in fence.options:
-        return Verdict("changed", fence.options["verdict"])
-    if not (entry and base):
-        return Verdict("unknown", "not measured")
+def kind_of(entry, base):
+    """Return what an experiment does: "stops", "short" (not comparable), "astray", "nothing", "names" (other ones and
+    nothing else), "luck", "worse" or "better".
+    """
     if entry["raised"]:
-        return Verdict("stops", "stops" if entry["raised"]["seeds"] == len(entry["seeds"]) else "may stop")
+        return "stops"
     if not comparable(entry, base):
-        is_nan = math.isnan(records.summary(entry["unseen"])[0])
-        return Verdict("unknown", "NaN" if is_nan else "a shorter run")
+        return "short"
     mean, spread, count = records.change(entry, base)
+    if is_astray(mean, spread):
+        return "astray"
     if is_nothing(mean, spread):
-        is_same = entry["samples"] == base["samples"]
-        return Verdict("nothing", "no change") if is_same else Verdict("changed", "other names")
-    if may_be_luck(mean, spread, count) and not is_astray(mean, spread):
-        return Verdict("luck", f"no difference that {COUNTS.get(count, count)} pairs can show")
-    return Verdict("changed", "worse" if mean > 0 else "better")
+        return "nothing" if entry["samples"] == base["samples"] else "names"
+    if may_be_luck(mean, spread, count):
+        return "luck"
+    return "worse" if mean > 0 else "better"
 
 
 class Harm(NamedTuple):
@@ -262,90 +267,36 @@ def harms(essay, findings):
 
 def harm(fence, findings):
     """Return the level of the damage that an experiment does; None if it has not been measured."""
-    entry = findings.entry(fence.name)
-    base = findings.base(entry) if entry else None
-    if not base:
-        return None
-    if entry["raised"]:
-        return 4
-    if "verdict" in fence.options:  # its loss is that of another question
+    pair = findings.pair(fence.name)
+    kind = pair and kind_of(*pair)
+    if not pair or kind == "stops":
+        return 4 if pair else None
+    if "verdict" in fence.options:  # its loss is the answer to another question
         return 1
-    after, counting = records.summary(entry["unseen"])[0], findings.record["programs"].get(COUNTING)
+    after, counting = records.summary(pair[0]["unseen"])[0], findings.record["programs"].get(COUNTING)
     nothing_learned = records.summary(counting["unseen"])[0] if counting else math.inf
-    if math.isnan(after) or after >= nothing_learned:
+    if math.isnan(after) or after >= nothing_learned or kind == "astray":
         return 3
-    if not comparable(entry, base):
-        return None
-    mean, spread, count = records.change(entry, base)
-    if is_astray(mean, spread):
-        return 3
-    if mean >= LITTLE:
-        return 2
-    is_worse = mean > 0 and not is_nothing(mean, spread) and not may_be_luck(mean, spread, count)
-    return int(is_worse or (is_nothing(mean, spread) and entry["samples"] != base["samples"]))
+    if kind == "worse":
+        return 2 if records.change(*pair)[0] >= LITTLE else 1
+    return {"short": None, "names": 1}.get(kind, 0)
 
 
-class Row(NamedTuple):
-    """A row of the table of experiments: the line of the program that the experiment changes, and the outcome."""
-
-    block: Block  # of the experiment
-    number: int  # of the line, or 0
-    code: str
-    chunk: Block  # that has the line, or None
-    loss: str
-    verdict: Verdict
-
-
-def rows(essay, findings):
-    """Return the Rows of all experiments, in the order of the lines that they change, program by program."""
-    places = {}
-    for program in reversed(essay.programs.values()):
-        places |= {line.origin: (program, n) for n, line in reversed([*enumerate(program.lines, 1)])}
-    order, found = [*essay.programs.values(), None], []
-    for block in essay.experiments.values():
-        lines = [places[line] for line in itertools.chain(*all_touched(essay)[block.fence.name])]
-        program, number = min(lines, key=lambda place: (order.index(place[0]), place[1]), default=(None, 0))
-        entry = findings.entry(block.fence.name)
-        base = findings.base(entry) if entry else None
-        cells = in_short(entry, base) if base else "–", verdict(block.fence, entry, base)
-        line = program.lines[number - 1] if program else None
-        chunk, code = (essay.block_at(line.origin), line.code.strip()) if line else (None, "")
-        found.append((order.index(program), Row(block, number, code, chunk, *cells)))
-    return [row for _, row in sorted(found, key=lambda pair: (pair[0], pair[1].number))]
-
-
-def in_short(entry, base):
-    """Return the outcome of an experiment in a cell: its loss and the change of it, or when it stops."""
-    after = records.summary(entry["unseen"])[0]
-    if entry["raised"]:
-        return stopped(entry).lower()
-    if math.isnan(after):
-        return "NaN"
-    if not comparable(entry, base):
-        return f"{after:.3f} after {entry['steps']} steps"
-    mean, spread, count = records.change(entry, base)
-    if is_astray(mean, spread):
-        return between(entry)
-    return f"{after:.3f}" + ("" if is_nothing(mean, spread) else f" ({signed(mean, spread, count)})")
-
-
-def without_effect(rows):
+def without_effect(essay, findings):
     """Return [(heading, blocks)] of the experiments that change nothing, and of those whose change may be luck."""
     headings = {"nothing": "Neither the loss nor the names change", "luck": "The change of the loss could be luck"}
-    lists = [(text, [row.block for row in rows if row.verdict.kind == kind]) for kind, text in headings.items()]
+    kinds = [(kind_of(*pair), block) for name, block in essay.experiments.items()
+             if (pair := findings.pair(name)) and "verdict" not in block.fence.options]  # fmt: skip
+    lists = [(text, [block for found, block in kinds if found == kind]) for kind, text in headings.items()]
     return [(text, blocks) for text, blocks in lists if blocks]
 
 
-def caption(essay, record):
-    """Return what the table of experiments shows, and how they were measured."""
-    base = record["programs"].get(essay.main.target)
-    if not base:
+def caption(record):
+    """Return what the picture of all experiments shows, and how they were measured."""
+    if not record["programs"]:
         return "They have not been measured yet."
-    before = records.summary(base["unseen"][:10])[0]  # some experiments are paired with more
-    loss = f"The loss is that on all unseen names, {before:.3f} without a change"
-    change = "in brackets, the mean change over pairs of runs ± its standard deviation"
     machine = f"{record['machine']}, Python {record['python']}, {record['date']}"
-    return f"By line of the program. {loss}; {change} ({machine})."
+    return f"Each bar is a line of the program: the thicker, the worse for it when the line is changed ({machine})."
 
 
 # Whether the record is still right

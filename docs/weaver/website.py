@@ -38,6 +38,12 @@ def navigation(sheets):
     return nav
 
 
+def address():
+    """Return the address of the site, if who publishes it has told; a server that previews it is none."""
+    told = os.environ.get("SITE_URL", "")
+    return "" if "//127.0.0.1" in told else told
+
+
 def about(root):
     """Return the metadata of mkdocs.yml as {name: text}, in the terms of books."""
     from mkdocs.utils.yaml import yaml_load

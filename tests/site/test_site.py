@@ -118,7 +118,7 @@ def test_a_link_to_a_page_shows_its_title_and_a_picture(site, titles):
     assert meta["twitter:card"] == "summary_large_image"
     card = (SITE / "assets" / "card.png").read_bytes()
     assert struct.unpack(">II", card[16:24]) == (1200, 630)
-    assert len(card) < 100_000
+    assert len(card) < 100_000 and (SITE / "assets" / "poster.pdf").stat().st_size < 150_000
 
 
 LOOK = """() => {  // what is to be seen on a page, at the width that it has

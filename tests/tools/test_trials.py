@@ -1,4 +1,4 @@
-"""Experiments on the site: the box, the words made from the record, the listing, the table, and stale records."""
+"""Experiments on the site: the box, the words made from the record, the listing, the map, and stale records."""
 
 import html
 import json
@@ -7,11 +7,12 @@ import re
 import subprocess
 import sys
 from textwrap import dedent
+from xml.etree import ElementTree
 
 import pytest
 from essays import project, run_weave
 from laboratory import record as records
-from weaver import chapters, trials
+from weaver import chapters, minimap, trials
 from weaver.essay import Essay, WeaveError
 from weaver.pipeline import Weave
 from weaver.prose import Reading
@@ -249,7 +250,7 @@ def test_experiments_have_anchors_that_show_a_preview():
     ({"raised": STOPPED, "unseen": [None, None], "samples": []}, "Stops at step 3: ValueError: <no>."),
     ({"raised": STOPPED | {"seeds": 1}}, "1 of 2 runs stops, at step 3: ValueError: <no>. Loss"),
     ({"raised": STOPPED, "seeds": [42, 43, 44], "unseen": [2.5, None, None], "names": [90, 91, 92]},
-     "2 of 3 runs stop, the first at step 3: ValueError: <no>. Loss"),
+     "2 of 3 runs stop, one of them at step 3: ValueError: <no>. Loss"),
     ({"raised": STOPPED | {"step": None}}, "Stops after training, at an unseen name: ValueError"),
     ({"raised": STOPPED | {"step": 0}}, "Stops before the first step: ValueError"),
     ({"unseen": [None, None]}, "Loss on unseen names NaN. Writes"),
@@ -277,7 +278,7 @@ def test_a_change_that_the_pairs_cannot_tell_from_none_is_called_luck(count, lim
         assert not trials.may_be_luck(sign * 1.01 * limit, math.sqrt(count), count)
 
 
-# The listing and the table
+# The listing and the map
 
 
 def test_the_listing_leads_to_the_experiments_of_a_line():
@@ -289,6 +290,16 @@ def test_the_listing_leads_to_the_experiments_of_a_line():
                      "def attend(query):": "Nothing"}  # fmt: skip
     assert '<a href="@/#experiment-no-root" tabindex="-1" data-peek' in listing
     assert "experiments" not in str(Renderer(essay, {}, {}).program(essay.programs["hidden.py"], []))
+
+
+def test_the_poster_has_every_line_of_the_program_in_its_order():
+    essay = Essay(TEXT)
+    poster = minimap.poster(essay, Findings(record_of(nothing=ENTRY)), "https://example.org/")
+    elements = ElementTree.fromstring(poster).iter("{http://www.w3.org/2000/svg}text")  # noqa: S314
+    texts = [(element.get("class"), element.text) for element in elements]
+    code = [text for kind, text in texts if kind in ("code", "code quiet")]
+    assert code == [*filter(str.strip, essay.main.text.split("\n"))]
+    assert ("code", "def attend(query):") in texts and ("quiet end", "example.org") in texts
 
 
 TABLE = TEXT.replace("A quotation.\n", """A quotation.
@@ -306,52 +317,63 @@ TABLE = TEXT.replace("A quotation.\n", """A quotation.
 """)
 
 
-def table_of(**entries):
-    """Return the cells of the table of experiments, and the list below it."""
-    essay = Essay(TABLE)
-    table = str(Renderer(essay, {}, {}, findings=Findings(record_of(**entries))).experiment_table())
-    rows = [[text_of(cell).strip() for cell in re.findall("<td>(.*?)</td>", row, re.S)]
-            for row in re.findall("<tr>(.*?)</tr>", table, re.S)[1:]]  # fmt: skip
-    return rows, text_of(table.partition("</table>")[2]).strip().split("\n"), table
+def map_of(**entries):
+    """Return {code of a line: level of its damage} of TABLE, and what the site shows in place of the directive."""
+    essay, findings = Essay(TABLE), Findings(record_of(**entries))
+    counting = {"stages/letters.py": entry(unseen=[2.8, 2.8])}
+    findings = findings._replace(record=findings.record | {"programs": findings.record["programs"] | counting})
+    levels = {essay.lines[line - 1].strip(): harm.level for line, harm in trials.harms(essay, findings).items()}
+    return levels, Renderer(essay, {}, {"microgpt.py": "programs/x/"}, findings=findings).experiment_map()
 
 
-def test_the_table_is_in_the_order_of_the_program_and_gives_verdicts():
-    rows, below, table = table_of(no_root=entry(unseen=[2.9, 3.0]), nothing=ENTRY, more=entry(unseen=[2, 2]))
-    assert rows == [
-        ["1 import math", "No root & all", "2.950 (+0.400 ± 0.000, 2 pairs)", "worse"],
-        ["3 def double(x): return 2 * x", "+ for *", "2.000 (−0.550 ± 0.071, 2 pairs)", "a joke"],
-        ["5 def attend(query):", "Nothing", "2.550", "no change"],
-    ]
-    assert below == ["Neither the loss nor the names change: Nothing."]
-    caption = re.search("<caption>(.*)</caption>", table)[1]
-    assert all(word in caption for word in ("2.550", "a machine", "Python 3.11.2", "2026-11-24"))
+def test_the_map_shows_the_worst_that_is_done_to_each_line():
+    levels, shown = map_of(no_root=entry(unseen=[2.9, 3.0]), nothing=ENTRY, more=entry(unseen=[2, 2]))
+    assert levels == {"import math": 3, "size = math.sqrt(len(query))": 3, "def attend(query):": 0,
+                      "def double(x): return 2 * x": 1}  # fmt: skip
+    bars = dict(re.findall(r'href="@/programs/x/#L(\d+)"[^>]*><title>.*?class="([\w-]+)"', shown))
+    assert (bars["1"], bars["3"], bars["5"], bars["6"]) == ("harm-3", "harm-1", "harm-0", "untried")
+    assert re.findall(": ([1-9]+)</li>", shown) == ["2", "1", "1", "14"]  # lines of each level, and those not tried
+    assert "Neither the loss nor the names change: Nothing." in text_of(shown)
+    assert all(word in shown for word in ("a machine", "Python 3.11.2", "2026-11-24"))
 
 
-@pytest.mark.parametrize(("changes", "cells"), [
-    ({"unseen": [2.5, 2.7]}, ["2.600 (+0.050 ± 0.071, 2 pairs)", "no difference that 2 pairs can show"]),
-    ({"unseen": [2.4, 2.5]}, ["2.450 (−0.100 ± 0.000, 2 pairs)", "better"]),
-    ({"unseen": [2.9, 52.4]}, ["between 2.90 and 52.40", "worse"]), ({"samples": ["x"]}, ["2.550", "other names"]),
-    ({"unseen": [None, None], "raised": STOPPED}, ["stops at step 3", "stops"]),
-    ({"raised": STOPPED | {"seeds": 1}}, ["1 of 2 runs stops, at step 3", "may stop"]),
-    ({"unseen": [None, None]}, ["NaN", "NaN"]), ({"steps": 30}, ["2.550 after 30 steps", "a shorter run"]),
-    ({"program": "gone.py"}, ["–", "not measured"]),
+@pytest.mark.parametrize(("changes", "level"), [
+    ({"unseen": [2.5, 2.7]}, 0), ({"unseen": [2.4, 2.5]}, 0), ({"samples": ["x"]}, 1), ({"unseen": [2.54, 2.64]}, 1),
+    ({"unseen": [2.56, 2.66]}, 2), ({"unseen": [2.8, 2.9]}, 3), ({"unseen": [2.0, 3.4]}, 0),
+    ({"unseen": [2.3, 3.2]}, 0), ({"unseen": [2.9, 52.4]}, 3), ({"unseen": [None, None]}, 3),
+    ({"unseen": [None, None], "raised": STOPPED}, 4), ({"raised": STOPPED | {"seeds": 1}}, 4),
+    ({"steps": 30}, None), ({"steps": 30, "unseen": [3.3, 3.3]}, 3), ({"program": "gone.py"}, None),
 ])  # fmt: skip
-def test_verdicts(changes, cells):
-    assert table_of(nothing=entry(**changes))[0][2][2:] == cells
+def test_the_level_of_the_damage(changes, level):
+    assert map_of(nothing=entry(**changes))[0].get("def attend(query):") == level
 
 
-def test_a_table_and_a_program_in_one_piece_stand_where_the_essay_asks_for_them(tmp_path):
-    """Experiments beside the table are not folded, and on GitHub the numbers in a block of HTML are links."""
+def test_a_picture_shows_both_curves_and_where_one_ends():
+    """Each has its name, and the losses that the page of a program draws with; without a difference there is none."""
+    base, stopped = entry(curve=[3.5, 2.5] * 20), entry(curve=[3.5, None], raised=STOPPED | {"seeds": 1})
+    record = record_of(no_root=stopped, nothing=base) | {"programs": {"microgpt.py": base}}
+    box = box_of("no-root", record)
+    picture = re.search('<figure class="tried-curve">(.*)</figure>', box)[1]
+    assert text_of(picture).endswith("as it iswith the change: a run stops")
+    assert re.findall('<polyline class="([a-z-]+)" .*?data-every="25" data-losses="(3.50)', picture) == [
+        ("as-is", "3.50"), ("changed", "3.50"),
+    ]  # fmt: skip
+    assert "As it is: from 3.50 to 2.50. With the change: from 3.50 to 3.50; a run stops." in picture
+    assert re.findall("<li>(.*?)</li>", box) == ["karel", "anna"] * 2 + ["a"]  # and that of the explanation
+    assert "<polyline" not in box_of("nothing", record)
+
+
+def test_a_map_and_a_program_in_one_piece_are_where_the_essay_asks_for_them(tmp_path):
+    """Experiments beside the map are not folded, and on GitHub the numbers in a block of HTML are links."""
     root = project(tmp_path, TABLE)
     woven = Weave(root)
     woven.write_pages()
     page = (root / "build" / "pages" / "all" / "index.md").read_text(encoding="utf-8")
-    assert 'href="../#experiment-no-root"' in page and "<details" not in page and 'class="finding"' in page
+    assert '<figure class="map"' in page and "<details" not in page and 'class="finding"' in page
     assert re.search('<a class="number" href="../#chunk-start"[^>]*>1</a> <span class="kn">import', page)
     assert 'href="../../all/">experiments</a>' in (root / "build/pages/programs/microgpt-py/index.md").read_text()
     written = chapters.on_github(woven.essay, woven.reading, {}, woven.findings)["all.md"].decode()
-    row = "| [3](README.md#chunk-start) | [`+` for `*`](all.md#experiment-more) | – | a joke | `def double(x):"
-    assert row in written
+    assert "](figures/map-of-the-program.svg)\n\nstops: 0 · " in written
     blocks = pytest.importorskip("markdown_it").MarkdownIt().enable("table").parse(written)
     (listing,) = [block.content for block in blocks if block.type == "html_block" and "<pre>" in block.content]
     code = html.unescape(re.sub(r" *<a href=\"[^\"]*\">\d+</a> ?", "", listing)).removeprefix("<pre>")

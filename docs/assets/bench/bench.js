@@ -471,8 +471,8 @@ async function share() {
   history.replaceState(null, "", `${location.pathname}${String(hash) && `#${hash}`}`);
   try {
     await navigator.clipboard.writeText(location.href);
-    say("The link is copied. It holds what is changed and the settings, but not your text.");
-  } catch { say("The address of this page now holds what is changed and the settings: copy it."); }
+    say("The link is copied. It holds your changes and settings, but not your text.");
+  } catch { say("The address of this page now holds your changes and settings: copy it."); }
 }
 
 /** @param {File | undefined} chosen */
