@@ -93,11 +93,12 @@ function followAddress() {
   show(number);
 }
 
+// A name in the code shows its preview, and a click on it is meant for the line.
 listing.addEventListener("click", (event) => {
-  const clicked = /** @type {Element} */ (event.target), line = clicked.closest(".line");
+  const line = /** @type {Element} */ (event.target).closest(".line");
   const number = numbers.find((one) => lineOf(one) === line);
   const selects = event.detail > 1 || (event.detail && !getSelection()?.isCollapsed);
-  if (!number || clicked.closest("a:not(.number), button") || selects) return;
+  if (!number || selects) return;
   if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
   event.preventDefault();
   if (event.detail || chosen !== number) choose(number);  // Enter closes nothing that the arrow keys have opened

@@ -6,7 +6,6 @@
 
 import { make } from "../elements.js";
 import { codeOf, edited, isEdit, packed, publishedLine, shown, unpacked } from "./changes.js";
-import * as editing from "./editing.js";
 import * as marks from "./marks.js";
 import { python } from "./running.js";
 import * as runs from "./runs.js";
@@ -14,6 +13,7 @@ import * as store from "./store.js";
 
 /** @typedef {import("./changes.js").Edit} Edit */
 /** @typedef {import("./changes.js").Fence} Fence */
+/** @typedef {{lines: string[], origins: number[], errors: [number, string][]}} Tangled */
 /** @typedef {{title: string, page: string, program: string} & import("./marks.js").Trial} Experiment */
 /** @typedef {{essay: string[], fences: Record<string, Fence>, experiments: Record<string, Experiment>,
  *             files: Record<string, string>}} Book */
@@ -46,8 +46,8 @@ let mine = /** @type {Edit[]} */ ([]), theirs = /** @type {Edit[] | null} */ (nu
 let strays = /** @type {unknown[]} */ ([]);  // what is kept and does not fit this edition
 let trial = "";  // the name of the experiment
 let kept = /** @type {ReturnType<typeof store.write>} */ ("kept");
-let field = /** @type {ReturnType<typeof editing.open> | null} */ (null), opened = "";  // the key of its chunk
-let answer = /** @type {import("./running.js").Tangled | null} */ (null);  // of tangle.py to that
+let field = /** @type {ReturnType<typeof import("./editing.js").open> | null} */ (null), opened = "";  // the key of its chunk
+let answer = /** @type {Tangled | null} */ (null);  // of tangle.py to that
 let tangled = "", places = /** @type {import("./changes.js").Place[]} */ ([]);  // the essay that was tangled, and run
 let isRunning = false, isWanted = false, isSaving = false, timer = 0, first = { step: 0, time: 0 }, wrong = 0, retry = () => {};
 
@@ -225,15 +225,17 @@ const choices = (others) => make("p", { className: "row" }, ...others,
 // Editing
 
 /** @param {string} chunk */
-function edit(chunk) {
+async function edit(chunk) {
   const fence = book.fences[chunk];
   if (!fence || !marks.linesOf(fence).length) return;
   if (field) close();
   if (trial) choose("");
-  const now = () => edits().find((one) => one.chunk === chunk)?.now ?? codeOf(book.essay, fence);
   opened = chunk;
   column.classList.remove("open");
-  field = editing.open(fence, now(), {
+  const { open } = await import("./editing.js");
+  if (opened !== chunk || field) return;  // another one was opened in the meantime
+  const now = () => edits().find((one) => one.chunk === chunk)?.now ?? codeOf(book.essay, fence);
+  field = open(fence, now(), {
     typed: (code) => change(chunk, code), run: start, done: close,
     undo: () => { change(chunk, codeOf(book.essay, fence)); field?.fill(now()); },
   });
@@ -260,10 +262,10 @@ function tangle() {
   if (!tool.isLoaded()) say("Python is fetched…");
   else if (isRunning) say("The listing follows when the run has ended.");
   [tangled, places, answer] = [essay, now.places, null];
-  tool.tangle({ "tangle.py": book.files["tangle.py"] }, tangled, target);
+  tool.ask("tangle", { files: { "tangle.py": book.files["tangle.py"] }, text: tangled, program: target });
 }
 
-/** @param {import("./running.js").Tangled} found */
+/** @param {Tangled} found */
 function follow(found) {
   const { lines, origins, errors } = found, isNew = !answer;
   if (/^Python /.test(status.textContent ?? "") && !isRunning) say("");
@@ -273,7 +275,10 @@ function follow(found) {
   isSaving = false;
   const open = places.find(({ chunk }) => chunk === opened);
   const isOpen = (/** @type {number} */ origin) => open !== undefined && origin > open.first && origin <= open.end;
-  if (errors.length) return complain(...errors[0]);
+  if (errors.length) {
+    complain(...errors[0]);
+    return;
+  }
   marks.showProgram({ lines, origins }, (origin) => publishedLine(origin - 1, places) + 1, isOpen);
   if (isNew) field?.complain();
 }
@@ -282,9 +287,9 @@ function follow(found) {
  * Shows an error where its line is, and scrolls there.
  * @param {number} origin of the essay, from 1 @param {string} message
  */
-function complain(origin, message) {
+async function complain(origin, message) {
   const place = places.find(({ first: start, end }) => origin > start && origin <= end + 1);
-  if (place && place.chunk !== opened) edit(place.chunk);
+  if (place && place.chunk !== opened) await edit(place.chunk);
   if (field && (place || opened)) {
     const line = place ? Math.min(origin, place.end) - place.first - 1 : -1;
     field.complain(place ? `Line ${line + 1}: ${message}` : `microgpt.md:${origin}: ${message}`, line);
@@ -353,7 +358,7 @@ function begin() {
   const { lines, places: now } = edited(book.essay, book.fences, edits()), essay = lines.join("\n");
   if (edits().length && tangled !== essay) tangle();
   places = now;
-  tool.run({ "microgpt.md": essay, "text.txt": text.value, ...book.files }, words());
+  tool.ask("run", { files: { "microgpt.md": essay, "text.txt": text.value, ...book.files }, words: words() });
 }
 
 /**
@@ -376,15 +381,15 @@ function finished() {
 }
 
 const tool = python({
-  loading(done, total) {
+  loading({ done, total }) {
     const inMillions = (/** @type {number} */ bytes) => (bytes / 1e6).toFixed(1);
     Object.assign(progress, { hidden: done >= total, max: total, value: done });
     step.textContent = done >= total ? "" : `${inMillions(done)} of ${inMillions(total)} MB`;
     say(done >= total ? "Python starts…" : "Python is fetched…");
   },
   started() { say("The program runs…"); },
-  lines(printed) {
-    for (const [line, isError] of printed) {
+  lines({ lines }) {
+    for (const [line, isError] of lines) {
       const found = runs.hear(line);
       if (found) steps(...found);
       const place = /microgpt\.md(:|", line )(\d+)/.exec(line);
@@ -395,9 +400,9 @@ const tool = python({
     if (output.childElementCount === MOST) output.children[0].textContent = "… (earlier lines are not shown)\n";
     runs.draw();
   },
-  silent(seconds) { say(`The program has printed nothing for ${seconds} s.`); },
+  silent({ seconds }) { say(`The program has printed nothing for ${seconds} s.`); },
   stopping() { say("It has stopped learning, and writes with what it knows."); },
-  end(code, writes) {
+  end({ status: code, writes }) {
     finished();
     ask.hidden = !writes;
     written.replaceChildren();
@@ -410,12 +415,12 @@ const tool = python({
       if (wrong) complain(wrong, message.replace(/^microgpt\.md:\d+: /, ""));
     }
   },
-  tangled: follow,
-  wrote(found, problem) {
+  tangled({ lines, origins, errors }) { follow({ lines, origins, errors }); },
+  wrote({ text: found, problem }) {
     write.disabled = false;
     written.prepend(make("span", { className: problem ? "error" : "" }, problem || found || "nothing"), " ");
   },
-  failed(reason, isFetch) {
+  failed({ text: reason, isFetch }) {
     const was = isRunning;
     finished();
     if (isFetch) fail(reason, was ? start : tangle);
@@ -446,11 +451,12 @@ function writeOn() {
     return;
   }
   write.disabled = true;
-  tool.write(beginning.value, Number(heat.value), () => {
+  tool.endUnlessItAnswers(() => {  // a changed program may never end
     finished();
     ask.hidden = true;
     say("The model did not answer, so it was stopped.");
   });
+  tool.ask("write", { files: {}, beginning: beginning.value, temperature: Number(heat.value) });
 }
 
 // What goes out, and comes in

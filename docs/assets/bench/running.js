@@ -3,89 +3,52 @@
 
 const PATIENCE = 2000, BREATH = 20;  // milliseconds until Python is ended, and between two messages for all else
 const SILENCE = 10;  // seconds without a word, after which this is said
+const ANSWERS = new Map([["end", "run"], ["tangled", "tangle"], ["wrote", "write"]]);  // {kind of a message: job}
 
-/** @typedef {{lines: string[], origins: number[], errors: [number, string][]}} Tangled */
 /**
- * What the page does when it hears something.
- * @typedef {object} Ears
- * @property {(done: number, total: number) => void} loading
- * @property {() => void} started
- * @property {(lines: [string, boolean][]) => void} lines and which of them are errors
- * @property {(seconds: number) => void} silent
- * @property {() => void} stopping
- * @property {(status: number, writes: boolean) => void} end
- * @property {(answer: Tangled) => void} tangled
- * @property {(text: string, problem: string) => void} wrote
- * @property {(reason: string, isFetch: boolean) => void} failed
+ * Text, numbers, and lists of them.
+ * @param {unknown} found @returns {any}
  */
+const plain = (found) => (
+  Array.isArray(found) ? found.map(plain) : ["string", "number", "boolean"].includes(typeof found) ? found : "");
 
-/** @param {Ears} ears */
-export function python(ears) {
+/** @param {Record<string, (message: Record<string, any>) => void>} hear what the page does, by kinds of messages */
+export function python(hear) {
   let worker = /** @type {Worker | null} */ (null), asked = new Set(), isStopping = false, isReady = false;
   let stop = "", doomed = 0, quiet = 0, heard = 0;
 
-  const text = (/** @type {unknown} */ found) => (typeof found === "string" ? found : "");
-  const number = (/** @type {unknown} */ found) => (typeof found === "number" ? found : 0);
-  const list = (/** @type {unknown} */ found) => (Array.isArray(found) ? found : []);
-
-  const hear = {
-    /** @param {Record<string, unknown>} message */
-    loading({ done, total }) { ears.loading(number(done), number(total)); },
-    started() { isReady = true; ears.started(); listenFor(); },
-    /** @param {Record<string, unknown>} message */
-    lines({ lines, seen }) {
-      listenFor();
-      ears.lines(list(lines).map(([line, isError]) => [text(line), Boolean(isError)]));
-      setTimeout(() => URL.revokeObjectURL(text(seen)), BREATH);
-    },
-    stopping() {
-      clearTimeout(doomed);
-      isStopping = true;  // it may go on all the same
-      ears.stopping();
-    },
-    /** @param {Record<string, unknown>} message */
-    end({ status, writes }) { if (done("run")) ears.end(number(status), Boolean(writes)); },
-    /** @param {Record<string, unknown>} message */
-    tangled({ lines, origins, errors }) {
+  /** @param {Record<string, any>} message */
+  function take({ kind, ...given }) {
+    const job = ANSWERS.get(kind);
+    if (!Object.hasOwn(hear, kind) || (job && !asked.delete(job))) return;
+    if (["stopping", "end", "wrote"].includes(kind)) clearTimeout(doomed);
+    if (["started", "lines", ...ANSWERS.keys()].includes(kind)) {
       isReady = true;
-      if (!done("tangle")) return;
-      const wrong = list(errors).map(([line, message]) => /** @type {[number, string]} */ ([number(line), text(message)]));
-      ears.tangled({ lines: list(lines).map(text), origins: list(origins).map(number), errors: wrong });
-    },
-    /** @param {Record<string, unknown>} message */
-    wrote({ text: found, problem }) { if (done("write")) ears.wrote(text(found), text(problem)); },
-    /** @param {Record<string, unknown>} message */
-    failed({ text: reason }) { fail(text(reason)); },
-  };
-
-  function listenFor() {
-    clearInterval(quiet);
-    heard = Date.now();
-    quiet = window.setInterval(() => ears.silent(Math.round((Date.now() - heard) / 1000)), SILENCE * 1000);
+      clearInterval(quiet);
+      heard = Date.now();
+      if (asked.has("run")) quiet = window.setInterval(tellSilence, SILENCE * 1000);
+    }
+    const message = Object.fromEntries(Object.entries(given).map(([name, value]) => [name, plain(value)]));
+    if (kind === "lines") setTimeout(() => URL.revokeObjectURL(message.seen), BREATH);
+    if (kind === "stopping") isStopping = true;  // it may go on all the same
+    if (kind === "failed") fail(message.text);
+    else hear[kind](message);
   }
 
-  /** @param {string} what it was asked for */
-  function done(what) {
-    if (what !== "tangle") clearTimeout(doomed);
-    clearInterval(quiet);
-    return asked.delete(what);
-  }
+  function tellSilence() { hear.silent({ seconds: Math.round((Date.now() - heard) / 1000) }); }
 
-  /** @param {string} reason */
-  function fail(reason) {
-    const wasReady = isReady;
+  /** @param {string} text */
+  function fail(text) {
+    const isFetch = !isReady;
     drop();
-    ears.failed(reason, !wasReady);
+    hear.failed({ text, isFetch });
   }
 
   // A worker from an address would not have the Content-Security-Policy of this page; one from a blob has it.
   function begin() {
     const code = `import ${JSON.stringify(new URL("worker.js", import.meta.url).href)};`;
     const made = new Worker(URL.createObjectURL(new Blob([code], { type: "text/javascript" })), { type: "module" });
-    made.onmessage = ({ data }) => {
-      const kind = /** @type {keyof typeof hear} */ (data.kind);
-      if (made === worker && Object.hasOwn(hear, kind)) hear[kind](data);
-    };
+    made.onmessage = ({ data }) => { if (made === worker) take(data); };
     made.onerror = (event) => { if (made === worker) fail(event.message || "a script could not be loaded"); };
     return made;
   }
@@ -97,38 +60,25 @@ export function python(ears) {
     asked.clear();
     clearTimeout(doomed);
     clearInterval(quiet);
-    URL.revokeObjectURL(stop);
   }
 
   /** @param {() => void} then */
   function endUnlessItAnswers(then) { doomed = window.setTimeout(() => { drop(); then(); }, PATIENCE); }
 
-  /** @param {string} what @param {object} job */
-  function ask(what, job) {
-    worker ??= begin();
-    asked.add(what);
-    worker.postMessage(job);
-  }
-
   return {
     isLoaded: () => worker !== null,
-    isAsked: (/** @type {string} */ what) => asked.has(what),
-    /** @param {Record<string, string>} files @param {string[]} words */
-    run(files, words) {
-      URL.revokeObjectURL(stop);
-      [stop, isStopping] = [URL.createObjectURL(new Blob([""])), false];
-      ask("run", { files, words, stop });
-    },
-    /** @param {Record<string, string>} files @param {string} essay @param {string} program */
-    tangle(files, essay, program) { ask("tangle", { files, text: essay, program }); },
+    isAsked: (/** @type {string} */ job) => asked.has(job),
     /**
-     * A changed program may never end.
-     * @param {string} beginning @param {number} temperature @param {() => void} ended
+     * Asks for a job: "run", "tangle" or "write".
+     * @param {string} job @param {object} given
      */
-    write(beginning, temperature, ended) {
-      endUnlessItAnswers(ended);
-      ask("write", { files: {}, beginning, temperature });
+    ask(job, given) {
+      worker ??= begin();
+      asked.add(job);
+      if (job === "run") [stop, isStopping] = [URL.createObjectURL(new Blob([""])), false];
+      worker.postMessage({ ...given, stop });
     },
+    endUnlessItAnswers,
     /**
      * Python looks for the blob whenever it prints; what never prints, or does not mind, is ended.
      * @param {() => void} ended
