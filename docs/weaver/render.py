@@ -234,8 +234,11 @@ class Renderer(Forms):
 
     def program(self, program, downloads):
         """Return the HTML of the page of a program; `downloads` are the files you need to run it."""
-        lines, before, tried = [], None, trials.tried(self.essay)
-        harms = trials.harms(self.essay, self.findings)
+        experiments = [block.fence for block in self.essay.experiments.values()]
+        is_tried = program.target in {trials.target_of(self.essay, fence) for fence in experiments}
+        tried, harms = trials.tried(self.essay), trials.harms(self.essay, self.findings)
+        tried, harms = (tried, harms) if is_tried else ({}, {})  # others share lines with it, and stop elsewhere
+        lines, before = [], None
         for row, line in enumerate(program.lines[: program.text.count("\n")], 1):
             block, names = self.essay.block_at(line.origin), program.uses.get(row, {})
             html = "" if line.indent and not line.text.strip() else line.indent

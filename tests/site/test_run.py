@@ -89,14 +89,13 @@ def edit(page, code, old="", new=""):
 
 def shown(page):
     """The program as the listing shows it."""
-    lines = page.locator(".listing .line:not(.gone, .edited) .source").all_text_contents()
-    return "".join(line[4:] for line in lines)
+    return "".join(line[4:] for line in page.locator(".line:not(.gone, .edited) > .source").all_text_contents())
 
 
 def kept(page):
     """What this browser keeps, as another page of it shows it: the comments that were added, in alphabetical order."""
     other = visit(page)
-    other.wait_for_function("() => document.querySelector('.change') || !Object.keys(localStorage).join().includes('microgpt')")
+    other.locator(".change").first.wait_for()
     lines = " ".join(other.locator(".change :is(ins, pre:not(:has(ins)))").all_inner_texts())
     other.close()
     return sorted(re.findall("# [a-z]+", lines))
@@ -130,9 +129,8 @@ def test_nothing_is_offered_for_running_that_the_browser_cannot_run(site):
         offers.append(re.findall('aria-label="edit and run ([^"]*)"', text))
     assert {"attend", "softmax"} <= {*offers[0]}
     assert offers[1:] == [[], [], ["replacing a file"]]  # which keep.py has as well
-    texts = {target: (BUILD / "site" / path / "index.html").read_text(encoding="utf-8") for target, path in PATHS.items()}
-    able = {program.target for program in playground.programs(WOVEN)}
-    assert {target for target, text in texts.items() if 'id="run"' in text} == able
+    able = {PATHS[program.target] for program in playground.programs(WOVEN)}
+    assert {path for path in PATHS.values() if 'id="run"' in (BUILD / "site" / path / "index.html").read_text()} == able
 
 
 @in_page
@@ -216,8 +214,8 @@ def test_a_change_is_kept_shared_and_undone(opened):
     assert "n_embd=8" in address
     other = opened("#" + address.partition("#")[2])  # somebody else, who follows the link
     assert other.inner_text("#changes h2") == "Somebody sent you a change of ⟨softmax⟩"
-    assert other.locator("#changes :is(del, ins)").all_inner_texts() == [
-        "− return scale(exps, total(exps) ** -1)", "+ return scale(exps, total(exps) ** -2)"]  # fmt: skip
+    shown_there = ["− return scale(exps, total(exps) ** -1)", "+ return scale(exps, total(exps) ** -2)"]
+    assert other.locator("#changes :is(del, ins)").all_inner_texts() == shown_there
     page.reload()
     page.locator(".change").wait_for()
     assert page.inner_text("#what") == "microgpt.py, with one change of yours"
@@ -232,7 +230,8 @@ def test_a_change_is_kept_shared_and_undone(opened):
 
 @in_page
 def test_what_comes_from_elsewhere_is_not_written_over_what_was_kept(opened):
-    page, asked = opened("#chunk=rmsnorm"), linked(edit_of("attend", "def attend(query, keys, values):", "    # theirs"))
+    page = opened("#chunk=rmsnorm")
+    asked = linked(edit_of("attend", "def attend(query, keys, values):", "    # theirs"))
     page.fill(".editor textarea", page.input_value(".editor textarea") + "# mine")
     other = visit(page, asked)
     edit(other, "def softmax(", SOFTMAX, f"{SOFTMAX}# new")
@@ -272,15 +271,13 @@ def test_what_does_not_fit_or_cannot_be_read_is_kept_and_shown(opened, found):
 
 
 @in_page
-def test_what_is_not_kept_is_said(opened):
-    page = opened("#chunk=attend")
-    page.evaluate("""() => {
-        for (let size = 2 ** 22; size; size >>= 1) {
-            try { localStorage.more = (localStorage.more ?? "") + "x".repeat(size); } catch { /* it is full */ }
-        }
-    }""")  # fmt: skip
+def test_what_is_not_kept_is_said(browser, site):
+    page = browser.new_page()
+    page.add_init_script("Storage.prototype.setItem = () => { throw new Error('it is full'); };")
+    page.goto(f"{site}{LISTING}#chunk=attend")
     page.fill(".editor textarea", page.input_value(".editor textarea") + "# new")
     assert "They are not saved: this browser has no room" in page.inner_text("#changes")
+    page.context.close()
 
 
 @in_page
@@ -411,7 +408,8 @@ def test_the_page_believes_nothing_that_it_has_not_asked_for_and_says_how_far_it
     page.evaluate(SAY, [{"kind": "loading", "done": 2_500_000, "total": 13_500_000}])
     assert page.inner_text(".told").split("  ")[0].strip() == "Python is fetched… 2.5 of 13.5 MB"
     tangled = {"kind": "tangled", "lines": ["stolen"], "origins": [1], "errors": []}
-    step = {"kind": "lines", "lines": [[f"step {n:4} / 1000 | loss 3.3", False] for n in range(1, 101)], "seen": "blob:"}
+    lines = [[f"step {number:4} / 1000 | loss 3.3", False] for number in range(1, 101)]
+    step = {"kind": "lines", "lines": lines, "seen": "blob:"}
     page.evaluate(SAY, [{"kind": "constructor"}, {"kind": "started"}, tangled, step])
     assert "step 100 of 1000, " in page.inner_text("#step") and page.inner_text("#status") == "Step 100 of 1000."
     page.evaluate(SAY, [{"kind": "end", "status": 0, "made": "stolen"}, {"kind": "end", "status": 1}])

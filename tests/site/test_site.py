@@ -214,7 +214,8 @@ def test_the_essay_on_one_page_prints_as_a_book(tab):
     assert printed == {"controls": [], "titles": ["A GPT you can read"], "chapters": chapters, "closed": 0}
 
 
-@pytest.mark.parametrize("path", ["", ATTENTION, SUMMIT, chapter("chunk-exact-dot"), TURN, TERMS, LISTING, "programs/efficiency-exact-c/",
+@pytest.mark.parametrize("path", ["", ATTENTION, SUMMIT, chapter("chunk-exact-dot"), TURN, TERMS, LISTING,
+                                  "programs/efficiency-exact-c/",
                                   "tools/", chapter("experiment-no-root"),
                                   *nightly("everything/", "indexes/", MODEL, chapter("chunk-js-layer"))])  # fmt: skip
 def test_no_accessibility_violation(tab, axe, path):
@@ -519,7 +520,8 @@ def test_each_line_says_what_happens_without_it_in_colour_bars_and_words(tab):
         shown = page.locator(f".listing .harm-{level}.line")
         assert shown.evaluate_all("lines => lines.map(line => Number(line.id.slice(1)))") == rows
         assert shown.first.locator(".mark i").count() == max(1, level)
-        assert shown.first.locator(".number").get_attribute("aria-label").endswith(f"program {lines[rows[0] - 1].words}")
+        label = shown.first.locator(".number").get_attribute("aria-label")
+        assert label.endswith(f"program {lines[rows[0] - 1].words}")
         assert page.locator(f".legend .harm-{level}").inner_text().endswith(str(len(rows)))
 
 

@@ -120,6 +120,7 @@ function change(chunk, now) {
   else mine = all;
   keep();
   show();
+  if (!isRunning) say("");
   clearTimeout(timer);
   timer = window.setTimeout(tangle, SOON);
 }
@@ -139,6 +140,7 @@ function setAddress(key, value) {
  */
 function choose(now) {
   if (field) close();
+  if (!isRunning) say("");
   trial = now;
   setAddress("break", now);
   show();
@@ -407,11 +409,11 @@ const tool = python({
     ask.hidden = !writes;
     written.replaceChildren();
     const [message = ""] = output.textContent?.trim().split("\n").slice(-1) ?? [];
+    if (!runs.done()) at("output-fold", HTMLDetailsElement).open = true;
     if (code === 0) say(`Finished${runs.verdict()}`);
     else if (code === 130) say(`Stopped after step ${runs.done()}${runs.verdict()}`);
     else {
       say(`It ended with an error: ${message}`);
-      at("output-fold", HTMLDetailsElement).open = true;
       if (wrong) complain(wrong, message.replace(/^microgpt\.md:\d+: /, ""));
     }
   },
@@ -533,10 +535,12 @@ stop.addEventListener("click", stopIt);
 again.addEventListener("click", () => { run.focus(); retry(); });
 write.addEventListener("click", writeOn);
 beginning.addEventListener("keydown", (event) => { if (event.key === "Enter") writeOn(); });
-widen.addEventListener("click", () => {
-  widen.setAttribute("aria-expanded", String(column.classList.toggle("open")));
-  column.scrollTop = 0;
-});
+widen.addEventListener("click", () => { column.classList.toggle("open"); column.scrollTop = 0; });
+new MutationObserver(() => {
+  const isOpen = column.classList.contains("open");
+  widen.textContent = isOpen ? "less" : "more";
+  widen.setAttribute("aria-expanded", String(isOpen));
+}).observe(column, { attributeFilter: ["class"] });
 at("settings", HTMLDetailsElement).addEventListener("input", chooseSteps);
 file.addEventListener("change", () => open(file.files?.[0]));
 at("share", HTMLButtonElement).addEventListener("click", () => loaded(share));

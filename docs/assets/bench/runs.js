@@ -68,6 +68,7 @@ export function draw() {
   const scale = { left: 34, top: 16, height: 130, lowest: 1, highest: 5, marks: [1, 2, 3, 4, 5], steps };
   const { draw: lines } = chart(picture, { ...scale, stepMarks: [0, steps / 2, steps].map(Math.round) });
   picture.append(lettering(16, 10, "loss"));
+  picture.parentElement.hidden = !run.all;  // a program without steps has no curve
   const part = unchanged.slice(0, Math.max(run.losses.length, 1));
   lines(["before", before ? means(before.losses, before.all).filter(([step]) => step <= steps) : []],
     ["changed", means(run.losses, run.all)], ["as-is", means(part, run.all)]);
@@ -77,7 +78,7 @@ export function draw() {
   const known = run.losses.length && unchanged.length >= run.losses.length ? ` (${last(unchanged.slice(0, run.losses.length), run.all)} unchanged)` : "";
   at("runs").replaceChildren(...runs.map(({ what, all, losses, samples }, i) => make("section", {},
     make("h2", {}, i ? "The run before" : "This run"), make("p", {}, what),
-    make("p", {}, `Loss ${last(losses, all)} after ${losses.length} steps${i ? "" : known}`),
+    make("p", {}, all ? `Loss ${last(losses, all)} after ${losses.length} steps${i ? "" : known}` : ""),
     make("p", { className: "names" }, samples.slice(0, 8).join(", ") || "no names yet"))));
 }
 
