@@ -28,12 +28,13 @@ def written(number):
     return f"{number:g}".replace("-", "−")
 
 
-def becoming(columns):
-    """Draw columns of text, with a heading and a foot; the names of the last one are those of a trained model."""
+def becoming(moments):
+    """Draw the names of some steps, {step: (names, loss)}, in columns; those of the last one are a trained model's."""
     axes = charts(2.7)
-    for x, column in enumerate(columns):
+    for x, (step, (names, loss)) in enumerate(moments.items()):
+        column = [f"{step:,} step" + "s" * (step > 1), *(name[:9] for name in names), f"loss {loss:.2f}"]
         for y, text in enumerate(column):
-            is_learned = x == len(columns) - 1 and 0 < y < len(column) - 1
+            is_learned = x == len(moments) - 1 and 0 < y < len(column) - 1
             axes.text(
                 x, y, text, ha="center", weight="normal" if y else "bold", color=ORANGE if is_learned else "black"
             )

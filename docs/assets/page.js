@@ -1,4 +1,4 @@
-// Previews, unfolding and copying of chunks. All links work without this script, which shows its own buttons itself.
+// Previews, unfolding and copying of chunks, and keys. All links work without this script, which shows its own buttons itself.
 
 import { make } from "./elements.js";
 
@@ -92,6 +92,7 @@ preview.setAttribute("role", "tooltip");
 /** @type {Element | null} */
 let previewedLink = null;
 let timer = 0;
+let pointer = "";  // where it was last seen
 
 // The target of a link, on this page or on another one of the site.
 /** @param {Element} link */
@@ -144,7 +145,17 @@ async function contentsOf(link) {
   for (const name of contents.querySelectorAll(".chunk-name")) {  // is no heading there
     name.replaceWith(make("div", { className: "chunk-name" }, ...name.childNodes));
   }
+  markDefinition(contents, link.textContent?.trim() ?? "");
   return contents;
+}
+
+// The line of a chunk that defines a name is marked, if a link says that name.
+/** @param {Element} contents @param {string} name */
+function markDefinition(contents, name) {
+  if (!/^\w+$/.test(name)) return;
+  const definition = new RegExp(`^\\s*((async )?def|class|function|const|let) ${name}\\b|^\\s*${name} *=`);
+  const lines = [...contents.querySelectorAll(".chunk .line, .code .line")];
+  lines.find((line) => definition.test(line.textContent ?? ""))?.classList.add("meant");
 }
 
 /** @param {Element} link */
@@ -158,15 +169,21 @@ async function show(link) {
   link.setAttribute("aria-describedby", preview.id);
 }
 
-// The preview is where there is more room, below the link or above it, and is never larger than that room.
+// The preview is as wide as what it shows. It is below the line that is read or above it, where there is more room,
+// with a line between them, and is never larger than that room. Beside a figure it hides nothing of it, if there is room.
 /** @param {Element} link */
 function putBeside(link) {
-  const box = link.getBoundingClientRect();
-  const above = box.top - 12;
-  const below = innerHeight - box.bottom - 12;
+  const [box] = link.getClientRects(), line = link.closest("p, li, .line, td, figure") ?? link;
+  if (!box) return;
+  const figure = link.closest("svg")?.getBoundingClientRect(), beside = figure ? innerWidth - figure.right - 16 : 0;
+  preview.style.maxWidth = beside > 320 ? `${beside}px` : "";
+  const gap = parseFloat(getComputedStyle(line).lineHeight) || box.height;
+  const above = box.top - gap - 8, below = innerHeight - box.bottom - gap - 8;
   preview.style.maxHeight = `${Math.max(80, Math.min(0.6 * innerHeight, Math.max(above, below)))}px`;
-  preview.style.left = `${Math.max(8, Math.min(box.left, innerWidth - preview.offsetWidth - 8))}px`;
-  const top = below >= above || preview.offsetHeight <= below ? box.bottom + 4 : box.top - preview.offsetHeight - 4;
+  const left = figure && beside > 320 ? figure.right + 8 : box.left;
+  preview.style.left = `${Math.max(8, Math.min(left, innerWidth - preview.offsetWidth - 8))}px`;
+  const isBelow = below >= above || preview.offsetHeight <= below;
+  const top = beside > 320 ? box.top : isBelow ? box.bottom + gap : box.top - preview.offsetHeight - gap;
   preview.style.top = `${Math.max(4, Math.min(top, innerHeight - preview.offsetHeight - 4))}px`;
 }
 
@@ -187,9 +204,14 @@ function later(action) {
 /** @param {Event} event @param {string} selector */
 function around({ target }, selector) { return target instanceof Element ? target.closest(selector) : null; }
 
+/** @param {PointerEvent} event */
+function placeOf({ clientX, clientY }) { return `${clientX} ${clientY}`; }
+
+document.addEventListener("pointermove", (event) => { pointer = placeOf(event); }, { passive: true });
 document.addEventListener("pointerover", (event) => {
   const link = around(event, "a[data-peek]");
-  if (link && event.pointerType !== "touch") later(() => show(link));
+  const isStill = pointer === placeOf(event);  // the page has moved under it
+  if (link && event.pointerType !== "touch" && !isStill) later(() => show(link));
   else if (around(event, ".preview")) clearTimeout(timer);
   else if (previewedLink && previewedLink !== document.activeElement) later(hide);
 });
@@ -210,7 +232,7 @@ document.addEventListener("keydown", (event) => {
 });
 document.addEventListener("scroll", () => {  // focus scrolls the link into view, and the preview follows it
   if (previewedLink && previewedLink === document.activeElement) putBeside(previewedLink);
-  else if (previewedLink) hide();
+  else hide();
 }, { passive: true });
 
 // A finger does not hover: a tap shows the same in a sheet from below, where a link leads on. So does a second tap.
@@ -290,6 +312,14 @@ document.addEventListener("click", (event) => {
 });
 addEventListener("hashchange", revealTarget);
 
+// An entry of the search that is a chunk or a word has ? for # in its address: see website.py.
+function goToSought() {
+  const id = location.search.slice(1);
+  if (!id || !document.getElementById(id)) return;
+  history.replaceState(null, "", location.pathname);
+  location.replace(`#${id}`);
+}
+
 /** @type {HTMLDetailsElement[]} */
 let opened = [];
 addEventListener("beforeprint", () => {
@@ -299,6 +329,102 @@ addEventListener("beforeprint", () => {
 });
 addEventListener("afterprint", () => { for (const fold of opened) fold.open = false; });
 
+// The keys of a single letter can be turned off, or somebody who dictates would turn pages. A browser that forbids a
+// store forgets it.
+
+const LETTERS = [..."np/fs,."], FIELDS = "input, textarea, select, [contenteditable]:not([contenteditable=false])";
+const keysSwitch = document.querySelector(".keys-switch");
+let hasLetters = localStorage.getItem("keys") !== "off";
+
+/** @param {boolean} isOn */
+function turnKeys(isOn) {
+  hasLetters = isOn;
+  if (keysSwitch) keysSwitch.textContent = `Turn these keys ${isOn ? "off" : "on"}`;
+  try {
+    localStorage.setItem("keys", isOn ? "on" : "off");
+  } catch { /* the browser forbids it */ }
+}
+keysSwitch?.addEventListener("click", () => turnKeys(!hasLetters));
+if (!hasLetters) turnKeys(false);
+addEventListener("keydown", (event) => {
+  const isLetter = LETTERS.includes(event.key.toLowerCase()) && !event.ctrlKey && !event.metaKey && !event.altKey;
+  if (isLetter && !hasLetters && !around(event, FIELDS)) event.stopImmediatePropagation();
+}, true);
+
+// To the Tab key the navigation is one stop, at the page that one reads; the arrow keys go through it. The search, and
+// the navigation of a narrow screen, open when they are asked to: what opens them is a button to all but its name.
+
+const navigation = document.querySelector(".md-nav--primary");
+const search = /** @type {HTMLInputElement | null} */ (document.querySelector(".md-search__input"));
+const isNarrow = matchMedia("(max-width: 76.2344em)");  // there one part of the navigation covers the others
+
+function entries() {
+  const parts = [...navigation?.querySelectorAll(".md-nav__toggle:checked ~ .md-nav") ?? []];
+  const part = isNarrow.matches && parts.at(-1) || navigation;
+  const all = /** @type {HTMLElement[]} */ ([...part?.querySelectorAll("a[href], label") ?? []]);
+  return all.filter((entry) => {
+    const { visibility, pointerEvents } = getComputedStyle(entry);
+    return entry.getClientRects().length > 0 && visibility === "visible" && pointerEvents !== "none";
+  });
+}
+
+/** @param {HTMLElement | undefined} entry */
+function makeStop(entry) {
+  for (const other of navigation?.querySelectorAll("a[href], label") ?? []) other.setAttribute("tabindex", "-1");
+  if (entry) entry.tabIndex = 0;
+}
+
+/** @param {KeyboardEvent} event */
+function goThrough(event) {
+  const all = entries(), at = all.indexOf(/** @type {HTMLElement} */ (document.activeElement));
+  /** @type {Record<string, number>} */
+  const places = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: all.length - 1 };
+  const next = all[places[event.key]];
+  if (!next) return;
+  event.preventDefault();
+  makeStop(next);
+  next.focus();
+}
+navigation?.addEventListener("keydown", (event) => goThrough(/** @type {KeyboardEvent} */ (event)));
+const readEntry = () => entries().find((entry) => entry.matches(".md-nav__link--active")) ?? entries()[0];
+makeStop(/** @type {HTMLElement} */ (navigation?.querySelector("a.md-nav__link--active") ?? undefined));
+
+const OPENERS = { drawer: "Navigation", search: "Search" };
+for (const [name, title] of Object.entries(OPENERS)) {
+  const toggle = /** @type {HTMLInputElement | null} */ (document.getElementById(`__${name}`));
+  const openers = /** @type {NodeListOf<HTMLElement>} */ (
+    document.querySelectorAll(`:is(.md-header__button, .md-search__icon)[for=__${name}]`));
+  for (const opener of openers) {
+    opener.tabIndex = 0;
+    opener.setAttribute("role", "button");
+    opener.setAttribute("aria-label", title);
+    opener.addEventListener("keydown", (event) => {
+      if (event.key !== " " && event.key !== "Enter") return;
+      event.preventDefault();
+      event.stopPropagation();  // the theme would open it a second time
+      toggle?.click();
+    });
+  }
+  if (toggle) toggle.tabIndex = -1;
+}
+const drawer = /** @type {HTMLInputElement | null} */ (document.getElementById("__drawer"));
+drawer?.addEventListener("change", () => {
+  if (!drawer.checked) return;
+  const entry = readEntry();
+  makeStop(entry);
+  entry?.focus();
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || !drawer?.checked) return;
+  drawer.click();
+  /** @type {HTMLElement | null} */ (document.querySelector(".md-header__button[for=__drawer]"))?.focus();
+});
+document.getElementById("__search")?.addEventListener("change", ({ target }) => {
+  if (target instanceof HTMLInputElement && target.checked) search?.focus();
+});
+if (search) search.tabIndex = -1;
+document.querySelector(".md-search__scrollwrap")?.setAttribute("tabindex", "-1");
+
 // Earlier editions kept pages in a service worker and its caches. If a browser still has them, both are removed.
 navigator.serviceWorker?.getRegistration(root).then(async (left) => {
   await left?.unregister();
@@ -306,8 +432,9 @@ navigator.serviceWorker?.getRegistration(root).then(async (left) => {
 }).catch(() => { /* the browser has none, or forbids them */ });
 
 for (const button of document.querySelectorAll("button")) {
-  if (button.matches(".copy, .unfold, .unfold-all")) button.hidden = false;
+  if (button.matches(".copy, .unfold, .unfold-all, .keys-switch")) button.hidden = false;
 }
 document.querySelector(".md-search[role=dialog]")?.setAttribute("aria-label", "Search");
 document.body.append(preview, sheet);
+goToSought();
 revealTarget();

@@ -18,6 +18,7 @@ interface Microgpt {
 }
 
 interface Begun {
+  documents: string[][];
   characters: string[];
   bos: number;
   lessons: number[][];
@@ -61,10 +62,10 @@ interface Pyodide {
   toPy(value: unknown): unknown;
 }
 
+/** Of all browsers since 2023. */
+declare class CompressionStream { constructor(format: "deflate"); readable: ReadableStream<Uint8Array>; writable: WritableStream<BufferSource>; }
+declare class DecompressionStream extends CompressionStream {}
+
 declare module "*/pyodide.mjs" {
   export function loadPyodide(options: { indexURL: string, jsglobals: object }): Promise<Pyodide>;
 }
-
-/** Newer than the type checker. */
-declare class CompressionStream extends TransformStream { constructor(format: string); }
-declare class DecompressionStream extends TransformStream { constructor(format: string); }

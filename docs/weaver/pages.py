@@ -20,6 +20,7 @@ RESERVED = ("programs", "tools", "indexes", "everything", "run", "assets", "file
             "index", "404", "readme")  # fmt: skip
 MAP = "The program as a map"  # the title of the page of the first program
 ALONE = "[navigation, toc]"  # what a page hides that needs all the room
+MACHINE = "machine"  # the widget that is the first screen
 RECORDS = ".json"  # how the files end that hold data about programs instead of data for them
 NAMES = "The classes, functions, methods and global names of all programs."
 ADDRESS = re.compile(r'(href|src)="@/([^"#]*)(#[^"]*)?"')
@@ -45,12 +46,14 @@ def sheets(essay, reading, results, data, docs, findings):
     renderer = Renderer(essay, results, paths, reading.anchors, findings, folder)
     minutes, sheets = duration.minutes(essay, reading), []
     times = duration.times(essay, minutes)
-    below = reading.glossaries | beside_the_main_program(essay)
+    below = beside_the_main_program(essay) | {page.path for page in essay.pages if page.path and not page.number}
     ahead = contents(renderer, reading, minutes)
-    bodies = {page.path: filled(reading.pages[page.path], renderer) for page in essay.pages}
+    read = reading.pages | {"": opened(essay, reading.pages[""])}
+    bodies = {page.path: filled(read[page.path], renderer) for page in essay.pages}
+    times[""] = ways_in(renderer, reading, minutes, needed, ahead)
     for page in essay.pages:
-        ways = "" if page.path else ways_in(renderer, needed, ahead)
-        sheet = essay_sheet(page, bodies[page.path], times[page.path] + ways)
+        screen = len(read[""]) - len(reading.pages[""]) if not page.path else 0
+        sheet = essay_sheet(page, bodies[page.path], times[page.path], screen)
         sheets.append(sheet._replace(text=lowered(sheet.text)) if page.path in below else sheet)
     for program in essay.programs.values():
         listing = renderer.program(program, [offered(program.target), *map(file_of, needed)])
@@ -63,11 +66,20 @@ def sheets(essay, reading, results, data, docs, findings):
     return sheets, renderer.unfolded()
 
 
-def essay_sheet(page, parts, time):
-    """Return a page of the essay, with a line below its title that says how long it takes to read."""
+def essay_sheet(page, parts, time, before=0):
+    """Return a page of the essay, with a line below its title, or after some parts, that says how long it takes."""
+    at = 1 + before
+    text = f"{markdown_of(parts[:at])}\n{raw(time)}\n\n{markdown_of(parts[at:])}"
+    return Sheet(title_of(parts[0].text), page.path, part_of(page.part), relative(text, page.path))
+
+
+def opened(essay, parts):
+    """Return the parts of the first page; if the model trains on its first screen, that screen is a part of its own."""
     title, *others = parts
-    text = f"{markdown_of([title])}\n{raw(time)}\n\n{markdown_of(others)}"
-    return Sheet(title_of(title.text), page.path, part_of(page.part), relative(text, page.path))
+    slot = SLOT.search(others[0]) if others and not isinstance(others[0], Heading) else None
+    if not slot or essay.inside[int(slot[1])].options.get("widget") != MACHINE:
+        return parts
+    return [title, others[0][: slot.end()], others[0][slot.end() :], *others[1:]]
 
 
 def part_of(*names):
@@ -75,10 +87,16 @@ def part_of(*names):
     return tuple(escape(name) for name in names if name)
 
 
-def ways_in(renderer, needed, ahead):
-    """Return the part below the title of the first page: where to run the program, its files, and the contents."""
+def ways_in(renderer, reading, minutes, needed, ahead):
+    """Return the ways on from the first screen: reading, the program, their files, and the contents."""
+    essay, (first, *others) = renderer.essay, renderer.essay.pages
+    read = [first, *(page for page in others if page.part and page.part == others[0].part)]
+    headings = [part for part in reading.pages[""][1:] if isinstance(part, Heading)]
     data = [*map(file_of, needed)]
-    return renderer.template("ways", program=offered(renderer.essay.main.target), data=data, ahead=ahead)
+    return renderer.template(
+        "ways", on=headings[0].id if headings else "", time=duration.about(sum(minutes[page.path] for page in read)),
+        program=offered(essay.main.target), data=data, ahead=ahead,
+    )  # fmt: skip
 
 
 def contents(renderer, reading, minutes):
@@ -235,7 +253,10 @@ def beside_the_main_program(essay):
 
 
 def lowered(text):
-    """Return a page that the search shows below others, which explain what is in it."""
+    """Return a page that the search shows below others, which explain what is in it.
+
+    website.py lifts the words of a glossary out of it.
+    """
     return f"---\nsearch:\n  boost: 0.05\n---\n{text}"
 
 

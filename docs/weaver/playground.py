@@ -16,7 +16,7 @@ import tangle
 from weaver import trials
 
 FORMER = "run/"  # where earlier editions had all of this
-SHARED = ("elements.js", "engine.js", "widgets.js")  # of which an edition has its own copies
+SHARED = ("elements.js", "engine.js", "machine-list.js", "widgets.js")  # of which an edition has its own copies
 LOCK = {  # the fifth file: which packages there are (none are needed), and for what they are made
     "info": {"abi_version": "2026_0", "arch": "wasm32", "platform": "emscripten_5_0_3", "python": "3.14.2"},
     "packages": {},
@@ -92,7 +92,7 @@ def files(essay, paths, data, docs):
     found = carried()
     if not found:
         return "", {}
-    texts = [name for name in data if name.endswith(".txt")]
+    texts = [name for name in data if name == trials.NAMES]  # which programs read if they are given no other
     known = {"fences": fences(essay, paths), "experiments": experiments(essay, paths), "data": texts}
     assets = [docs / "assets" / name for name in SHARED] + [
         path for path in sorted((docs / "assets" / "bench").iterdir()) if path.suffix in (".js", ".py", ".txt")

@@ -4,10 +4,17 @@ import io
 import json
 import logging
 import os
+import re
 
 import tangle
 
 os.environ.setdefault("NO_MKDOCS_2_WARNING", "1")  # Material's end in 2027 is known, and Zensical builds the site, too
+
+
+OWN = re.compile(r"([^#]*)#((chunk|program|term|experiment)-[^#]*)")  # an address: its page, its id, and its kind
+FILLERS = {"a", "an", "the", "of", "in", "and", "to", "is", "it", "with", "where", "what", "how"}
+WEIGHTS = {"chapter": 8, "section": 16, "chunk": 6, "program": 6, "term": 1.5, "experiment": 0.02}
+PLURAL = "plural"
 
 
 class SiteError(Exception):
@@ -84,5 +91,29 @@ def build_site(build, folder, only_changed=False):
         build_all(settings, dirty=only_changed)
     except (Exception, SystemExit) as error:  # mkdocs raises SystemExit after a warning
         raise SiteError(f"mkdocs: {log.getvalue().strip() or error}") from None
-    if before:
-        index.write_bytes(before)
+    index.write_bytes(before or sought(tangle.read(index)))
+
+
+def sought(index):
+    """Return the index of the search, in which chunks, words and experiments are entries of their own.
+
+    A title counts the more, the fewer words it has: “Gradients” says more about them than “Gradients in PyTorch”.
+    The theme shows what is on one page as one result, and counts what is below its title less. So the address of an
+    entry of its own has ? for #, as if it were another page, and page.js leads on.
+    """
+    index = json.loads(index)
+    titles = {entry["location"]: entry["title"] for entry in index["docs"] if "#" not in entry["location"]}
+    for entry in index["docs"]:
+        own = OWN.fullmatch(entry["location"])
+        page, anchor, kind = own.groups() if own else ("", "", "section" if "#" in entry["location"] else "chapter")
+        if own:
+            entry["location"] = f"{page}?{anchor.removesuffix('_code')}"
+            entry["title"] = entry["title"].strip(" +≡")
+            entry["text"] = entry["text"] or titles[page]
+        if kind == "term":
+            entry |= {"boost": 1, PLURAL: entry["title"] + "s"}
+        words = {*re.findall(r"\w+", entry["title"].lower())} - FILLERS
+        count = 1 if kind == "term" else max(1, len(words))
+        entry["boost"] = round(entry.get("boost", 1) * WEIGHTS[kind] / count, 4)
+    index["config"]["fields"][PLURAL] = {"boost": 1000}  # as that of the title
+    return json.dumps(index, ensure_ascii=False, separators=(",", ":")).encode()

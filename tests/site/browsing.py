@@ -80,7 +80,7 @@ def edit_of(key, line, *more):
 
 def linked(*edits):
     """What a link has after the # for changes."""
-    packed = zlib.compress(json.dumps(edits).encode(), wbits=-15)
+    packed = zlib.compress(json.dumps(edits).encode())
     return "#edits=" + base64.urlsafe_b64encode(packed).decode().rstrip("=")
 
 

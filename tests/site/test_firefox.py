@@ -66,9 +66,9 @@ def test_a_program_reaches_nothing(firefox, site, stranger):
 
 def test_figures_answer_and_chunks_unfold(firefox, site):
     firefox.visit(site)
-    firefox.click("[data-widget=live] button")
+    firefox.click(".machine button")
     learned = """
-        const status = document.querySelector("[data-widget=live] [role=status]");
+        const status = document.querySelector(".machine [role=status]");
         while (!status.textContent.includes("Trained on")) await new Promise((go) => setTimeout(go, 50));
         return status.textContent;
     """

@@ -194,7 +194,7 @@ LOOKED_AT = {  # {(width, scheme): options of axe}
 PRINTED = """() => {  // what would be printed of the essay on one page
     dispatchEvent(new Event('beforeprint'));
     const seen = selector => [...document.querySelectorAll(selector)].filter(element => element.checkVisibility());
-    const controls = 'button, .md-button, .md-header, .md-sidebar, .md-footer, .md-top, .widget, .live,'
+    const controls = 'button, .md-button, .md-header, .md-sidebar, .md-footer, .md-top, .widget, .machine,'
         + ' .try, .chunk-tools, .headerlink, .preview, .sheet, details.more, .demonstration details';
     return {
         controls: seen(controls).map(element => element.outerHTML.slice(0, 80)),

@@ -1,12 +1,13 @@
 """Figures that answer: by keys alone they give the numbers of the essay's programs."""
 
 import json
+import random
 import re
 from types import SimpleNamespace
 
 import pytest
 from browsing import WOVEN, chapter, press, turn
-from programs import load
+from programs import ROOT, load
 from weaver.results import known_widgets
 
 pytestmark = pytest.mark.slow
@@ -79,16 +80,16 @@ def test_it_can_be_used_by_everybody(opened, axe, name):
     box = opened(name, reduced_motion="reduce")
     press(box.locator("input, button, select").first, "ArrowDown")
     press(box.locator("input, button, select").last, "Enter")
-    if name == "live":  # it has all its controls then
-        press(box.get_by_role("button").first, "Enter")
-        box.locator("[role=status]", has_text="Trained on").wait_for(timeout=60_000)
+    if name == "machine":  # it has all its controls then
+        own(box, "\n".join(CHEESES))
+        trained(box)
     for width, scheme in ((1440, "dark"), (360, "light")):
         turn(box.page, width, scheme)
         options = {"runOnly": ["color-contrast"]} if scheme == "dark" else {}  # nothing else depends on the scheme
         assert axe(box.page, context=f"[data-widget={name}]", **options) == []
         assert box.evaluate("box => box.scrollWidth <= box.clientWidth + 1")
         sizes = box.locator("svg text").evaluate_all(
-            "texts => texts.map(t => parseFloat(getComputedStyle(t).fontSize) * Math.abs(t.getScreenCTM().a))"
+            "texts => texts.map(t => parseFloat(getComputedStyle(t).fontSize) * Math.hypot(t.getScreenCTM().a, t.getScreenCTM().b))"
         )
         assert min(sizes, default=11) >= 10.9
         assert box.evaluate("box => box.getAnimations({subtree: true}).length") == 0
@@ -352,44 +353,149 @@ def test_a_training_here_draws_the_curve_of_the_essay(opened):
     assert blue.get_attribute("points").count(",") < 10  # nothing of the rate before
 
 
-# The same training
+# The chances at a temperature
 
 
-def test_the_first_picture_comes_into_being_and_ends_as_it_was_drawn(opened):
-    box = opened("live", reduced_motion="reduce")
-    texts, moments = box.page.locator("#demonstration-becoming figure svg text"), given(box)["moments"]
-    drawn = texts.all_text_contents()
-    columns = [column for step, column in moments if step in (1, 30, 200, 1000)]
-    assert drawn == [text for column in columns for text in column]
-    press(box.get_by_role("button", name="Play the picture again"), "Enter")
-    texts.nth(39).filter(has_not_text="loss").wait_for(state="attached")  # the last column is still empty
-    texts.nth(30).filter(has_text=re.compile("^[23]..? steps")).wait_for()  # it goes on from 200
-    box.page.evaluate("dispatchEvent(new Event('beforeprint'))")  # on paper it has ended
-    assert texts.all_text_contents() == drawn
-    press(box.get_by_role("button", name="Play the picture again"), "Enter")
-    texts.nth(39).filter(has_not_text="loss").wait_for(state="attached")
-    texts.nth(30).filter(has_text=drawn[30]).wait_for()  # the last steps: names may be there before
-    assert texts.all_text_contents() == drawn
-
-
-def test_the_first_page_trains_the_model_and_says_what_comes_next(opened):
-    box = opened("live", 360)
-    says, bars, field = box.locator("[role=status]"), box.locator("svg").last, box.get_by_label("Start with")
-    press(box.get_by_role("button", name="Train it"), "Enter")
-    says.filter(has_text="Training…").wait_for(timeout=60_000)
-    height = box.bounding_box()["height"]
-    says.filter(has_text="Trained on").wait_for(timeout=60_000)
-    assert abs(box.bounding_box()["height"] - height) < 2  # what comes below it has not moved
-    assert says.inner_text() == "Trained on 1,000 names; the last loss is 2.5116, as in Python."
+def test_the_model_says_what_comes_next_and_writes(opened):
+    box = opened("temperature")
+    says, bars, field = box.locator("[role=status]"), box.locator("svg"), box.get_by_label("Start with")
+    press(box.get_by_role("button", name="Write a name"), "Enter")
+    says.filter(has_text="The chances").wait_for(timeout=60_000)
     field.fill("mar")
+    says.filter(has_text="The chances").wait_for()
     label = re.compile(r"Next token: (. \d+%|end \d+%)(, (.|end) \d+%){2}")
     assert label.fullmatch(bars.get_attribute("aria-label"))
-    press(box.get_by_role("button", name="Write a name"), "Enter", "Enter", "Enter")
-    words = box.locator(".live-names").last.inner_text().split()
-    assert len(words) == 3 and all(word.startswith("mar") for word in words)
+    press(box.get_by_role("button", name="Write a name"), "Enter")
+    box.locator(".widget-names", has_text=re.compile("^kar[a-z]* mar[a-z]*$")).wait_for()
     field.fill("é ")
     assert says.inner_text() == "The model has never seen é: its names have only the letters a to z."
-    assert bars.locator("xpath=ancestor::*[@inert]").count() == 1
-    field.fill("e")
-    assert bars.locator("xpath=ancestor::*[@inert]").count() == 0
-    assert says.inner_text().startswith("Trained on")
+    assert not is_shown(box)
+
+
+# The first screen
+
+CHEESES = ["Brie", "Gouda", "Cheddar", "Comté", "Crème fraîche", "Edam", "Feta", "Gruyère", "Münster", "Parmesan"]
+
+
+def trained(box):
+    """Train the machine, and return what it says then."""
+    press(box.get_by_role("button", name="Train it"), "Enter")
+    says = box.locator("[role=status]", has_text="Trained on")
+    says.wait_for(timeout=60_000)
+    return says.inner_text()
+
+
+def written_by(box):
+    """Return {what the machine has written: its kind}."""
+    box.locator(".machine-written li").first.wait_for()
+    return dict(box.locator(".machine-written li").evaluate_all("all => all.map(li => [...li.children].map(c => c.innerText))"))
+
+
+def own(box, text):
+    """Enter a list of one's own, and return what is said about it."""
+    box.get_by_text("your own list", exact=True).click()
+    box.locator("textarea").fill(text)
+    box.page.wait_for_timeout(50)
+    return box.locator("#machine-count").inner_text()
+
+
+def rooms(box):
+    """Return where the parts of the machine are, and what comes below them."""
+    parts = "[...box.firstChild.children, ...box.querySelectorAll('p'), document.querySelector('.ways')]"
+    return box.evaluate(f"box => {parts}.map(part => part.getBoundingClientRect()).map(({{x, y, width, height}}) =>"
+                        " [x, y + scrollY, width, height].map(Math.round))")  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_the_machine_learns_what_the_program_learns_and_nothing_moves(opened, program, width):
+    box = opened("machine", width, reduced_motion="reduce")
+    recorded, before = box.locator(".machine-columns").inner_text(), rooms(box)[:4]
+    assert trained(box) == "Trained on 1,000 names; the last loss is 2.5116, as in Python."
+    assert box.locator(".machine-columns").inner_text() == recorded
+    assert rooms(box)[:4] == before
+    names = (ROOT / "docs" / "names.txt").read_text(encoding="utf-8").split()
+    known, shuffled = {*names}, random.Random(42)
+    shuffled.shuffle(names)
+    box.get_by_label("Start with").fill("Ka")
+    box.locator(".machine-written", has_text=re.compile("^ka")).wait_for()
+    for name, kind in written_by(box).items():
+        assert name.startswith("ka")
+        assert kind == ("memorised" if name in names[:1000] else "real" if name in known else "new")
+    box.get_by_label("Start with").fill("ké ")
+    assert box.locator("[role=status]").inner_text() == "It has never seen é a space."
+    own(box, "\n".join(CHEESES))
+    assert trained(box).startswith("Trained on 10 lines in 300 steps; the loss fell from 3.")
+    assert rooms(box)[:4] == before
+
+
+def test_your_own_list_is_learned_and_a_link_carries_it(opened, tab):
+    box = opened("machine", reduced_motion="reduce", permissions=["clipboard-read", "clipboard-write"])
+    press(box.get_by_role("button", name="Train it"), "Enter")
+    assert own(box, "\n".join(CHEESES)) == "10 lines."  # which ends the other training
+    said, words = trained(box), written_by(box)
+    assert {"memorised"} <= {*words.values()} <= {"memorised", "new"}
+    assert all((word in CHEESES) == (kind == "memorised") for word, kind in words.items())
+    press(box.get_by_role("button", name="Copy a link"), "Enter")
+    box.locator("[role=status]", has_text="The link is copied. It contains your 10 lines.").wait_for()
+    link = box.page.evaluate("navigator.clipboard.readText()")
+    other = tab(link, reduced_motion="reduce").locator(".machine")
+    greeting = "Somebody sent you a list of 10 lines: Brie, Gouda, …"
+    other.locator("[role=status]", has_text=greeting).wait_for()
+    assert (trained(other), written_by(other)) == (said, words)
+    for damaged in (link[:-9], link.replace("#list=", "#list=A")):
+        says = tab(damaged).locator(".machine [role=status]")
+        says.filter(has_text="The list in this link is damaged. Ask for the link again.").wait_for()
+    own(box, "\n".join(f"{number ** 7:x}" for number in range(1, 2000)))
+    trained(box)
+    press(box.get_by_role("button", name="Copy a link"), "Enter")
+    box.locator("[role=status]", has_text=re.compile("would have 1.,... characters; 8,000 arrive everywhere")).wait_for()
+
+
+LISTS = {  # what is said about a text
+    "Brie": "There is only one line. Put each word or name on a line of its own.",
+    " \n\t\n": "The list is empty. Enter one word or name on each line.",
+    "Brie\0\nEdam": "This is not plain text. Save it as plain text (UTF-8) first.",
+    "\ufeffBrie\r\n\r\n Edam \r\nBrie\n": "So few will only be repeated. 1 occur more than once.",
+    "a\nb\nc\nd\ne": "With one letter on each line there is little to learn.",
+    "\n".join(["x" * 10_000] + CHEESES): "Lines are cut after 48 characters.",
+    "e\u0301\n\u00e9": "So few will only be repeated. 1 occur more than once. With one letter on each line there is little to learn.",
+    "\n".join(chr(0x4E00 + i) * 2 for i in range(2500)):
+        "The list has 2,500 different characters; the machine can learn 2,000. Use fewer lines.",
+    "a\n" * 1_000_001: "This list has 2.0 million characters; the machine takes 2 million. Use a part of it.",
+}  # fmt: skip
+DROP = """(box, [name, bytes]) => {
+    const dataTransfer = new DataTransfer();
+    dataTransfer.items.add(new File([new Uint8Array(bytes)], name));
+    box.dispatchEvent(new DragEvent("drop", {dataTransfer, bubbles: true, cancelable: true}));
+}"""
+
+
+def test_a_list_that_cannot_be_learned_is_told_so_before_anything_starts(opened):
+    box = opened("machine", reduced_motion="reduce")
+    says, go = box.locator("[role=status]"), box.get_by_role("button", name="Train it")
+    told = """async texts => {
+        const { listOf } = await import(new URL("assets/machine-list.js", location.href));
+        return texts.map(listOf).map(({problem, notes}) => problem || notes.join(" "));
+    }"""
+    assert box.page.evaluate(told, [*LISTS]) == [*LISTS.values()]
+    for text in ("Brie", ""):
+        own(box, text)
+        press(go, "Enter")
+        says.filter(has_text="It cannot train on this list yet.").wait_for()
+        assert box.locator("textarea").evaluate("text => text === document.activeElement && text.ariaInvalid === 'true'")
+        assert box.locator("#machine-count").inner_text() == LISTS[text or " \n\t\n"]
+    for name, data, words in (("a.png", b"\x89PNG\0", "a.png is not plain text in UTF-8. Save it as that first."),
+                              ("big.txt", bytes(5_000_000), "big.txt has 5.0 MB; the machine takes 2 MB. Use a part of it."),
+                              ("x.txt", "Ωμέγα\nмир\nسلام\ne\u0301té\n👩‍🚀🧀\n".encode(), "x.txt is read.")):  # fmt: skip
+        box.evaluate(DROP, [name, [*data]])
+        says.filter(has_text=words).wait_for()
+    assert trained(box).startswith("Trained on 5 lines in 300 steps")
+    box.get_by_label("Start with").fill("e\u0301")
+    box.locator(".machine-written", has_text=re.compile("^ét")).wait_for()
+    for broken, words in (("Worker", "The training did not start."), ("fetch", "That did not work: no network. Try again.")):
+        page = opened("machine").page
+        page.evaluate("name => { window[name] = async () => { throw new Error('no network'); }; }", broken)
+        button = page.get_by_role("button", name="Train it")
+        press(button, "Enter")
+        page.locator(".machine [role=status]", has_text=words).wait_for()
+        assert button.get_attribute("aria-disabled") == "false"

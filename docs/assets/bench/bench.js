@@ -7,6 +7,7 @@
 import { make } from "../elements.js";
 import { codeOf, edited, isEdit, packed, publishedLine, shown, unpacked } from "./changes.js";
 import * as marks from "./marks.js";
+import { counted, listOf, textOf } from "../machine-list.js";
 import { python } from "./running.js";
 import * as runs from "./runs.js";
 import * as store from "./store.js";
@@ -19,7 +20,7 @@ import * as store from "./store.js";
  *             files: Record<string, string>}} Book */
 
 const folder = new URL("../", import.meta.url), root = new URL("../", folder);
-const SOON = 400, LARGEST = 5e6, LONGEST = 1e6;  // milliseconds without a key; bytes of a text; letters of a link
+const SOON = 400, LONGEST = 1e6;  // milliseconds without a key; letters of a link
 const MOST = 2000;  // lines of output that are shown, and letters of each
 const FLAGS = /** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll("#settings input[name]"));
 const page = /** @type {HTMLElement} */ (document.querySelector(".program")), target = page.dataset.program ?? "";
@@ -486,16 +487,15 @@ async function share() {
 /** @param {File | undefined} chosen */
 async function open(chosen) {
   if (!chosen) return;
-  let content = "\0", problem = "";
-  if (chosen.size > LARGEST) problem = `has ${Math.round(chosen.size / 1e6)} million bytes: choose one of less than ${LARGEST / 1e6} million`;
-  else {
-    try { content = new TextDecoder("utf-8", { fatal: true }).decode(await chosen.arrayBuffer()); } catch { /* no text */ }
-    if (content.includes("\0")) problem = "is not UTF-8 text: choose a text file with one document per line";
-    else if (!content.trim()) problem = "is empty: choose a text file with one document per line";
+  try {
+    const found = await textOf(chosen), { lines, problem } = listOf(found);
+    if (!problem) text.value = found;
+    else file.value = "";
+    say(problem || `${chosen.name} was read: ${counted(lines.length, "line")}.`);
+  } catch (error) {
+    file.value = "";
+    say(`${error instanceof Error ? error.message : error}.`);
   }
-  if (problem) file.value = "";
-  else text.value = content;
-  say(`${chosen.name} ${problem || `was read: ${content.trim().split(/\r\n?|\n/).length} lines`}.`);
 }
 
 async function arrive() {

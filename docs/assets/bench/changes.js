@@ -1,6 +1,7 @@
 // Changes of the essay: each replaces the code of one fence. All lines are counted from 0 here.
 
 import { make } from "../elements.js";
+import * as list from "../machine-list.js";
 
 /** @typedef {{chunk: string, was: string, now: string}} Edit the key of a fence, its published code, and the new one */
 /** @typedef {{title: string, page: string, first: number, end: number, program: string}} Fence its code is first … end */
@@ -76,23 +77,18 @@ export function shown(was, now) {
   return pre;
 }
 
-/** @param {Blob} blob @param {CompressionStream | DecompressionStream} through */
-const piped = async (blob, through) => new Uint8Array(await new Response(blob.stream().pipeThrough(through)).arrayBuffer());
-
 /**
  * Changes as one word for a link.
  * @param {Edit[]} edits
  */
-export async function packed(edits) {
-  const bytes = await piped(new Blob([JSON.stringify(edits)]), new CompressionStream("deflate-raw"));
-  const letters = Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
-  return btoa(letters).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
-}
+export const packed = (edits) => list.packed([JSON.stringify(edits)]);
 
-/** @param {string} word @returns {Promise<Edit[]>} */
+/**
+ * @param {string} word
+ * @returns {Promise<Edit[]>}
+ */
 export async function unpacked(word) {
-  const bytes = Uint8Array.from(atob(word.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0));
-  const found = JSON.parse(new TextDecoder().decode(await piped(new Blob([bytes]), new DecompressionStream("deflate-raw"))));
+  const found = JSON.parse(await list.unpacked(word) ?? "");
   if (!Array.isArray(found) || !found.every(isEdit)) throw new Error("it holds no changes");
   return found;
 }
