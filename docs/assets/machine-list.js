@@ -1,7 +1,8 @@
 // A list to train on: what its lines are, what is wrong with them, what the program makes of them; and as a link.
 
 /**
- * What the program gets of a text: its lines, and flags that are not its defaults. A problem is in the way of training, notes are not.
+ * What the program gets of a text: its lines, and flags that are not its defaults. A problem is in the way of training,
+ * notes are not.
  * @typedef {{ lines: string[], problem: string, notes: string[], flags: Record<string, number> }} List
  */
 
@@ -91,7 +92,8 @@ export async function packed(lines) {
 }
 
 /**
- * Return the text that a link carries, or null if it is damaged. However much comes out, no more is read than a list may have.
+ * Return the text that a link carries, or null if it is damaged. However much comes out, no more is read than a list
+ * may have.
  * @param {string} word
  */
 export async function unpacked(word) {

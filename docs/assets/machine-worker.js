@@ -13,7 +13,10 @@ import { meanOfLast, microgpt, writeName } from "./engine.js";
 
 /** @typedef {{ word: string, kind: string }} Written */
 
-/** @typedef {{ moment: Moment } | { end: { first: number, last: number, trained: number, letters: string } } | { written: Written[] } | { problem: string }} Report */
+/**
+ * @typedef {{ moment: Moment } | { end: { first: number, last: number, letters: string } } | { written: Written[] }
+ *   | { problem: string }} Report
+ */
 
 const WATCHED = 2_400;  // milliseconds: a faster machine waits, so that you can watch
 const SLICE = 30, PAUSE = 10;
@@ -52,13 +55,16 @@ async function train({ text, flags: others, ends, calm }) {
     if (!calm) await new Promise((go) => setTimeout(go, PAUSE));
   }
   const letters = characters.join("");
-  report({ end: { first: losses[0], last: losses[steps - 1], trained: trained.size, letters } });
+  report({ end: { first: losses[0], last: losses[steps - 1], letters } });
 }
 
 addEventListener("message", async ({ data }) => {
   try {
     if (data.text !== undefined) await train(data);
-    else report({ written: names(BigInt(data.die), [...data.beginning], TRIES).map((word) => ({ word, kind: kindOf(word) })) });
+    else {
+      const words = names(BigInt(data.die), [...data.beginning], TRIES);
+      report({ written: words.map((word) => ({ word, kind: kindOf(word) })) });
+    }
   } catch (error) {
     report({ problem: /** @type {Error} */ (error).message.split(":")[0] });
   }

@@ -13,7 +13,7 @@ const OWN = "your own list", SOURCES = ["names", "places", "proverbs", OWN];
 const STEPS = 1000;  // of the recording, and of the program without flags
 const endsOf = (/** @type {number} */ steps) => [1, 30, 200, steps];
 const PRESS = "Press “Train it”; it takes a few seconds, in this page.";
-const BLOCKED = "The training did not start. The browser blocks workers, or the network failed: try again, or use another browser.";
+const BLOCKED = "The training did not start. The browser blocks workers, or the network failed: try again, or in another.";
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
 /** Four columns of names; each goes on from the one before it, and ends at its step. */
@@ -69,7 +69,8 @@ function curveShown() {
     svg.setAttribute("height", String(height));
     svg.replaceChildren(drawn("path", { d: `M${left} ${top}V${foot}H${right}` }), ...marks,
       drawn("text", { x: 0, y: 0, transform: `translate(11 ${middle}) rotate(-90)`, "text-anchor": "middle" }, "loss"),
-      text(left, height - 4, "0", "middle"), text((left + right) / 2, height - 4, "steps", "middle"), text(right, height - 4, steps.toLocaleString("en")),
+      text(left, height - 4, "0", "middle"),
+      text((left + right) / 2, height - 4, "steps", "middle"), text(right, height - 4, steps.toLocaleString("en")),
       drawn("polyline", { points: points.map(({ step, loss }) => `${x(step).toFixed(1)},${y(loss).toFixed(1)}`).join(" ") }));
     const last = points.at(-1), now = last ? `${last.loss.toFixed(2)} after ${counted(last.step, "step")}` : "no step yet";
     svg.setAttribute("aria-label", `The loss, step by step: ${now}`);
@@ -353,7 +354,8 @@ function machine(box) {
     const { lines } = list, address = `${location.href.split("#")[0]}#list=${await packed(lines)}`, { length } = address;
     const fit = Math.floor(lines.length * LINK / length).toLocaleString("en");
     if (length > LINK) {
-      say(`The link would have ${counted(length, "character")}; ${LINK.toLocaleString("en")} arrive everywhere, which is about ${fit} of these lines.`);
+      const most = `${LINK.toLocaleString("en")} arrive everywhere, which is about ${fit} of these lines`;
+      say(`The link would have ${counted(length, "character")}; ${most}.`);
       return;
     }
     try {
