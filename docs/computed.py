@@ -37,7 +37,7 @@ def seeded(make):
 
 
 def moments(steps):
-    """Train a model, and return {step: (eight names that it writes then, the mean of its last losses)} for some steps."""
+    """Train a model, and return {step: (eight names that it writes then, mean of its last losses)} for some steps."""
     import efficiency.generated as quick  # the same model with faster code
 
     def trained():

@@ -352,7 +352,7 @@ addEventListener("keydown", (event) => {
 }, true);
 
 // To the Tab key the navigation is one stop, at the page that one reads; the arrow keys go through it. The search, and
-// the navigation of a narrow screen, open when they are asked to: what opens them is a button to all but its name.
+// the navigation of a narrow screen, open when they are asked to: labels, which the theme has for that, become buttons.
 
 const navigation = document.querySelector(".md-nav--primary");
 const search = /** @type {HTMLInputElement | null} */ (document.querySelector(".md-search__input"));
@@ -392,18 +392,12 @@ makeStop(/** @type {HTMLElement} */ (navigation?.querySelector("a.md-nav__link--
 const OPENERS = { drawer: "Navigation", search: "Search" };
 for (const [name, title] of Object.entries(OPENERS)) {
   const toggle = /** @type {HTMLInputElement | null} */ (document.getElementById(`__${name}`));
-  const openers = /** @type {NodeListOf<HTMLElement>} */ (
-    document.querySelectorAll(`:is(.md-header__button, .md-search__icon)[for=__${name}]`));
-  for (const opener of openers) {
-    opener.tabIndex = 0;
-    opener.setAttribute("role", "button");
-    opener.setAttribute("aria-label", title);
-    opener.addEventListener("keydown", (event) => {
-      if (event.key !== " " && event.key !== "Enter") return;
-      event.preventDefault();
-      event.stopPropagation();  // the theme would open it a second time
-      toggle?.click();
-    });
+  for (const label of document.querySelectorAll(`:is(.md-header__button, .md-search__icon)[for=__${name}]`)) {
+    const button = make("button", { type: "button", className: label.className }, ...label.childNodes);
+    button.setAttribute("for", `__${name}`);  // by which the theme's styles know it
+    button.setAttribute("aria-label", title);
+    button.addEventListener("click", () => toggle?.click());
+    label.replaceWith(button);
   }
   if (toggle) toggle.tabIndex = -1;
 }
@@ -423,7 +417,6 @@ document.getElementById("__search")?.addEventListener("change", ({ target }) => 
   if (target instanceof HTMLInputElement && target.checked) search?.focus();
 });
 if (search) search.tabIndex = -1;
-document.querySelector(".md-search__scrollwrap")?.setAttribute("tabindex", "-1");
 
 // Earlier editions kept pages in a service worker and its caches. If a browser still has them, both are removed.
 navigator.serviceWorker?.getRegistration(root).then(async (left) => {

@@ -55,7 +55,9 @@ function curveShown() {
   let points = /** @type {Moment[]} */ ([]), steps = STEPS, lowest = 2;
 
   function draw() {
-    const { clientWidth: width, clientHeight: height } = box, left = 36, top = 6, foot = height - 20, middle = (top + foot) / 2, right = width - 4;
+    const { clientWidth: width, clientHeight: height } = box;
+    if (height < 40) return;  // it is not shown, as on paper
+    const left = 36, top = 6, foot = height - 20, middle = (top + foot) / 2, right = width - 4;
     const highest = Math.max(lowest + 1.5, ...points.map(({ loss }) => loss)) + 0.1;
     const x = (/** @type {number} */ step) => left + (right - left) * step / steps;
     const y = (/** @type {number} */ loss) => foot - (foot - top) * Math.max(0, loss - lowest) / (highest - lowest);

@@ -44,7 +44,7 @@ def sheets(essay, reading, results, data, docs, findings):
     renderer = Renderer(essay, results, paths, **known)
     minutes, sheets = duration.minutes(essay, reading), []
     times = duration.times(essay, minutes)
-    below = beside_the_main_program(essay) | {page.path for page in essay.pages if page.path and not page.number}
+    below = reading.glossaries | beside_the_main_program(essay) | to_look_up(essay)
     needed = [name for name in data if not name.endswith(RECORDS)]
     ahead = contents(renderer, reading, minutes)
     read = reading.pages | {"": opened(essay, reading.pages[""])}
@@ -56,7 +56,7 @@ def sheets(essay, reading, results, data, docs, findings):
         sheets.append(sheet._replace(text=lowered(sheet.text)) if page.path in below else sheet)
     sheets += [run_and_edit(renderer, playground.files(essay, data, docs)[0])] if known["runs"] else []
     for program in essay.programs.values():
-        listing = renderer.program(program, [offered(program.target), *map(file_of, needed)])
+        listing = renderer.program(program, [offered(program.target), *map(file_of, needed[:1])])
         sheets.append(program_sheet(paths[program.target], program, listing))
     sheets += [written(docs / file, path) for path, file in WRITTEN.items()]
     sheets.append(indexes(renderer))
@@ -258,6 +258,12 @@ def beside_the_main_program(essay):
         if programs := essay.programs_with(block.fence):
             (main if essay.main in programs else others).add(block.page.path)
     return others - main
+
+
+def to_look_up(essay):
+    """Return the paths of the pages that are no chapters, beside the first one, if there are chapters."""
+    others = {page.path for page in essay.pages[1:] if not page.number}
+    return others if any(page.number for page in essay.pages) else set()
 
 
 def lowered(text):

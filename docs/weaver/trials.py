@@ -64,9 +64,10 @@ class Findings(NamedTuple):
         return curves.picture(*pair) if pair else ""
 
     def names(self, name):
-        """Return [(heading, names)]: what a program writes as it is, and with an experiment, if that writes any."""
-        entry, base = self.pair(name) or ({"samples": []}, None)
-        return [("as it is", base["samples"]), ("with the change", entry["samples"])] if entry["samples"] else []
+        """Return [(heading, names)]: what a program writes as it is, and with an experiment, if that writes others."""
+        entry, base = self.pair(name) or ({"samples": []}, {"samples": []})
+        before, after = base["samples"], entry["samples"]
+        return [("as it is", before), ("with the change", after)] if after and after != before else []
 
 
 # What an experiment changes

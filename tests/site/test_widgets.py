@@ -89,7 +89,8 @@ def test_it_can_be_used_by_everybody(opened, axe, name):
         assert axe(box.page, context=f"[data-widget={name}]", **options) == []
         assert box.evaluate("box => box.scrollWidth <= box.clientWidth + 1")
         sizes = box.locator("svg text").evaluate_all(
-            "texts => texts.map(t => parseFloat(getComputedStyle(t).fontSize) * Math.hypot(t.getScreenCTM().a, t.getScreenCTM().b))"
+            "texts => texts.map(t => [t.getScreenCTM(), parseFloat(getComputedStyle(t).fontSize)])"
+            ".map(([{a, b}, size]) => size * Math.hypot(a, b))"
         )
         assert min(sizes, default=11) >= 10.9
         assert box.evaluate("box => box.getAnimations({subtree: true}).length") == 0
@@ -353,23 +354,15 @@ def test_a_training_here_draws_the_curve_of_the_essay(opened):
     assert blue.get_attribute("points").count(",") < 10  # nothing of the rate before
 
 
-# The chances at a temperature
-
-
 def test_the_model_says_what_comes_next_and_writes(opened):
     box = opened("temperature")
     says, bars, field = box.locator("[role=status]"), box.locator("svg"), box.get_by_label("Start with")
-    press(box.get_by_role("button", name="Write a name"), "Enter")
-    says.filter(has_text="The chances").wait_for(timeout=60_000)
     field.fill("mar")
-    says.filter(has_text="The chances").wait_for()
+    says.filter(has_text="The chances").wait_for(timeout=60_000)
     label = re.compile(r"Next token: (. \d+%|end \d+%)(, (.|end) \d+%){2}")
     assert label.fullmatch(bars.get_attribute("aria-label"))
     press(box.get_by_role("button", name="Write a name"), "Enter")
-    box.locator(".widget-names", has_text=re.compile("^kar[a-z]* mar[a-z]*$")).wait_for()
-    field.fill("é ")
-    assert says.inner_text() == "The model has never seen é: its names have only the letters a to z."
-    assert not is_shown(box)
+    box.locator(".widget-names", has_text=re.compile("^mar[a-z]*$")).wait_for()
 
 
 # The first screen
@@ -378,7 +371,7 @@ CHEESES = ["Brie", "Gouda", "Cheddar", "Comté", "Crème fraîche", "Edam", "Fet
 
 
 def trained(box):
-    """Train the machine, and return what it says then."""
+    """Train, and return what the machine says then."""
     press(box.get_by_role("button", name="Train it"), "Enter")
     says = box.locator("[role=status]", has_text="Trained on")
     says.wait_for(timeout=60_000)
@@ -388,31 +381,32 @@ def trained(box):
 def written_by(box):
     """Return {what the machine has written: its kind}."""
     box.locator(".machine-written li").first.wait_for()
-    return dict(box.locator(".machine-written li").evaluate_all("all => all.map(li => [...li.children].map(c => c.innerText))"))
+    words = "all => all.map(li => [...li.children].map(part => part.innerText))"
+    return dict(box.locator(".machine-written li").evaluate_all(words))
 
 
 def own(box, text):
     """Enter a list of one's own, and return what is said about it."""
     box.get_by_text("your own list", exact=True).click()
-    box.locator("textarea").fill(text)
+    typed = "(box, text) => { box.value = text; box.dispatchEvent(new Event('input')); }"  # fill() takes minutes
+    box.locator("textarea").evaluate(typed, text)
     box.page.wait_for_timeout(50)
     return box.locator("#machine-count").inner_text()
 
 
 def rooms(box):
     """Return where the parts of the machine are, and what comes below them."""
-    parts = "[...box.firstChild.children, ...box.querySelectorAll('p'), document.querySelector('.ways')]"
-    return box.evaluate(f"box => {parts}.map(part => part.getBoundingClientRect()).map(({{x, y, width, height}}) =>"
-                        " [x, y + scrollY, width, height].map(Math.round))")  # fmt: skip
+    parts = "[...box.firstChild.children, document.querySelector('.ways')].map(part => part.getBoundingClientRect())"
+    return box.evaluate(f"box => {parts}.map(part => [part.x, part.y + scrollY, part.width, part.height])")
 
 
 @pytest.mark.parametrize("width", [390, 1440])
 def test_the_machine_learns_what_the_program_learns_and_nothing_moves(opened, program, width):
     box = opened("machine", width, reduced_motion="reduce")
-    recorded, before = box.locator(".machine-columns").inner_text(), rooms(box)[:4]
+    recorded, before = box.locator(".machine-columns").inner_text(), rooms(box)
     assert trained(box) == "Trained on 1,000 names; the last loss is 2.5116, as in Python."
     assert box.locator(".machine-columns").inner_text() == recorded
-    assert rooms(box)[:4] == before
+    assert rooms(box) == before
     names = (ROOT / "docs" / "names.txt").read_text(encoding="utf-8").split()
     known, shuffled = {*names}, random.Random(42)
     shuffled.shuffle(names)
@@ -425,7 +419,7 @@ def test_the_machine_learns_what_the_program_learns_and_nothing_moves(opened, pr
     assert box.locator("[role=status]").inner_text() == "It has never seen é a space."
     own(box, "\n".join(CHEESES))
     assert trained(box).startswith("Trained on 10 lines in 300 steps; the loss fell from 3.")
-    assert rooms(box)[:4] == before
+    assert rooms(box) == before
 
 
 def test_your_own_list_is_learned_and_a_link_carries_it(opened, tab):
@@ -442,13 +436,12 @@ def test_your_own_list_is_learned_and_a_link_carries_it(opened, tab):
     greeting = "Somebody sent you a list of 10 lines: Brie, Gouda, …"
     other.locator("[role=status]", has_text=greeting).wait_for()
     assert (trained(other), written_by(other)) == (said, words)
-    for damaged in (link[:-9], link.replace("#list=", "#list=A")):
-        says = tab(damaged).locator(".machine [role=status]")
-        says.filter(has_text="The list in this link is damaged. Ask for the link again.").wait_for()
+    damaged = tab(link.replace("#list=", "#list=A")).locator(".machine [role=status]")
+    damaged.filter(has_text="The list in this link is damaged. Ask for the link again.").wait_for()
     own(box, "\n".join(f"{number ** 7:x}" for number in range(1, 2000)))
     trained(box)
     press(box.get_by_role("button", name="Copy a link"), "Enter")
-    box.locator("[role=status]", has_text=re.compile("would have 1.,... characters; 8,000 arrive everywhere")).wait_for()
+    box.locator("[role=status]", has_text="characters; 8,000 arrive everywhere").wait_for()
 
 
 LISTS = {  # what is said about a text
@@ -457,15 +450,15 @@ LISTS = {  # what is said about a text
     "Brie\0\nEdam": "This is not plain text. Save it as plain text (UTF-8) first.",
     "\ufeffBrie\r\n\r\n Edam \r\nBrie\n": "So few will only be repeated. 1 occur more than once.",
     "a\nb\nc\nd\ne": "With one letter on each line there is little to learn.",
-    "\n".join(["x" * 10_000] + CHEESES): "Lines are cut after 48 characters.",
-    "e\u0301\n\u00e9": "So few will only be repeated. 1 occur more than once. With one letter on each line there is little to learn.",
+    "\n".join(["x" * 10_000, *CHEESES]): "Lines are cut after 48 characters.",
+    "e\u0301te\n\u00e9te": "So few will only be repeated. 1 occur more than once.",
     "\n".join(chr(0x4E00 + i) * 2 for i in range(2500)):
         "The list has 2,500 different characters; the machine can learn 2,000. Use fewer lines.",
     "a\n" * 1_000_001: "This list has 2.0 million characters; the machine takes 2 million. Use a part of it.",
 }  # fmt: skip
-DROP = """(box, [name, bytes]) => {
+DROP = """(box, text) => {
     const dataTransfer = new DataTransfer();
-    dataTransfer.items.add(new File([new Uint8Array(bytes)], name));
+    dataTransfer.items.add(new File([text], "x.txt"));
     box.dispatchEvent(new DragEvent("drop", {dataTransfer, bubbles: true, cancelable: true}));
 }"""
 
@@ -478,24 +471,20 @@ def test_a_list_that_cannot_be_learned_is_told_so_before_anything_starts(opened)
         return texts.map(listOf).map(({problem, notes}) => problem || notes.join(" "));
     }"""
     assert box.page.evaluate(told, [*LISTS]) == [*LISTS.values()]
-    for text in ("Brie", ""):
-        own(box, text)
-        press(go, "Enter")
-        says.filter(has_text="It cannot train on this list yet.").wait_for()
-        assert box.locator("textarea").evaluate("text => text === document.activeElement && text.ariaInvalid === 'true'")
-        assert box.locator("#machine-count").inner_text() == LISTS[text or " \n\t\n"]
-    for name, data, words in (("a.png", b"\x89PNG\0", "a.png is not plain text in UTF-8. Save it as that first."),
-                              ("big.txt", bytes(5_000_000), "big.txt has 5.0 MB; the machine takes 2 MB. Use a part of it."),
-                              ("x.txt", "Ωμέγα\nмир\nسلام\ne\u0301té\n👩‍🚀🧀\n".encode(), "x.txt is read.")):  # fmt: skip
-        box.evaluate(DROP, [name, [*data]])
-        says.filter(has_text=words).wait_for()
+    own(box, "Brie")
+    press(go, "Enter")
+    says.filter(has_text="It cannot train on this list yet.").wait_for()
+    assert box.locator("textarea[aria-invalid=true]").evaluate("text => text === document.activeElement")
+    lines = "Ωμέγα\nмир\nسلام\ne\u0301té\n👩‍🚀🧀\n"
+    for words, data in {"is not plain text": "PNG\0", "has 5.0 MB;": "a" * 5_000_000, "is read.": lines}.items():
+        box.evaluate(DROP, data)
+        says.filter(has_text=f"x.txt {words}").wait_for()
     assert trained(box).startswith("Trained on 5 lines in 300 steps")
     box.get_by_label("Start with").fill("e\u0301")
     box.locator(".machine-written", has_text=re.compile("^ét")).wait_for()
-    for broken, words in (("Worker", "The training did not start."), ("fetch", "That did not work: no network. Try again.")):
-        page = opened("machine").page
-        page.evaluate("name => { window[name] = async () => { throw new Error('no network'); }; }", broken)
-        button = page.get_by_role("button", name="Train it")
-        press(button, "Enter")
-        page.locator(".machine [role=status]", has_text=words).wait_for()
-        assert button.get_attribute("aria-disabled") == "false"
+    for broken, words in {"Worker": "The training did not start.", "fetch": "That did not work: no network."}.items():
+        box.get_by_text("names", exact=True).click()
+        box.page.evaluate("name => { window[name] = async () => { throw new Error('no network'); }; }", broken)
+        press(go, "Enter")
+        says.filter(has_text=words).wait_for()
+        assert go.get_attribute("aria-disabled") == "false"

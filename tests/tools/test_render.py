@@ -99,13 +99,13 @@ def test_code_is_shown_and_copied_as_it_stands(code):
     chunk = shown(renderer_of(SMALL.replace("print(quadruple(1) < 5)", code)), "other")
     (copied,) = re.findall(r'data-code="([^"]*)"', chunk)
     assert html.unescape(copied) == code
-    assert text_of(re.search(r'(?s)<div class="code">(.*?)</div>', chunk)[1]) == f"{code}\n"
+    assert text_of(re.search(r'(?s)<pre class="code"><code>(.*?)</code></pre>', chunk)[1]) == f"{code}\n"
 
 
 def test_lines_know_their_indentation_and_blank_ones_at_the_top_are_left_out(renderer):
     assert '<span class="line" style="--indent: 4ch">    ' in shown(renderer, "a-part")
     assert re.search(
-        '<div class="code"><span class="line" style="--indent: 0ch">[^\n]*quadruple', shown(renderer, "a-part")
+        '<pre class="code"><code><span class="line" style="--indent: 0ch">[^\n]*quadruple', shown(renderer, "a-part")
     )
 
 
@@ -118,7 +118,7 @@ def test_the_heading_of_a_chunk_follows_the_level_around_it(renderer):
 
 
 def test_a_demonstration_shows_its_code_and_what_it_printed(renderer):
-    assert re.search('(?s)<div class="code">.*double.*<div class="output">8\n</div>', shown(renderer, "twice"))
+    assert re.search('(?s)<pre class="code"><code>.*double.*<div class="output">8\n</div>', shown(renderer, "twice"))
     assert NOT_YET in shown(renderer_of(SMALL, {}), "twice")
     assert "output" not in shown(renderer_of(SMALL, {"twice": Result("", [])}), "twice")
 

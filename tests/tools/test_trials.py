@@ -195,11 +195,11 @@ def test_an_experiment_that_does_not_fit_is_a_complaint_and_the_page_shows_it():
 def test_the_box_shows_the_lines_with_their_signs_and_what_they_change():
     box = box_of("no-root")
     assert '<div class="experiment" id="experiment-no-root">' in box
-    assert re.search('<h2 class="chunk-name"[^>]*>No <code>root</code> &amp; <em>all</em></h2>', box)
+    assert '<h2 class="chunk-name" id="experiment-no-root_code">No <code>root</code> &amp; <em>all</em></h2>' in box
     assert text_of(re.search("changes (.*)", box)[1]) == "⟨start⟩, ⟨attend⟩"
     kinds = re.findall('<span class="line (?:removed|added|kept|divided)', box)
     assert [kind.split()[-1] for kind in kinds] == ["kept", "removed", "added", "divided", "added", "kept"]
-    assert text_of(re.search('(?s)<div class="code" data-search-exclude>(.*?)</div>', box)[1]).split("\n") == [
+    assert text_of(re.search('(?s)<pre class="code"[^>]*>(.*?)</pre>', box)[1]).split("\n") == [
         "      # a remark", "-     size = math.sqrt(len(query))", "+     size = 1 < 2", "…", "+ import os",
         "  import math", "",
     ]  # fmt: skip
