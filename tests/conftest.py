@@ -169,8 +169,6 @@ def tab(browser, site):
     contexts, complaints = [], []
 
     def open_page(path, width=1440, scheme="light", height=900, **options):
-        if path == "run/" and not (BUILD / "site" / path).is_dir():
-            pytest.skip("the packages of this page are not installed: .venv/bin/pip install --group browser")
         options = {"bypass_csp": True} | options  # or Playwright could not wait for what it evaluates
         context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, **options)
         contexts.append(context)

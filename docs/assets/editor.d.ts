@@ -1,6 +1,6 @@
-// What run-editor.js uses of prism-code-editor, for the type checker. The site does not have this file.
+// What bench/editing.js uses of prism-code-editor, for the type checker. The site does not have this file.
 
-/** Of prism-code-editor, the field for code: as much as run-editor.js needs. */
+/** Of prism-code-editor, the field for code: as much as bench/editing.js needs. */
 interface Editor {
   container: HTMLElement;
   textarea: HTMLTextAreaElement;

@@ -48,12 +48,11 @@ interface Die {
   choice(weights: Float64Array): number;
 }
 
-/** Of Pyodide, Python for the browser: as much as run-worker.js needs. */
+/** Of Pyodide, Python for the browser: as much as bench/worker.js needs. */
 interface Pyodide {
   FS: {
     mkdirTree(path: string): void;
     writeFile(path: string, text: string): void;
-    readFile(path: string, options: { encoding: "utf8" }): string;
     chdir(path: string): void;
   };
   setInterruptBuffer(buffer: Uint8Array): void;

@@ -18,6 +18,8 @@ from weaver.render import Renderer, loose_links
 WRITTEN = {"tools/": "tools.md"}  # pages that are not in the essay: their paths, and their files in docs/
 RESERVED = ("programs", "tools", "indexes", "everything", "run", "assets", "files", "search", "sitemap",
             "index", "404", "readme")  # fmt: skip
+MAP = "The program as a map"  # the title of the page of the first program
+ALONE = "[navigation, toc]"  # what a page hides that needs all the room
 MACHINE = "machine"  # the widget that is the first screen
 RECORDS = ".json"  # how the files end that hold data about programs instead of data for them
 NAMES = "The classes, functions, methods and global names of all programs."
@@ -39,13 +41,12 @@ class Sheet(NamedTuple):
 
 def sheets(essay, reading, results, data, docs, findings):
     """Return all pages of the site, in the order of the navigation; `data` are the files offered with the programs."""
-    paths = {target: f"programs/{name}/" for target, name in program_names(essay).items()}
-    known = {"anchors": reading.anchors, "findings": findings, "runs": playground.is_possible()}
-    renderer = Renderer(essay, results, paths, **known)
+    paths, needed = program_paths(essay), [name for name in data if not name.endswith(RECORDS)]
+    folder = playground.files(essay, paths, data, docs)[0]
+    renderer = Renderer(essay, results, paths, reading.anchors, findings, folder)
     minutes, sheets = duration.minutes(essay, reading), []
     times = duration.times(essay, minutes)
     below = reading.glossaries | beside_the_main_program(essay) | to_look_up(essay)
-    needed = [name for name in data if not name.endswith(RECORDS)]
     ahead = contents(renderer, reading, minutes)
     read = reading.pages | {"": opened(essay, reading.pages[""])}
     bodies = {page.path: filled(read[page.path], renderer) for page in essay.pages}
@@ -54,10 +55,11 @@ def sheets(essay, reading, results, data, docs, findings):
         screen = len(read[""]) - len(reading.pages[""]) if not page.path else 0
         sheet = essay_sheet(page, bodies[page.path], times[page.path], screen)
         sheets.append(sheet._replace(text=lowered(sheet.text)) if page.path in below else sheet)
-    sheets += [run_and_edit(renderer, playground.files(essay, data, docs)[0])] if known["runs"] else []
     for program in essay.programs.values():
         listing = renderer.program(program, [offered(program.target), *map(file_of, needed[:1])])
-        sheets.append(program_sheet(paths[program.target], program, listing))
+        is_map = program is essay.main and bool(essay.experiments)
+        sheet = program_sheet(paths[program.target], program, listing, is_map)
+        sheets.insert(1 if is_map else len(sheets), sheet)
     sheets += [written(docs / file, path) for path, file in WRITTEN.items()]
     sheets.append(indexes(renderer))
     sheets.append(everything(bodies, ahead))
@@ -110,23 +112,13 @@ def contents(renderer, reading, minutes):
     return renderer.template("contents", parts=parts) if parts else Markup("")
 
 
-def program_sheet(path, program, listing):
-    """Return the page of a program."""
+def program_sheet(path, program, listing, is_map):
+    """Return the page of a program; that of the map is the second one of the site, and the search finds its title."""
     title, folder = escape(program.name), program.target.rpartition("/")[0]
-    text = relative(f"# {plain(title)}\n\n{raw(listing)}", path)
-    return Sheet(title, path, part_of("Programs", folder), hidden(text, "[toc]"))
-
-
-def run_and_edit(renderer, folder):
-    """Return the page on which the essay is edited and run, with what it fetches from a folder."""
-    essay = renderer.essay
-    html = renderer.template(
-        "run", folder=folder, programs=playground.programs(essay), flags=playground.flags(essay.main),
-        experiments=essay.experiments.items(), text="docs/names.txt", download=offered(essay.main.target),
-    )  # fmt: skip
-    text = f"# {playground.TITLE}\n\n{raw(html)}"
-    text = hidden(relative(text, playground.PATH), "[navigation, toc]")
-    return Sheet(playground.TITLE, playground.PATH, part_of("Programs"), text)
+    text = relative(f"# {MAP if is_map else plain(title)}\n\n{raw(listing)}", path)
+    if is_map:
+        return Sheet(MAP, path, part_of(), f"---\nhide: {ALONE}\n---\n{text}")
+    return Sheet(title, path, part_of("Programs", folder), hidden(text, ALONE))
 
 
 def indexes(renderer):
@@ -166,10 +158,10 @@ def offered(path):
     return f"files/{path}" + (".txt" if re.search(r"(?i)\.(md|markdown|mdown|mkdn?)$", path) else "")
 
 
-def program_names(essay):
-    """Return {target: the name of its page}; no two are the same."""
+def program_paths(essay):
+    """Return {target: the path of its page}; no two are the same."""
     names = Names()
-    return {target: names.new(target) for target in essay.programs}
+    return {target: f"programs/{names.new(target)}/" for target in essay.programs}
 
 
 def title_of(html):
@@ -316,9 +308,11 @@ def files(essay, sheets, unfolded, docs, data, findings):
     wanted |= {file_of(name): (docs.parent / name).read_bytes() for name in data}
     for asset in sorted((docs / "assets").iterdir()):
         is_wanted = re.fullmatch(r"[A-Za-z0-9][\w.-]*\.(css|js|svg|png|pdf|woff2|txt)", asset.name)
-        if asset.is_file() and is_wanted and not playground.ASSETS.fullmatch(asset.name):
+        if asset.is_file() and is_wanted:
             wanted[f"assets/{asset.name}"] = asset.read_bytes()
-    wanted |= playground.files(essay, data, docs)[1]
+    paths = program_paths(essay)
+    if bench := playground.files(essay, paths, data, docs)[1]:
+        wanted |= bench | {f"{playground.FORMER}index.html": playground.redirect(paths[essay.main.target])}
     if essay.experiments:
         wanted["assets/poster.svg"] = minimap.poster(essay, findings, website.address()).encode()
     wanted["assets/chunks.json"] = json.dumps(unfolded, indent=0, sort_keys=True, ensure_ascii=False).encode()

@@ -1,22 +1,22 @@
-"""The page on which the essay is edited and run in the browser: what it shows, and the files that it fetches.
+"""Running and editing a program on its page: what the page needs to know, and the files that it fetches.
 
 Python for the browser is Pyodide, CPython compiled to WebAssembly; code is edited in prism-code-editor. Both come from
-packages of the registry that carry them (`pip install --group browser`); without these the site has no such page.
+packages of the registry that carry them (`pip install --group browser`); without these, pages only show the programs.
 """
 
 import ast
+import contextlib
 import hashlib
 import importlib.util
 import json
-import re
 from pathlib import Path
 from typing import NamedTuple
 
+import tangle
 from weaver import trials
 
-PATH, TITLE = "run/", "Run and edit"
-ASSETS = re.compile(r"run[-._].*")  # of this page only
-SHARED = ("elements.js", "engine.js")  # of which it has its own copies
+FORMER = "run/"  # where earlier editions had all of this
+SHARED = ("elements.js", "engine.js", "machine-list.js", "widgets.js")  # of which an edition has its own copies
 LOCK = {  # the fifth file: which packages there are (none are needed), and for what they are made
     "info": {"abi_version": "2026_0", "arch": "wasm32", "platform": "emscripten_5_0_3", "python": "3.14.2"},
     "packages": {},
@@ -83,45 +83,76 @@ def carried():
     return found
 
 
-def files(essay, data, docs):
-    """Return the folder of what the page fetches, and {path: bytes}; `data` are files of demonstrations.
+def files(essay, paths, data, docs):
+    """Return the folder of what a page fetches, and {path: bytes}; `paths` are {target: path of the page of a program},
+    `data` are files of demonstrations.
 
     The folder is named after its content: what a browser has kept of another edition is never mixed with this one.
     """
     found = carried()
     if not found:
         return "", {}
-    tried = {name: changed_by(essay, block.fence) for name, block in essay.experiments.items()
-             if trials.blocks(essay, block.fence)}  # fmt: skip
-    texts = [name for name in data if name.endswith(".txt")]
-    offer = {"fences": fences(essay), "experiments": tried, "data": texts}
-    edition = {asset.name: asset.read_bytes() for asset in sorted((docs / "assets").iterdir())
-               if asset.name in SHARED or ASSETS.fullmatch(asset.name)}  # fmt: skip
-    edition["run.json"] = json.dumps(offer, ensure_ascii=False).encode()
+    texts = [name for name in data if name == trials.NAMES]  # which programs read if they are given no other
+    known = {"fences": fences(essay, paths), "experiments": experiments(essay, paths), "data": texts}
+    assets = [docs / "assets" / name for name in SHARED] + [
+        path for path in sorted((docs / "assets" / "bench").iterdir()) if path.suffix in (".js", ".py", ".txt")
+    ]
+    edition = {path.relative_to(docs / "assets").as_posix(): path.read_bytes() for path in assets}
+    edition["known.json"] = json.dumps(known, ensure_ascii=False).encode()
     edition |= {"essay.txt": essay.text.encode(), "tangle.txt": (docs.parent / "tangle.py").read_bytes()}
     edition |= {path: content for path, content in found.items() if not path.startswith("pyodide/")}
     digest = hashlib.sha256()
     for path, content in edition.items():
         digest.update(f"{path} {len(content)} ".encode() + content)
-    folder = f"run-{digest.hexdigest()[:10]}/"
+    folder = f"bench-{digest.hexdigest()[:10]}/"
     python = {f"assets/{path}": content for path, content in found.items() if path.startswith("pyodide/")}
     return folder, python | {folder + path: content for path, content in edition.items()}
 
 
-def changed_by(essay, fence):
-    """Return the key of the fence that an experiment changes first: its name, then # and its number."""
-    changed = trials.blocks(essay, fence)[0]
-    return changed.fence.name + (f"#{changed.number}" if changed.number > 1 else "")
-
-
-def fences(essay):
-    """Return what can be edited piece by piece: name, number among the fences of that name, title, and where it stands.
-
-    Their lines the page finds itself, in the text as the reader has it.
+def fences(essay, paths):
+    """Return {key: what is known of a fence that can be edited}: its title, place and lines, those of its code counted
+    from 0, and the page of the first program that has it and runs.
     """
-    return [{"name": block.fence.name, "title": block.title, "number": block.number,
-             "page": f"{block.page.path}#{block.id}"}
-            for block in essay.blocks.values() if block.fence.kind != "experiment"]  # fmt: skip
+    found = {}
+    for block in essay.blocks.values():
+        fence, program = block.fence, runs_in(essay, block.fence)
+        title = block.title + f" ({block.number})" * (block.number > 1)
+        known = {"title": title, "page": f"{block.page.path}#{block.id}", "first": fence.line, "end": fence.end - 1}
+        found[key_of(block)] = known | {"program": paths[program.target] if program else ""}
+    return found
+
+
+def key_of(block):
+    """Return the key of a fence: its name, then # and its number if it goes on with a chunk."""
+    return block.fence.name + (f"#{block.number}" if block.number > 1 else "")
+
+
+def runs_in(essay, fence):
+    """Return the first program with lines of a fence that the browser runs, or None."""
+    return next((program for program in essay.programs_with(fence) if program in programs(essay)), None)
+
+
+def experiments(essay, paths):
+    """Return {name: what is known of an experiment}: its title and place, the page of its program, the lines of the
+    essay that it takes out, and those it puts in: [the line before it, its text, its own line]. A line before it that
+    is negative comes after it.
+    """
+    found = {}
+    for name, block in essay.experiments.items():
+        gone, put = [], []
+        with contextlib.suppress(tangle.TangleError):
+            for hunk, origins in tangle.locate(block.fence, essay.tangled):
+                left, before = [*origins], -origins[0]
+                for sign, text, number in hunk:
+                    if sign == "+":
+                        put.append((before, text, number))
+                    else:
+                        before = left.pop(0)
+                        gone += [before] * (sign == "-")
+        program = paths[trials.target_of(essay, block.fence)]
+        known = {"title": block.title, "page": f"{block.page.path}#{block.id}", "program": program}
+        found[name] = known | {"gone": gone, "put": put}
+    return found
 
 
 def programs(essay):
@@ -139,3 +170,17 @@ def flags(program):
             except ValueError:
                 return []
     return []
+
+
+def redirect(to):
+    """Return the page, as bytes, where links of earlier editions lead on to another one, with all that they say."""
+    policy = "default-src 'none'; script-src 'unsafe-inline'"
+    return f"""<!doctype html>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="robots" content="noindex">
+<title>The program has moved</title>
+<script>location.replace("../{to}" + location.hash)</script>
+<meta http-equiv="refresh" content="1; url=../{to}">
+<p><a href="../{to}">The program is now edited and run on its own page.</a></p>
+""".encode()

@@ -109,16 +109,16 @@ class Renderer(Forms):
     """Turns fences of an essay into HTML.
 
     `results` is {name of a demonstration: Result}, `paths` {target: path of the page of that program}. `anchors` is
-    {id: page} of all that a link in a figure may lead to; `runs` says whether the site has a page on which chunks are
-    edited and run.
+    {id: page} of all that a link in a figure may lead to; `folder` has what edits and runs programs, if anything does.
     """
 
-    def __init__(self, essay, results, paths, anchors=None, findings=None, runs=False):
+    def __init__(self, essay, results, paths, anchors=None, findings=None, folder=""):
         self.essay, self.results = essay, results
         self.anchors = essay.anchors if anchors is None else anchors
         self.findings = findings or trials.Findings()
         self.begin_page()
-        self.known = {"address": address, "indent_of": indent_of, "main": essay.main, "paths": paths, "runs": runs}
+        self.known = {"address": address, "indent_of": indent_of, "main": essay.main, "paths": paths}
+        self.known |= {"folder": folder, "bench": folder and self.bench}
         self.known["experiments_page"] = essay.experiments_page
 
     def begin_page(self):
@@ -200,7 +200,7 @@ class Renderer(Forms):
             arrows=arrows,
             users=[(user, self.is_first(user)) for user in self.essay.users_shown(fence)],
             uses=uses,
-            is_run=any(program in playground.programs(self.essay) for program, _ in uses),
+            key=playground.key_of(block),
             source="\n".join(fence.code),
             code=self.code(fence),
         )
@@ -227,9 +227,19 @@ class Renderer(Forms):
             folded=self.code(*folded),
         )
 
+    def bench(self, fence):
+        """Return the path of the page on which a fence is edited, or an experiment is tried; None if no page can."""
+        first = next(iter(trials.blocks(self.essay, fence)), None) if fence.kind == "experiment" else None
+        program = playground.runs_in(self.essay, first.fence if first else fence)
+        return self.known["paths"].get(program.target) if program else None
+
     def program(self, program, downloads):
-        """Return the HTML of the listing of a program; `downloads` are the files you need to run it."""
-        lines, before, tried = [], None, trials.tried(self.essay)
+        """Return the HTML of the page of a program; `downloads` are the files you need to run it."""
+        experiments = [block.fence for block in self.essay.experiments.values()]
+        is_tried = program.target in {trials.target_of(self.essay, fence) for fence in experiments}
+        tried, harms = trials.tried(self.essay), trials.harms(self.essay, self.findings)
+        tried, harms = (tried, harms) if is_tried else ({}, {})  # others share lines with it, and stop elsewhere
+        lines, before = [], None
         for row, line in enumerate(program.lines[: program.text.count("\n")], 1):
             block, names = self.essay.block_at(line.origin), program.uses.get(row, {})
             html = "" if line.indent and not line.text.strip() else line.indent
@@ -237,9 +247,14 @@ class Renderer(Forms):
                 name = names.get(column + len(line.indent))
                 html += peek(self.essay.definition(name, [program]), piece, stop=False) if name else piece
             values = {"block": block, "stop": block is not before, "indent": indent_of(line.text)}
+            values |= {"origin": line.origin, "shift": len(line.indent), "harm": harms.get(line.origin)}
             lines.append({"html": Markup(html), "experiments": tried.get(line.origin, []), **values})  # noqa: S704
             before = block
-        return self.template("listing", program=program, lines=lines, downloads=downloads)
+        found = [harm for harm in harms.values() if any(line["harm"] is harm for line in lines)]
+        legend = [(harm, sum(line["harm"] == harm for line in lines)) for harm in sorted({*found})]
+        runs, flags = program in playground.programs(self.essay), playground.flags(program)
+        values = {"program": program, "lines": lines, "legend": legend, "downloads": downloads, "flags": flags}
+        return self.template("listing", runs=runs and self.known["folder"], **values)
 
     def whole(self, program):
         """Return the HTML of a program in one piece, within the essay: the number of each line leads to its chunk."""

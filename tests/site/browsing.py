@@ -1,4 +1,8 @@
-"""What several files of tests in a browser need: keys and widths, and changes for the page that runs."""
+"""What several files of tests in a browser need: keys and widths, and changes for the page of a program."""
+
+import base64
+import json
+import zlib
 
 import pytest
 from programs import TEXT
@@ -11,6 +15,7 @@ ANCHORS = Reading(WOVEN).anchors
 needs_pyodide = pytest.mark.skipif(
     not playground.is_possible(), reason="Pyodide is not installed: .venv/bin/pip install --group browser"
 )
+LISTING = "programs/microgpt-py/"
 SMALL = {"num_steps": "12", "n_embd": "8", "n_head": "2", "samples": "3"}
 FLAGS = [word for name, value in SMALL.items() for word in (f"--{name}", value)]
 ESCAPES = """
@@ -63,12 +68,22 @@ def press(control, *keys):
         control.page.keyboard.press(key)
 
 
-def changes_of(line, *more):
-    """A change as a link has it, after a line of the essay that it has once."""
-    assert TEXT.split("\n").count(line) == 1
-    return [[line], [line, *more]]
+def edit_of(key, line, *more):
+    """A change as the page has it: some lines after a line that the code of a fence has once."""
+    name, _, number = key.partition("#")
+    fences = [fence for fence in WOVEN.fences if fence.name == name and fence.kind in ("root", "definition")]
+    code = fences[int(number or 1) - 1].code
+    assert code.count(line) == 1
+    at = code.index(line) + 1
+    return {"chunk": key, "was": "\n".join(code), "now": "\n".join([*code[:at], *more, *code[at:]])}
+
+
+def linked(*edits):
+    """What a link has after the # for changes."""
+    packed = zlib.compress(json.dumps(edits).encode())
+    return "#edits=" + base64.urlsafe_b64encode(packed).decode().rstrip("=")
 
 
 def escapes(address):
     """A change that tries all ways out."""
-    return changes_of(FIRST, *ESCAPES.format(address=address).split("\n"))
+    return edit_of("tape#2", FIRST, *ESCAPES.format(address=address).split("\n"))

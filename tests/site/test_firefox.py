@@ -3,14 +3,19 @@
 import shutil
 
 import pytest
-from browsing import FLAGS, SMALL, WALL, escapes, needs_pyodide
+from browsing import FLAGS, LISTING, SMALL, WALL, escapes, linked, needs_pyodide
 from firefox import Firefox
 from programs import run
 
 FIREFOX = shutil.which("firefox-esr") or shutil.which("firefox")
 ENDED = """
-    while (document.getElementById("run-start").disabled) await new Promise((go) => setTimeout(go, 100));
-    return document.getElementById("run-output").innerText;
+    const seen = (id) => document.getElementById(id).checkVisibility();
+    while (seen("stop") || !seen("run")) await new Promise((go) => setTimeout(go, 100));
+    return document.getElementById("output").textContent;
+"""
+READY = """
+    const wanted = () => document.querySelector(given[0]);
+    while (!wanted()) await new Promise((go) => setTimeout(go, 100));
 """
 
 pytestmark = [
@@ -30,36 +35,29 @@ def firefox(site, tmp_path_factory):
 @needs_pyodide
 def test_the_essay_is_edited_and_run(firefox, site):
     """It prints the same numbers, and a line that is typed keeps its indentation and can be taken back."""
-    firefox.visit(site + "run/#chunk=softmax")
-    fill = "for (const [name, value] of Object.entries(given[0])) document.getElementById(`run-${name}`).value = value;"
+    firefox.visit(f"{site}{LISTING}#chunk=softmax")
+    firefox.script(READY, ".editor")
+    fill = "for (const name in given[0]) document.getElementById(`flag-${name}`).value = given[0][name];"
     firefox.script(fill, SMALL)
-    firefox.click("#run-start")
+    firefox.click("#run")
     assert firefox.script(ENDED).strip() == run(*FLAGS).stdout.strip()
-    firefox.script('document.getElementById("run-editor").setSelectionRange(20, 20)')  # the end of the first line
-    firefox.type("#run-editor", "\ue007extra = 1")  # the key Enter
-    code = firefox.script('return document.getElementById("run-editor").value')
+    firefox.script('document.querySelector(".editor textarea").setSelectionRange(20, 20)')  # the end of the first line
+    firefox.type(".editor textarea", "\ue007extra = 1")  # the key Enter
+    code = firefox.script('return document.querySelector(".editor textarea").value')
     assert code.startswith("def softmax(logits):\n    extra = 1\n")
-    assert firefox.script('return [...document.querySelectorAll("#run-list ins")].map((e) => e.innerText)') == [
-        "+    extra = 1"
-    ]
-    firefox.click("#run-undo")
-    assert firefox.script('return document.getElementById("run-changes").hidden')
+    changes = 'return [...document.querySelectorAll("#changes ins")].map((e) => e.innerText)'
+    assert firefox.script(changes) == ["+ extra = 1"]
+    firefox.click(".change button:last-child")
+    assert firefox.script('return document.getElementById("changes").hidden')
 
 
 @needs_pyodide
 def test_a_program_reaches_nothing(firefox, site, stranger):
-    """Whether the other test has left this page, where Python is loaded already, or not."""
     address, asked = stranger
-    firefox.visit(site + "run/#chunk=softmax")
-    [line], ways = escapes(address)
-    firefox.script("""
-        const chunk = document.getElementById("run-chunk"), editor = document.getElementById("run-editor");
-        chunk.value = "tape#2";
-        chunk.dispatchEvent(new Event("change"));
-        editor.value = editor.value.replace(...given[0]);
-        editor.dispatchEvent(new Event("input"));
-    """, [line, "\n".join(ways)])  # fmt: skip
-    firefox.click("#run-start")
+    firefox.visit("about:blank")
+    firefox.visit(site + LISTING + linked(escapes(address)))
+    firefox.script(READY, ".trust")
+    firefox.click(".trust")
     output = firefox.script(ENDED)
     assert output.count("way ") > 10 and "it went through" not in output
     assert firefox.script(f"return await ({WALL})(given[0])", address) == "refused"

@@ -29,7 +29,7 @@ SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"><g id="a"/></sv
 
 @pytest.fixture(scope="module", autouse=True)
 def without_pyodide():
-    """Weave as where Pyodide is not installed; with it, there are one more page and links to it: test_run.py."""
+    """Weave as where Pyodide is not installed; with it, pages of programs have controls: test_run.py."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(playground, "is_possible", lambda: False)
         yield
@@ -251,7 +251,7 @@ def test_what_editors_leave_is_not_published(tmp_path):
         (assets / name).write_bytes(b"\xff")
     woven(root)
     published = {path.removeprefix("assets/") for path in listed(root) if path.startswith("assets/")}
-    assert published == {name for name in wanted if not playground.ASSETS.fullmatch(name)} | {"chunks.json"}
+    assert published == wanted | {"chunks.json"}
 
 
 def test_data_is_offered_with_the_program_but_not_the_record_of_experiments(tmp_path):

@@ -182,7 +182,7 @@ def test_the_listing_has_every_line_with_a_link_to_its_place(renderer):
         "#program-small-py",
         "two/#chunk-other",
     ]
-    assert 'href="@/files/names.txt" download>Download names.txt</a>' in listing
+    assert 'href="@/files/names.txt" download>names.txt</a>' in listing
     assert "<code>python3 small.py names.txt</code>" in listing
     assert "All 6 lines of" in listing
 

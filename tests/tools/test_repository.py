@@ -86,7 +86,7 @@ def prose_of(path):
 
 
 PROSE = [ROOT / name for name in ("microgpt.md", "README.md", "CONTRIBUTING.md", "docs/tools.md", "tangle.py")]
-PROSE += [path for form in ("**/*.py", "assets/*.js", "t*/*.html") for path in sorted((ROOT / "docs").glob(form))]
+PROSE += [path for form in ("**/*.py", "assets/**/*.js", "t*/*.html") for path in sorted((ROOT / "docs").glob(form))]
 
 
 @pytest.mark.parametrize("path", PROSE, ids=lambda path: path.relative_to(ROOT).as_posix())
@@ -125,8 +125,8 @@ def test_linters_are_content(linter):
     assert done.returncode == 0, tangle.where(done.stdout, ESSAY.relative_to(ROOT), PROGRAMS)
 
 
-ASSETS = [f"docs/assets/{path.name}" for path in sorted((ROOT / "docs" / "assets").glob("*.js"))]
-WORKERS = [path for path in ASSETS if path.endswith("-worker.js")]
+ASSETS = [path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "docs" / "assets").glob("**/*.js"))]
+WORKERS = [path for path in ASSETS if path.endswith("worker.js")]
 PAGES = ["docs/assets/editor.d.ts", "docs/weaver/serve.js", *(path for path in ASSETS if path not in WORKERS)]
 SCRIPTS = {"dom,dom.iterable": PAGES, "webworker": WORKERS}  # {what is there: the scripts that use it}
 

@@ -371,7 +371,7 @@ def test_a_map_and_a_program_in_one_piece_are_where_the_essay_asks_for_them(tmp_
     page = (root / "build" / "pages" / "all" / "index.md").read_text(encoding="utf-8")
     assert '<figure class="map"' in page and "<details" not in page and 'class="finding"' in page
     assert re.search('<a class="number" href="../#chunk-start"[^>]*>1</a> <span class="kn">import', page)
-    assert 'href="../../all/">experiments</a>' in (root / "build/pages/programs/microgpt-py/index.md").read_text()
+    assert 'href="../../all/">Experiments</a>' in (root / "build/pages/programs/microgpt-py/index.md").read_text()
     written = chapters.on_github(woven.essay, woven.reading, {}, woven.findings)["all.md"].decode()
     assert "](figures/map-of-the-program.svg)\n\nstops: 0 · " in written
     blocks = pytest.importorskip("markdown_it").MarkdownIt().enable("table").parse(written)

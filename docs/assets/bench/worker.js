@@ -1,20 +1,20 @@
 // Python, in a thread of its own: fetches Pyodide, lets tangle.py run a program of an essay, and reports what it prints;
 // or lets it tangle an essay, and answers with a program and the errors.
 //
-// The page sends {files, words, stop, made}: {path: text}, the arguments of tangle.py, and perhaps a file that it wants
-// to have. This sends back messages of a kind: "loading" (how many bytes are there), "started", "lines" (output, and
-// whether it was an error), "stopping", and "end" (the exit status, and that file) or "failed".
+// The page sends {files, words, stop}: {path: text} and the arguments of tangle.py. This sends back messages of a kind:
+// "loading" (how many bytes are there), "started", "lines" (output, and whether it was an error), "stopping", and "end"
+// (the exit status) or "failed".
 //
 // A worker that computes hears nothing, but it can check whether a blob exists. `stop` is the address of one: as soon
 // as the page revokes it, Python is interrupted as by Ctrl-C. Each message of lines has the address of another, which
 // the page revokes when it has shown them: a program that prints faster waits for that. Both are looked up when the
 // program prints.
 //
-// Or it sends {files, text, program}: an essay, of which it wants to see a program; then this sends "tangled" and, after
-// the experiments were looked at, "checked". Or, after a run, {files, beginning, temperature}; then this sends "wrote",
-// with a document that the model of that run has written. What it is asked is done in turn.
+// Or it sends {files, text, program}: an essay, of which it wants to see a program; then this sends "tangled". Or, after
+// a run, {files, beginning, temperature}; then this sends "wrote", with a document that the model of that run has
+// written. What it is asked is done in turn.
 
-import { loadPyodide } from "../assets/pyodide/pyodide.mjs";
+import { loadPyodide } from "../../assets/pyodide/pyodide.mjs";
 
 const { Blob, TextDecoder, URL, XMLHttpRequest } = globalThis, send = postMessage;
 const LEFT = new Set((  // to a program, which may be somebody else's: the language, and what Python needs while it runs
@@ -25,7 +25,7 @@ const LEFT = new Set((  // to a program, which may be somebody else's: the langu
   "WebAssembly clearTimeout console crypto decodeURI decodeURIComponent encodeURI encodeURIComponent escape eval " +
   "globalThis isFinite isNaN parseFloat parseInt performance setTimeout undefined unescape TextDecoder TextEncoder"
 ).split(" "));
-const PYODIDE = new URL("../assets/pyodide/", import.meta.url).href;
+const PYODIDE = new URL("../../assets/pyodide/", import.meta.url).href;
 const FILES = {  // bytes
   "pyodide.asm.wasm": 9598218, "python_stdlib.zip": 2545637, "pyodide.asm.mjs": 1250344, "pyodide-lock.json": 121,
 };
@@ -36,7 +36,7 @@ const interrupt = new Uint8Array(1);
 /** @type {Pyodide} */
 let python;  // as soon as it is loaded
 /** @type {(words: unknown) => number} */
-let run;  // of run_worker.py, as are the next three
+let run;  // of worker.py, as are the next three
 /** @type {any} */
 let Tangler;
 /** @type {() => boolean} */
@@ -50,7 +50,6 @@ let lines = /** @type {[string, boolean][]} */ ([]), letters = 0, unseen = "";  
 let tangler = null;
 /** @type {Promise<void>} */
 let turn = Promise.resolve();  // the work so far
-let waiting = 0;  // what is to be done
 
 /** @param {string | URL} address @param {(bytes: number) => void} [report] */
 async function fetched(address, report) {
@@ -68,7 +67,7 @@ async function load() {
   const total = Object.values(FILES).reduce((a, b) => a + b);
   let done = 0;
   const report = (/** @type {number} */ bytes) => send({ kind: "loading", done: done += bytes, total });
-  const start = await fetched(new URL("run_worker.py", import.meta.url));
+  const start = await fetched(new URL("worker.py", import.meta.url));
   const held = new Map(await Promise.all(Object.keys(FILES).map(async (name) => (
     /** @type {[string, Blob]} */ ([`${PYODIDE}${name}`, await fetched(`${PYODIDE}${name}`, report)])))));
   send({ kind: "loading", done: total, total });
@@ -154,11 +153,11 @@ function write(files) {
   python.FS.chdir(HERE);
 }
 
-/** @typedef {{ words?: string[], stop?: string, made?: string, text: string, program: string,
+/** @typedef {{ words?: string[], stop?: string, text: string, program: string,
  *              beginning?: string, temperature: number, files: Record<string, string> }} Job */
 
 /** @param {Job} job */
-function runProgram({ words, made }) {
+function runProgram({ words }) {
   send({ kind: "started" });
   let status = 1;
   try {
@@ -167,8 +166,7 @@ function runProgram({ words, made }) {
     for (const error of [0, 1]) if (rests[error]) print(new Uint8Array([10]), error);
     sendLines();
   }
-  const content = made && status === 0 ? python.FS.readFile(`${HERE}/${made}`, { encoding: "utf8" }) : null;
-  send({ kind: "end", status, made: content, writes: canWrite() });
+  send({ kind: "end", status, writes: canWrite() });
 }
 
 /** @param {Job} job */
@@ -177,33 +175,22 @@ function tangle({ text, program }) {
   send({ kind: "tangled", ...JSON.parse(tangler.answer(text, program)) });
 }
 
-// Experiments take seconds, so they are checked one at a time, and only while there is nothing else to do.
-async function checkExperiments() {
-  for (let found = false; found === false && !waiting;) {
-    found = tangler?.check();
-    if (typeof found === "string") send({ kind: "checked", errors: JSON.parse(found) });
-    await new Promise((resolve) => setTimeout(resolve));
-  }
-}
-
 /** @param {Job} data */
 async function work(data) {
   try {
     if (!python) await load();
     write(data.files);
-    [waiting, interrupt[0]] = [waiting - 1, 0];
+    interrupt[0] = 0;
     [stop, stopping] = [data.stop ?? "", false];
     if (data.words) runProgram(data);
     else if (data.beginning !== undefined) {
       send({ kind: "wrote", ...JSON.parse(writeDocument(data.beginning, data.temperature)) });
     } else tangle(data);
-    await checkExperiments();
   } catch (error) {
     send({ kind: "failed", text: error instanceof Error ? error.message : String(error) });
   }
 }
 
 onmessage = ({ data }) => {
-  waiting += 1;
   turn = turn.then(() => work(data));
 };

@@ -2,16 +2,19 @@
 //
 // It writes only changes made to the version it has read: if another tab has written in the meantime, that stays.
 
-const KEY = `microgpt-changes ${new URL("../", import.meta.url).pathname}`;  // the sites of a host share their store
-const EARLIER = "microgpt-changes";  // of editions that did not mind that
+const SITE = new URL("../../", import.meta.url).pathname;  // the sites of a host share their store
+const KEY = `microgpt-edits ${SITE}`, EARLIER = [`microgpt-changes ${SITE}`, "microgpt-changes"];  // of other editions
 let seen = /** @type {string | null} */ (null);
 
-/** Return what is kept: changes, and what has come there otherwise. @returns {unknown[]} */
+/**
+ * Return what is kept: changes, and what has come there otherwise.
+ * @returns {unknown[]}
+ */
 export function read() {
   let text = null;
   try {
     seen = localStorage.getItem(KEY);
-    text = seen ?? localStorage.getItem(EARLIER);
+    text = [KEY, ...EARLIER].map((key) => localStorage.getItem(key)).find((found) => found !== null) ?? null;
   } catch { /* it is forbidden */ }
   if (text === null) return [];
   try {

@@ -1,4 +1,4 @@
-"""The Python side of run-worker.js, in the browser: runs programs, lets them write more, and tangles essays."""
+"""The Python side of worker.js, in the browser: runs programs, lets them write more, and tangles essays."""
 
 import argparse
 import gc
@@ -110,8 +110,7 @@ class Tangler:
     def __init__(self):
         spec = importlib.util.spec_from_file_location("tangle", "/essay/tangle.py")
         self.tangle = importlib.util.module_from_spec(spec)
-        self.programs, self.targets, self.compiled = {}, [], set()  # targets: those that can be run here
-        self.fences, self.left, self.doubts = [], None, []  # left: experiments still to be checked; doubts: of others
+        self.programs, self.compiled = {}, set()
         spec.loader.exec_module(self.tangle)
         self.compile, self.tangle.check_syntax = self.tangle.check_syntax, self.check_syntax
 
@@ -124,36 +123,16 @@ class Tangler:
         return errors
 
     def answer(self, text, target):
-        """Return a program as JSON: its lines, their lines in the essay, whether it is out of date, and the errors.
-
-        Experiments are left for check(), one after the other: compiling them all takes long.
-        """
-        self.fences, errors = self.tangle.parse(text)
-        self.left = {fence.name: fence for fence in self.fences if fence.kind == "experiment" and not errors}
-        self.doubts = []
+        """Return a program as JSON: its lines, their lines in the essay, and the errors; with errors, the last one."""
+        errors = []
         try:
-            self.programs, is_old = self.tangle.tangle(text), False
-            self.targets = [target for target, (root, *_) in self.tangle.named(self.fences, "root").items()
-                            if target.endswith(".py") and "needs" not in root.options]  # fmt: skip
+            self.programs = self.tangle.tangle(text)
         except self.tangle.TangleError as error:
-            is_old, errors, self.left = True, error.errors, None
-        program = self.programs.get(target)
-        shown = self.tangle.render(program).split("\n")[:-1] if program else None
-        origins = [line.origin for line in (program or [])[: len(shown or [])]]
-        found = {"lines": shown, "origins": origins, "old": is_old, "errors": errors, "targets": self.targets}
-        return json.dumps(found)
-
-    def check(self):
-        """Check one experiment; return False while more are left, then the errors as JSON, and then None."""
-        if self.left is None:
-            return None
-        if self.left:
-            name, _ = self.left.popitem()
-            fences = [fence for fence in self.fences if fence.kind != "experiment" or fence.name == name]
-            self.doubts += self.tangle.check_experiments(fences, self.programs, compiles=True)
-            return False
-        self.left = None
-        return json.dumps(sorted(set(self.doubts)))
+            errors = error.errors
+        program = self.programs.get(target, [])
+        shown = self.tangle.render(program).split("\n")[:-1]
+        origins = [line.origin for line in program[: len(shown)]]
+        return json.dumps({"lines": shown, "origins": origins, "errors": errors})
 
 
-run, Tangler, can_write, write  # noqa: B018 - run-worker.js takes them
+run, Tangler, can_write, write  # noqa: B018 - worker.js takes them

@@ -1,0 +1,564 @@
+// Where a program is changed and run, beside its lines: what is changed and by whom, one experiment or some edits, and
+// the controls. All modules here are loaded by the browser, from a folder that has a name of its own for each edition.
+//
+// What a link brings is shown, runs only when the reader says so, and is not saved until then; saved changes stay. A
+// program always runs in a worker that reaches nothing.
+
+import { make } from "../elements.js";
+import { codeOf, edited, isEdit, packed, publishedLine, shown, unpacked } from "./changes.js";
+import * as marks from "./marks.js";
+import { counted, listOf, textOf } from "../machine-list.js";
+import { python } from "./running.js";
+import * as runs from "./runs.js";
+import * as store from "./store.js";
+
+/** @typedef {import("./changes.js").Edit} Edit */
+/** @typedef {import("./changes.js").Fence} Fence */
+/** @typedef {{lines: string[], origins: number[], errors: [number, string][]}} Tangled */
+/** @typedef {{title: string, page: string, program: string} & import("./marks.js").Trial} Experiment */
+/** @typedef {{essay: string[], fences: Record<string, Fence>, experiments: Record<string, Experiment>,
+ *             files: Record<string, string>}} Book */
+
+const folder = new URL("../", import.meta.url), root = new URL("../", folder);
+const SOON = 400, LONGEST = 1e6;  // milliseconds without a key; letters of a link
+const MOST = 2000;  // lines of output that are shown, and letters of each
+const FLAGS = /** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll("#settings input[name]"));
+const page = /** @type {HTMLElement} */ (document.querySelector(".program")), target = page.dataset.program ?? "";
+const column = /** @type {HTMLElement} */ (page.querySelector(".column"));
+const name = target.split("/").at(-1) ?? "";
+
+/**
+ * @template {HTMLElement} T
+ * @param {string} id @param {new () => T} kind @returns {T}
+ */
+function at(id, kind) {
+  const found = document.getElementById(id);
+  if (!(found instanceof kind)) throw new Error(`the page has no ${id}`);
+  return found;
+}
+const [run, stop, again, write, widen] = ["run", "stop", "again", "write", "widen"].map((id) => at(id, HTMLButtonElement));
+const [what, status, step, list, ask, written, output] = [
+  "what", "status", "step", "changes", "ask", "written", "output"].map((id) => at(id, HTMLElement));
+const progress = at("progress", HTMLProgressElement), text = at("text", HTMLTextAreaElement);
+const [more, beginning, heat, file] = ["more", "beginning", "heat", "file"].map((id) => at(id, HTMLInputElement));
+
+let book = /** @type {Book} */ ({ essay: [], fences: {}, experiments: {}, files: {} });
+let mine = /** @type {Edit[]} */ ([]), theirs = /** @type {Edit[] | null} */ (null), isTrusted = false;
+let strays = /** @type {unknown[]} */ ([]);  // what is kept and does not fit this edition
+let trial = "";  // the name of the experiment
+let kept = /** @type {ReturnType<typeof store.write>} */ ("kept");
+let field = /** @type {ReturnType<typeof import("./editing.js").open> | null} */ (null), opened = "";  // the key of its chunk
+let answer = /** @type {Tangled | null} */ (null);  // of tangle.py to that
+let tangled = "", places = /** @type {import("./changes.js").Place[]} */ ([]);  // the essay that was tangled, and run
+let isRunning = false, isWanted = false, isSaving = false, timer = 0, first = { step: 0, time: 0 }, wrong = 0, retry = () => {};
+
+// What there is to know, which is fetched when it is needed
+
+let fetching = /** @type {Promise<void> | null} */ (null);
+function load() {
+  const fetched = async (/** @type {string | URL} */ address) => {
+    const response = await fetch(new URL(address, folder));
+    if (!response.ok) throw new Error(`${response.url}: ${response.status} ${response.statusText}`);
+    return response.text();
+  };
+  fetching ??= Promise.all(["known.json", "essay.txt", "tangle.txt"].map(fetched)).then(async ([known, essay, tangle]) => {
+    const { data, ...found } = JSON.parse(known), names = /** @type {string[]} */ (data);
+    const texts = await Promise.all(names.map(async (path) => (
+      [path, await fetched(new URL(`files/${path.split("/").at(-1)}`, root))])));
+    book = { ...found, essay: essay.split("\n"), files: { "tangle.py": tangle, ...Object.fromEntries(texts) } };
+    adopt(store.read());
+  });
+  fetching.catch(() => { fetching = null; });  // the next one may try again
+  return fetching;
+}
+
+/** @param {() => void} then @param {boolean} isNeeded */
+async function loaded(then, isNeeded = true) {
+  try {
+    await load();
+  } catch (error) {
+    const retries = isRunning ? start : () => loaded(then);
+    if (isRunning) finished();
+    if (isNeeded) fail(error instanceof Error ? error.message : String(error), retries);
+    return;
+  }
+  then();
+}
+
+// What is changed
+
+const edits = () => (trial ? [] : theirs ?? mine);
+const fits = (/** @type {unknown} */ found) => (
+  isEdit(found) && Object.hasOwn(book.fences, found.chunk) && codeOf(book.essay, book.fences[found.chunk]) === found.was);
+const titleOf = (/** @type {string} */ chunk) => `⟨${book.fences[chunk]?.title ?? chunk}⟩`;
+const isForeign = () => theirs !== null && !trial && !isTrusted;
+const count = (/** @type {number} */ n) => (n === 1 ? "one change" : `${n} changes`);
+
+/**
+ * Takes changes as one's own; what does not fit, or is of a chunk that is changed already, is kept aside.
+ * @param {unknown[]} found
+ */
+function adopt(found) {
+  for (const one of found) {
+    const own = isEdit(one) && mine.find(({ chunk }) => chunk === one.chunk), same = JSON.stringify(one);
+    if (own ? own.now === /** @type {Edit} */ (one).now : strays.some((stray) => JSON.stringify(stray) === same)) continue;
+    if (own || !fits(one)) strays.push(one);
+    else mine.push(/** @type {Edit} */ (one));
+  }
+}
+
+function keep() {
+  if (theirs || kept === "overtaken") return;
+  setAddress("edits", "");  // what is here is no longer what a link has brought
+  kept = store.write([...mine, ...strays]);
+}
+
+/** @param {string} chunk @param {string} now */
+function change(chunk, now) {
+  const was = codeOf(book.essay, book.fences[chunk]), others = (theirs ?? mine).filter((edit) => edit.chunk !== chunk);
+  const all = now === was ? others : [...others, { chunk, was, now }];
+  if (theirs) theirs = all;
+  else mine = all;
+  keep();
+  show();
+  if (!isRunning) say("");
+  clearTimeout(timer);
+  timer = window.setTimeout(tangle, SOON);
+}
+
+/** @param {string} key @param {string} value */
+function setAddress(key, value) {
+  const hash = new URLSearchParams(location.hash.includes("=") ? location.hash.slice(1) : "");
+  if ((hash.get(key) ?? "") === value) return;
+  if (value) hash.set(key, value);
+  else hash.delete(key);
+  history.replaceState(null, "", `${location.pathname}${location.search}${String(hash) && `#${hash}`}`);
+}
+
+/**
+ * Breaks the program as an experiment does, or no longer.
+ * @param {string} now the name of the experiment, or nothing
+ */
+function choose(now) {
+  if (field) close();
+  if (!isRunning) say("");
+  trial = now;
+  setAddress("break", now);
+  show();
+  if (trial || !tangled || !edits().length) marks.showTrial(book.experiments[trial]);
+  else tangle();
+}
+
+// What is shown of that
+
+/** @param {string} words @param {() => void} onclick @param {string} className */
+const button = (words, onclick, className = "quiet") => make("button", { type: "button", className, onclick }, words);
+
+/** @param {(Node | string)[]} title @param {Node} difference @param {() => void} undo @param {string} label */
+function entry(title, difference, undo, label) {
+  const leave = button("Undo", () => { undo(); (list.querySelector("button") ?? run).focus(); });
+  leave.setAttribute("aria-label", label);
+  return make("div", { className: "change" }, make("p", { className: "row" }, ...title, " ", leave), difference);
+}
+
+const SAID = {
+  kept: "", overtaken: "Another tab has saved changes, so this tab has stopped saving.",
+  refused: "They are not saved: this browser has no room for them, or saves nothing. Copy a link, or download microgpt.md.",
+};
+
+function show() {
+  const all = edits(), experiment = book.experiments[trial];
+  const whose = theirs ? "of somebody else" : "of yours";
+  what.textContent = experiment ? `With the experiment “${experiment.title}”`
+    : all.length ? `${name}, with ${count(all.length)} ${whose}` : `${name}, unchanged`;
+  const parts = /** @type {(Node | string)[]} */ (all.map(({ chunk, was, now }) => entry([
+    button(titleOf(chunk), () => edit(chunk))], shown(was, now), () => { close(); change(chunk, was); },
+  `Undo the change of ${titleOf(chunk)}`)));
+  if (experiment) {
+    const lines = (/** @type {number[]} */ origins) => origins.map((origin) => book.essay[origin - 1]).join("\n");
+    const [was, now] = [lines(experiment.gone), experiment.put.map(([, line]) => line).join("\n")];
+    const place = make("a", { href: new URL(experiment.page, root).href }, "explained in the essay");
+    parts.push(entry([place], shown(was, now), () => choose(""), "Undo the experiment"));
+    if (mine.length) parts.push(make("p", { className: "quietly" }, `Your ${count(mine.length)} set aside until then.`));
+  } else {
+    if (!theirs) parts.push(...strays.map(stray));
+    if (SAID[kept]) parts.push(make("p", {}, SAID[kept]));
+    if (theirs) parts.unshift(...foreign(theirs));
+    else if (kept === "overtaken") parts.push(choices([]));
+  }
+  list.replaceChildren(...parts);
+  list.hidden = !parts.length;
+}
+
+/** @param {unknown} found */
+function stray(found) {
+  const difference = isEdit(found) ? shown(found.was, found.now)
+    : make("pre", { className: "difference" }, (typeof found === "string" ? found : JSON.stringify(found)).slice(0, MOST));
+  const words = isEdit(found) ? `This change of ${titleOf(found.chunk)} does not fit the essay, or another change: `
+    : "This change cannot be read: ";
+  return entry([words], difference, () => {
+    strays = strays.filter((other) => other !== found);
+    keep();
+    show();
+  }, "Remove what does not fit");
+}
+
+/** @param {Edit[]} all */
+function foreign(all) {
+  const names = all.map(({ chunk }) => titleOf(chunk)).join(", ");
+  const words = "Read it before you run it. It runs without any way out of this page. It is not saved.";
+  return [make("h2", {}, `Somebody sent you a change of ${names}`), make("p", {}, words),
+    choices(isTrusted ? [] : [button("Run it", () => { isTrusted = true; show(); start(); }, "md-button trust")])];
+}
+
+/** @param {Node[]} others */
+const choices = (others) => make("p", { className: "row" }, ...others,
+  button("Add to my changes", () => {
+    const found = theirs ?? mine;
+    [mine, strays, theirs, isTrusted, kept] = [[], [], null, true, "kept"];
+    adopt([...store.read(), ...found]);
+    keep();
+    show();
+    tangle();
+  }), button("Back to mine", () => {
+    history.replaceState(null, "", location.pathname);
+    location.reload();
+  }));
+
+// Editing
+
+/** @param {string} chunk */
+async function edit(chunk) {
+  const fence = book.fences[chunk];
+  if (!fence || !marks.linesOf(fence).length) return;
+  if (field) close();
+  if (trial) choose("");
+  opened = chunk;
+  column.classList.remove("open");
+  const { open } = await import("./editing.js");
+  if (opened !== chunk || field) return;  // another one was opened in the meantime
+  const now = () => edits().find((one) => one.chunk === chunk)?.now ?? codeOf(book.essay, fence);
+  field = open(fence, now(), {
+    typed: (code) => change(chunk, code), run: start, done: close,
+    undo: () => { change(chunk, codeOf(book.essay, fence)); field?.fill(now()); },
+  });
+  if (tangled) tangle();
+}
+
+function close() {
+  field?.close();
+  [field, opened] = [null, ""];
+  setAddress("chunk", "");
+  if (edits().length && tangled) tangle();
+}
+
+/**
+ * Lets tangle.py make the program of what is here, which fetches Python if it is not there.
+ * @returns {void}
+ */
+function tangle() {
+  clearTimeout(timer);
+  const now = edited(book.essay, book.fences, edits()), essay = now.lines.join("\n");
+  isWanted = tool.isAsked("tangle");  // its answer will find that there is more to do
+  if (isWanted || trial) return;
+  if (essay === tangled && answer) return follow(answer);
+  if (!tool.isLoaded()) say("Python is fetched…");
+  else if (isRunning) say("The listing follows when the run has ended.");
+  [tangled, places, answer] = [essay, now.places, null];
+  tool.ask("tangle", { files: { "tangle.py": book.files["tangle.py"] }, text: tangled, program: target });
+}
+
+/** @param {Tangled} found */
+function follow(found) {
+  const { lines, origins, errors } = found, isNew = !answer;
+  if (/^Python /.test(status.textContent ?? "") && !isRunning) say("");
+  answer = found;
+  if (isWanted) return tangle();
+  if (isSaving) save(name, `${lines.join("\n")}\n`);
+  isSaving = false;
+  const open = places.find(({ chunk }) => chunk === opened);
+  const isOpen = (/** @type {number} */ origin) => open !== undefined && origin > open.first && origin <= open.end;
+  if (errors.length) {
+    complain(...errors[0]);
+    return;
+  }
+  marks.showProgram({ lines, origins }, (origin) => publishedLine(origin - 1, places) + 1, isOpen);
+  if (isNew) field?.complain();
+}
+
+/**
+ * Shows an error where its line is, and scrolls there.
+ * @param {number} origin of the essay, from 1 @param {string} message
+ */
+async function complain(origin, message) {
+  const place = places.find(({ first: start, end }) => origin > start && origin <= end + 1);
+  if (place && place.chunk !== opened) await edit(place.chunk);
+  if (field && (place || opened)) {
+    const line = place ? Math.min(origin, place.end) - place.first - 1 : -1;
+    field.complain(place ? `Line ${line + 1}: ${message}` : `microgpt.md:${origin}: ${message}`, line);
+    return;
+  }
+  const line = marks.lineAt(origin, publishedLine(origin - 1, places) + 1);
+  if (!line) return;
+  unmark();
+  line.classList.add("wrong");
+  line.after(make("p", { className: "problem" }, message));
+  line.scrollIntoView({ block: "center" });
+}
+
+function unmark() {
+  for (const problem of page.querySelectorAll(".listing .code > .problem")) problem.remove();
+  for (const line of page.querySelectorAll(".line.wrong")) line.classList.remove("wrong");
+}
+
+// Running
+
+/** @param {string} message */
+function say(message) {
+  again.hidden = true;
+  status.textContent = message;
+}
+
+/** @param {string} reason @param {() => void} then */
+function fail(reason, then) {
+  say(`That could not be fetched (${reason}).`);
+  retry = then;
+  again.hidden = false;
+}
+
+function words() {
+  const found = ["microgpt.md", "--run", target, ...(trial ? ["--break", trial] : []), ...(text.value ? ["text.txt"] : [])];
+  for (const input of FLAGS) {
+    const value = input.value.trim();
+    if (value && value !== input.dataset.default) found.push(`--${input.name}`, value);
+  }
+  return [...found, ...more.value.split(/\s+/).filter(Boolean)];
+}
+
+function start() {
+  if (isRunning) return;
+  if (isForeign()) {  // the difference comes before it
+    list.scrollIntoView({ block: "nearest" });
+    /** @type {HTMLElement | null} */ (list.querySelector(".trust"))?.focus({ preventScroll: true });
+    return;
+  }
+  [isRunning, wrong, first] = [true, 0, { step: 0, time: 0 }];
+  unmark();
+  output.replaceChildren();
+  ask.hidden = true;
+  switchTo(stop);
+  say(tool.isLoaded() ? "Python puts the program together…" : "Python is fetched…");
+  column.classList.add("open");
+  column.scrollTop = 0;
+  loaded(begin);
+}
+
+function begin() {
+  if (!isRunning) return;  // it was stopped in the meantime
+  const value = (/** @type {string} */ flag) => /** @type {HTMLInputElement} */ (document.getElementById(`flag-${flag}`)).value;
+  runs.begin(what.textContent ?? "", Number(FLAGS.length ? value("num_steps") : 0));
+  if (FLAGS.length) runs.compare(text.value || book.files["docs/names.txt"], value).catch(() => { /* nothing to compare with */ });
+  const { lines, places: now } = edited(book.essay, book.fences, edits()), essay = lines.join("\n");
+  if (edits().length && tangled !== essay) tangle();
+  places = now;
+  tool.ask("run", { files: { "microgpt.md": essay, "text.txt": text.value, ...book.files }, words: words() });
+}
+
+/**
+ * Shows one of the two buttons, which keeps the focus.
+ * @param {HTMLButtonElement} now
+ */
+function switchTo(now) {
+  const before = now === run ? stop : run, hasFocus = document.activeElement === before;
+  [before.hidden, now.hidden] = [true, false];
+  if (hasFocus) now.focus({ preventScroll: true });
+}
+
+function finished() {
+  isRunning = false;
+  step.textContent = "";
+  progress.hidden = true;
+  write.disabled = false;
+  switchTo(run);
+  runs.draw();
+}
+
+const tool = python({
+  loading({ done, total }) {
+    const inMillions = (/** @type {number} */ bytes) => (bytes / 1e6).toFixed(1);
+    Object.assign(progress, { hidden: done >= total, max: total, value: done });
+    step.textContent = done >= total ? "" : `${inMillions(done)} of ${inMillions(total)} MB`;
+    say(done >= total ? "Python starts…" : "Python is fetched…");
+  },
+  started() { say("The program runs…"); },
+  lines({ lines }) {
+    for (const [line, isError] of lines) {
+      const found = runs.hear(line);
+      if (found) steps(...found);
+      const place = /microgpt\.md(:|", line )(\d+)/.exec(line);
+      if (place && (place[1] !== ":" || !wrong)) wrong = Number(place[2]);  // a traceback's last, tangle.py's first
+      output.append(make("span", { className: isError ? "error" : "" }, line.length > MOST ? `${line.slice(0, MOST)} …` : line, "\n"));
+    }
+    for (let extra = output.childElementCount - MOST; extra > 0; extra--) output.firstElementChild?.remove();
+    if (output.childElementCount === MOST) output.children[0].textContent = "… (earlier lines are not shown)\n";
+    runs.draw();
+  },
+  silent({ seconds }) { say(`The program has printed nothing for ${seconds} s.`); },
+  stopping() { say("It has stopped learning, and writes with what it knows."); },
+  end({ status: code, writes }) {
+    finished();
+    ask.hidden = !writes;
+    written.replaceChildren();
+    const [message = ""] = output.textContent?.trim().split("\n").slice(-1) ?? [];
+    if (!runs.done()) at("output-fold", HTMLDetailsElement).open = true;
+    if (code === 0) say(`Finished${runs.verdict()}`);
+    else if (code === 130) say(`Stopped after step ${runs.done()}${runs.verdict()}`);
+    else {
+      say(`It ended with an error: ${message}`);
+      if (wrong) complain(wrong, message.replace(/^microgpt\.md:\d+: /, ""));
+    }
+  },
+  tangled({ lines, origins, errors }) { follow({ lines, origins, errors }); },
+  wrote({ text: found, problem }) {
+    write.disabled = false;
+    written.prepend(make("span", { className: problem ? "error" : "" }, problem || found || "nothing"), " ");
+  },
+  failed({ text: reason, isFetch }) {
+    const was = isRunning;
+    finished();
+    if (isFetch) fail(reason, was ? start : tangle);
+    else say(`Python has ended: ${reason}. The next run starts afresh.`);
+  },
+});
+
+/** @param {number} number @param {number} all */
+function steps(number, all) {
+  if (!first.step) first = { step: number, time: Date.now() };
+  if (number === first.step || number === all) return;
+  const left = Math.round((Date.now() - first.time) / (number - first.step) * (all - number) / 1000);
+  step.textContent = `step ${number} of ${all}, ${left} s left`;
+  if (number % Math.max(10, all / 10) === 0) say(`Step ${number} of ${all}.`);
+}
+
+function stopIt() {
+  tool.stop(() => {
+    finished();
+    say("Stopped. The next run starts afresh.");
+  });
+}
+
+function writeOn() {
+  if (write.disabled) return;
+  if (!heat.value || !heat.checkValidity()) {
+    written.prepend(make("span", { className: "error" }, `The temperature must be a number from ${heat.min} to ${heat.max}.`), " ");
+    return;
+  }
+  write.disabled = true;
+  tool.endUnlessItAnswers(() => {  // a changed program may never end
+    finished();
+    ask.hidden = true;
+    say("The model did not answer, so it was stopped.");
+  });
+  tool.ask("write", { files: {}, beginning: beginning.value, temperature: Number(heat.value) });
+}
+
+// What goes out, and comes in
+
+/** @param {string} called @param {string} content */
+function save(called, content) {
+  const anchor = make("a", { href: URL.createObjectURL(new Blob([content], { type: "text/plain" })), download: called });
+  anchor.click();
+  setTimeout(() => URL.revokeObjectURL(anchor.href), 1000);
+}
+
+async function share() {
+  const hash = new URLSearchParams(trial ? { break: trial } : {});
+  if (edits().length) hash.set("edits", await packed(edits()));
+  for (const input of FLAGS) if (input.value !== input.defaultValue) hash.set(input.name, input.value);
+  if (more.value) hash.set("more", more.value);
+  if (hash.toString().length > LONGEST) return say("Your changes are too long for a link: download microgpt.md.");
+  history.replaceState(null, "", `${location.pathname}${String(hash) && `#${hash}`}`);
+  try {
+    await navigator.clipboard.writeText(location.href);
+    say("The link is copied. It holds your changes and settings, but not your text.");
+  } catch { say("The address of this page now holds your changes and settings: copy it."); }
+}
+
+/** @param {File | undefined} chosen */
+async function open(chosen) {
+  if (!chosen) return;
+  try {
+    const found = await textOf(chosen), { lines, problem } = listOf(found);
+    if (!problem) text.value = found;
+    else file.value = "";
+    say(problem || `${chosen.name} was read: ${counted(lines.length, "line")}.`);
+  } catch (error) {
+    file.value = "";
+    say(`${error instanceof Error ? error.message : error}.`);
+  }
+}
+
+async function arrive() {
+  const asked = new URLSearchParams(location.hash.includes("=") ? location.hash.slice(1) : ""), link = asked.get("edits");
+  const [wanted, chunk] = [asked.get("break") ?? "", asked.get("chunk") ?? ""];
+  for (const input of FLAGS) input.value = asked.get(input.name)?.slice(0, input.maxLength) ?? input.value;
+  more.value = asked.get("more") ?? more.value;
+  chooseSteps();
+  const elsewhere = book.experiments[wanted]?.program ?? book.fences[chunk]?.program;
+  if (elsewhere && !location.pathname.endsWith(`/${elsewhere}`)) return location.replace(new URL(elsewhere, root).href + location.hash);
+  if (asked.has("changes")) say("This link was made by an earlier edition of this page, and cannot be read.");
+  if (link) {
+    try {
+      const found = await unpacked(link), own = JSON.stringify(mine);
+      const lost = found.filter((one) => !fits(one)).length;
+      if (lost) say(`${count(lost)} of this link ${lost === 1 ? "does" : "do"} not fit this edition of the essay.`);
+      if (JSON.stringify(found) !== own && lost < found.length) [theirs, isTrusted] = [found.filter(fits), false];
+    } catch { say("The changes in this link cannot be read: was the link cut off?"); }
+  }
+  show();
+  if (theirs) column.classList.add("open");
+  if (Object.hasOwn(book.experiments, wanted) && !link) choose(wanted);
+  if (chunk) edit(chunk);
+}
+
+/** The radio buttons say what is in the field of the settings. */
+function chooseSteps() {
+  const steps = [...FLAGS].find((input) => input.name === "num_steps");
+  for (const radio of /** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll("input[name=steps]"))) {
+    radio.checked = radio.value === steps?.value;
+    radio.onchange = () => { if (steps) steps.value = radio.value; };
+  }
+}
+
+run.addEventListener("click", start);
+stop.addEventListener("click", stopIt);
+again.addEventListener("click", () => { run.focus(); retry(); });
+write.addEventListener("click", writeOn);
+beginning.addEventListener("keydown", (event) => { if (event.key === "Enter") writeOn(); });
+widen.addEventListener("click", () => { column.classList.toggle("open"); column.scrollTop = 0; });
+new MutationObserver(() => {
+  const isOpen = column.classList.contains("open");
+  widen.textContent = isOpen ? "less" : "more";
+  widen.setAttribute("aria-expanded", String(isOpen));
+}).observe(column, { attributeFilter: ["class"] });
+at("settings", HTMLDetailsElement).addEventListener("input", chooseSteps);
+file.addEventListener("change", () => open(file.files?.[0]));
+at("share", HTMLButtonElement).addEventListener("click", () => loaded(share));
+at("save-essay", HTMLButtonElement).addEventListener("click", () => loaded(() => (
+  save("microgpt.md", edited(book.essay, book.fences, edits()).lines.join("\n")))));
+at("save-program", HTMLButtonElement).addEventListener("click", () => loaded(() => {
+  isSaving = true;
+  tangle();
+}));
+page.addEventListener("click", ({ target: clicked }) => {
+  const { try: tried, edit: origin } = (/** @type {HTMLElement} */ (clicked)).closest("button")?.dataset ?? {};
+  if (tried) loaded(() => { choose(tried); start(); });
+  if (origin) {
+    loaded(() => edit(Object.keys(book.fences).find((key) => (
+      book.fences[key].first < Number(origin) && Number(origin) <= book.fences[key].end)) ?? ""));
+  }
+});
+addEventListener("hashchange", () => { if (location.hash.includes("=")) loaded(arrive); });
+say("");
+run.disabled = false;
+if (location.hash.includes("=") || store.read().length) loaded(arrive, location.hash.includes("="));

@@ -1,0 +1,89 @@
+// The last two runs: their curves over the unchanged program's, and side by side what was changed and what they wrote.
+
+import { make } from "../elements.js";
+import { engine, meanOfLast } from "../engine.js";
+import { chart, lettering } from "../widgets.js";
+
+/** @typedef {{what: string, all: number, losses: number[], samples: string[]}} Run */
+
+const MOST = 10_000;  // steps that are drawn
+const at = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
+const runs = /** @type {Run[]} */ ([]);  // the last one is first
+let unchanged = /** @type {number[]} */ ([]), turn = 0;
+
+/**
+ * Begins a run.
+ * @param {string} what was changed @param {number} all its steps
+ */
+export function begin(what, all) {
+  runs.unshift({ what, all, losses: [], samples: [] });
+  runs.length = Math.min(2, runs.length);
+  [unchanged, turn] = [[], turn + 1];
+  at("result").hidden = false;
+  draw();
+}
+
+/** @param {string} line that the program has printed @returns {[number, number] | null} the step, and of how many */
+export function hear(line) {
+  const step = /^step +(\d+) \/ +(\d+) \| loss (\S+)/.exec(line), sample = /^sample +\d+: (.*)$/.exec(line), run = runs[0];
+  if (sample && run.samples.length < MOST) run.samples.push(sample[1] || "nothing");
+  if (!step) return null;
+  if (run.losses.length < MOST) run.losses.push(Number(step[3]));
+  run.all = Number(step[2]);
+  return [Number(step[1]), run.all];
+}
+
+export const done = () => runs[0].losses.length;
+
+/**
+ * The losses of the unchanged program with the same flags and text, by the essay's own program in JavaScript: the same bits.
+ * @param {string} text @param {(name: string) => string} flag
+ */
+export async function compare(text, flag) {
+  const { begin: start, train, DEFAULTS } = await engine(), flags = /** @type {Record<string, any>} */ ({}), mine = turn;
+  for (const name of Object.keys(DEFAULTS)) flags[name] = name === "seed" ? BigInt(flag(name)) : Number(flag(name));
+  if (!(flags.n_embd <= 64 && flags.n_layer <= 4 && flags.num_steps <= MOST)) return;  // it would take too long
+  const { model, lessons } = start(text, flags), training = train(model, lessons, flags);
+  while (mine === turn && unchanged.length < flags.num_steps) {
+    for (const until = performance.now() + 8; performance.now() < until && unchanged.length < flags.num_steps;) {
+      unchanged.push(training.next().value);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 12));
+  }
+  if (mine === turn) draw();
+}
+
+/** @param {number[]} losses @param {number} all */
+function means(losses, all) {
+  const most = Math.min(50, Math.max(5, Math.round(all / 10)));  // a short run has its curve, too
+  return losses.map((_, i) => [i + 1, meanOfLast(losses, i + 1, most)]);
+}
+
+/** @param {number[]} losses @param {number} all */
+const last = (losses, all) => (losses.length ? (means(losses, all).at(-1)?.[1] ?? 0).toFixed(2) : "–");
+
+export function draw() {
+  if (!runs.length) return;
+  const picture = /** @type {any} */ (at("curves")), [run, before] = runs, steps = Math.max(2, run.all);
+  const scale = { left: 34, top: 16, height: 130, lowest: 1, highest: 5, marks: [1, 2, 3, 4, 5], steps };
+  const { draw: lines } = chart(picture, { ...scale, stepMarks: [0, steps / 2, steps].map(Math.round) });
+  picture.append(lettering(16, 10, "loss"));
+  picture.parentElement.hidden = !run.all;  // a program without steps has no curve
+  const part = unchanged.slice(0, Math.max(run.losses.length, 1));
+  lines(["before", before ? means(before.losses, before.all).filter(([step]) => step <= steps) : []],
+    ["changed", means(run.losses, run.all)], ["as-is", means(part, run.all)]);
+  picture.setAttribute("aria-label",
+    `The loss, step by step: ${last(run.losses, run.all)} after step ${run.losses.length}, on average`);
+  at("before-key").hidden = !before;
+  const known = run.losses.length && unchanged.length >= run.losses.length ? ` (${last(unchanged.slice(0, run.losses.length), run.all)} unchanged)` : "";
+  at("runs").replaceChildren(...runs.map(({ what, all, losses, samples }, i) => make("section", {},
+    make("h2", {}, i ? "The run before" : "This run"), make("p", {}, what),
+    make("p", {}, all ? `Loss ${last(losses, all)} after ${losses.length} steps${i ? "" : known}` : ""),
+    make("p", { className: "names" }, samples.slice(0, 8).join(", ") || "no names yet"))));
+}
+
+/** The result in a sentence. */
+export function verdict() {
+  const { losses, all, samples } = runs[0];
+  return losses.length ? `: loss ${last(losses, all)}. It wrote ${samples.slice(0, 3).join(", ") || "nothing"} …` : ".";
+}
