@@ -350,7 +350,8 @@ def test_the_level_of_the_damage(changes, level):
 
 def test_a_picture_shows_both_curves_and_where_one_ends():
     """Each has its name, and the losses that the page of a program draws with; without a difference there is none."""
-    base, stopped = entry(curve=[3.5, 2.5] * 20), entry(curve=[3.5, None], raised=STOPPED | {"seeds": 1})
+    base = entry(curve=[3.5, 2.5] * 20)
+    stopped = entry(curve=[3.5, None], raised=STOPPED | {"seeds": 1}, samples=["x", "y"])
     record = record_of(no_root=stopped, nothing=base) | {"programs": {"microgpt.py": base}}
     box = box_of("no-root", record)
     picture = re.search('<figure class="tried-curve">(.*)</figure>', box)[1]
@@ -359,7 +360,7 @@ def test_a_picture_shows_both_curves_and_where_one_ends():
         ("as-is", "3.50"), ("changed", "3.50"),
     ]  # fmt: skip
     assert "As it is: from 3.50 to 2.50. With the change: from 3.50 to 3.50; a run stops." in picture
-    assert re.findall("<li>(.*?)</li>", box) == ["karel", "anna"] * 2 + ["a"]  # and that of the explanation
+    assert re.findall("<li>(.*?)</li>", box) == ["karel", "anna", "x", "y", "a"]  # and that of the explanation
     assert "<polyline" not in box_of("nothing", record)
 
 
