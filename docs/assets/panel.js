@@ -7,7 +7,6 @@ import { copyOf, target } from "./page.js";
 
 const ENOUGH = 100;  // letters: anything shorter, such as "Now the walk:", explains nothing
 const PROSE = "p:not(.reading-time), ul, ol, dl, blockquote, table, .highlight";  // with illustrations
-const CODE = ".chunk, .demonstration";
 
 /** Returns the text of an element, without the sign that links to it.
  * @param {Element} element
@@ -26,12 +25,20 @@ const saysEnough = (prose) => prose.map(textOf).join("").length > ENOUGH;
  */
 function proseBefore(chunk) {
   const prose = /** @type {Element[]} */ ([]);
-  for (let next = chunk.previousElementSibling; next; next = next.previousElementSibling) {
+  for (let next = chunk.previousElementSibling; next?.matches(PROSE); next = next.previousElementSibling) {
     if (saysEnough(prose) && !prose[0].matches(".highlight") && !/^\p{Ll}/u.test(textOf(prose[0]))) break;
-    if (next.matches(PROSE)) prose.unshift(next);
-    else if (!next.matches(CODE)) break;
+    prose.unshift(next);
   }
   return prose;
+}
+
+/** Returns a copy of a paragraph; if it leads on to code, it ends here with a full stop.
+ * @param {Element} prose @param {Element} link
+ */
+function closed(prose, link) {
+  const copy = copyOf(prose, link), last = copy.lastChild;
+  if (last instanceof Text) last.data = last.data.replace(/:\s*$/, ".");
+  return copy;
 }
 
 /** Returns the prose after a chunk that looks back at it, in the same way; a paragraph that leads on does not.
@@ -81,7 +88,7 @@ export async function about(number, runs) {
   const lead = make("p", { className: "lead" }, make("a", { href: number.href }, name));
   if (chunk) lead.append(` in ${textOf(/** @type {Element} */ (chunk.ownerDocument.querySelector("article h1")))}`);
   if (runs) lead.append(" ", button("Edit", "edit", number.dataset.origin ?? ""));
-  const said = chunk ? [...proseBefore(chunk), ...proseAfter(chunk)].map((prose) => copyOf(prose, number)) : [];
+  const said = chunk ? [...proseBefore(chunk), ...proseAfter(chunk)].map((prose) => closed(prose, number)) : [];
   if (chunk && !said.length) said.push(make("p", {}, "The essay shows this chunk without comment."));
   return [make("h2", { id: "panel-title" }, `Line ${number.textContent}`), lead, ...said, ...experiments];
 }

@@ -144,7 +144,7 @@ function choices(/** @type {() => void} */ change) {
 function ownLines(/** @type {() => void} */ change) {
   const says = make("p", { id: "machine-count" });
   const text = make("textarea", { spellcheck: false, dir: "auto", wrap: "off", placeholder: "Brie\nGouda\nCheddar" });
-  const label = make("label", {}, "One word or name a line. These lines never leave this page.", text);
+  const label = make("label", {}, "One word or name a line. They stay in this page, unless you copy a link.", text);
   let wait = 0;
   text.setAttribute("aria-describedby", says.id);
   /** @param {string} words @param {boolean} wrong */
@@ -187,7 +187,7 @@ function machine(box) {
   };
   const links = make("p", { className: "machine-links" }, quiet("Copy a link", copyLink), quiet("Change the list", edit));
   let worker = /** @type {Worker | null} */ (null), turn = 0, die = 0;  // whatever is of an earlier turn is over
-  let list = /** @type {List | null} */ (null), letters = "", learned = "";
+  let list = /** @type {List | null} */ (null), letters = "", learned = "", latest = 0;
 
   const say = (/** @type {string} */ words) => { if (says.textContent !== words) says.textContent = words; };
 
@@ -213,6 +213,7 @@ function machine(box) {
 
   /** @param {Moment} moment */
   function add(moment) {
+    latest = moment.loss;
     columns.add(moment);
     curve.add(moment);
   }
@@ -315,8 +316,9 @@ function machine(box) {
       } else if (data.end) {
         const { first, last } = data.end;
         letters = data.end.letters;
-        learned = source.value === "names" ? `Trained on ${counted(steps, "name")}; the last loss is ${last.toFixed(4)}, as in Python.`
-          : `Trained on ${count} in ${counted(steps, "step")}; the loss fell from ${first.toFixed(2)} to ${last.toFixed(2)}.`;
+        const mean = latest.toFixed(2);  // as below the last column
+        learned = isNames ? `Trained on ${counted(steps, "name")}. The last loss is ${last.toFixed(4)}, as in Python; ${mean} is the mean of fifty.`
+          : `Trained on ${count} in ${counted(steps, "step")}; the loss fell from ${first.toFixed(2)} to ${mean}.`;
         allow(go, true);
         writes.begin(true, size - 1, longest);
         if (beginning().others.length) writes.field.value = "";  // it was for another list
@@ -408,6 +410,11 @@ function machine(box) {
     if (source.value === OWN && own.box.hidden && list) edit();  // it was chosen already: what it says is shown again
   });
   addEventListener("hashchange", receive);
+  addEventListener("pageshow", () => {  // the browser puts back what was chosen and typed
+    if (source.value === "names" || list) return;
+    choose();
+    own.count();
+  });
 
   go.classList.add("md-button--primary");
   says.setAttribute("role", "status");

@@ -91,10 +91,9 @@ def ways_in(renderer, reading, minutes, needed, ahead):
     """Return the ways on from the first screen: reading, the program, their files, and the contents."""
     essay, (first, *others) = renderer.essay, renderer.essay.pages
     read = [first, *(page for page in others if page.part and page.part == others[0].part)]
-    headings = [part for part in reading.pages[""][1:] if isinstance(part, Heading)]
     data = [*map(file_of, needed)]
     return renderer.template(
-        "ways", on=headings[0].id if headings else "", time=duration.about(sum(minutes[page.path] for page in read)),
+        "ways", time=duration.about(sum(minutes[page.path] for page in read)),
         program=offered(essay.main.target), data=data, ahead=ahead,
     )  # fmt: skip
 
