@@ -120,7 +120,7 @@ function change(chunk, now) {
   else mine = all;
   keep();
   show();
-  if (!isRunning) say("");
+  if (!isRunning) rest();
   clearTimeout(timer);
   timer = window.setTimeout(tangle, SOON);
 }
@@ -140,7 +140,7 @@ function setAddress(key, value) {
  */
 function choose(now) {
   if (field) close();
-  if (!isRunning) say("");
+  if (!isRunning) rest();
   trial = now;
   setAddress("break", now);
   show();
@@ -270,7 +270,7 @@ function tangle() {
 /** @param {Tangled} found */
 function follow(found) {
   const { lines, origins, errors } = found, isNew = !answer;
-  if (/^Python /.test(status.textContent ?? "") && !isRunning) say("");
+  if (/^Python /.test(status.textContent ?? "") && !isRunning) rest();
   answer = found;
   if (isWanted) return tangle();
   if (isSaving) save(name, `${lines.join("\n")}\n`);
@@ -317,6 +317,9 @@ function say(message) {
   again.hidden = true;
   status.textContent = message;
 }
+
+/** Nothing runs: what is to be known before a run. */
+function rest() { say(tool.isLoaded() ? "" : "The first run fetches Python for this page, 13.5 MB once."); }
 
 /** @param {string} reason @param {() => void} then */
 function fail(reason, then) {
@@ -524,6 +527,6 @@ page.addEventListener("click", ({ target: clicked }) => {
   }
 });
 addEventListener("hashchange", () => { if (location.hash.includes("=")) loaded(arrive); });
-say("");
+rest();
 run.disabled = false;
 if (location.hash.includes("=") || store.read().length) loaded(arrive, location.hash.includes("="));
