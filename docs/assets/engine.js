@@ -7,9 +7,6 @@ import "../files/efficiency/microgpt.js";  // it leaves what it has in `microgpt
 
 export const { microgpt } = globalThis;
 
-/** For the page on which the essay is edited and run. */
-export const engine = async () => microgpt;
-
 /**
  * Return the program's names, lessons and new model, before it trains.
  * @param {object} [others] flags that are not its defaults

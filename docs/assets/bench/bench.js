@@ -7,9 +7,9 @@
 import { make } from "../elements.js";
 import { codeOf, edited, isEdit, packed, publishedLine, shown, unpacked } from "./changes.js";
 import * as marks from "./marks.js";
-import { counted, listOf, textOf } from "../machine-list.js";
 import { python } from "./running.js";
 import * as runs from "./runs.js";
+import * as settings from "./settings.js";
 import * as store from "./store.js";
 
 /** @typedef {import("./changes.js").Edit} Edit */
@@ -22,7 +22,6 @@ import * as store from "./store.js";
 const folder = new URL("../", import.meta.url), root = new URL("../", folder);
 const SOON = 400, LONGEST = 1e6;  // milliseconds without a key; letters of a link
 const MOST = 2000;  // lines of output that are shown, and letters of each
-const FLAGS = /** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll("#settings input[name]"));
 const page = /** @type {HTMLElement} */ (document.querySelector(".program")), target = page.dataset.program ?? "";
 const column = /** @type {HTMLElement} */ (page.querySelector(".column"));
 const name = target.split("/").at(-1) ?? "";
@@ -39,8 +38,8 @@ function at(id, kind) {
 const [run, stop, again, write, widen] = ["run", "stop", "again", "write", "widen"].map((id) => at(id, HTMLButtonElement));
 const [what, status, step, list, ask, written, output] = [
   "what", "status", "step", "changes", "ask", "written", "output"].map((id) => at(id, HTMLElement));
-const progress = at("progress", HTMLProgressElement), text = at("text", HTMLTextAreaElement);
-const [more, beginning, heat, file] = ["more", "beginning", "heat", "file"].map((id) => at(id, HTMLInputElement));
+const progress = at("progress", HTMLProgressElement);
+const [beginning, heat] = ["beginning", "heat"].map((id) => at(id, HTMLInputElement));
 
 let book = /** @type {Book} */ ({ essay: [], fences: {}, experiments: {}, files: {} });
 let mine = /** @type {Edit[]} */ ([]), theirs = /** @type {Edit[] | null} */ (null), isTrusted = false;
@@ -121,7 +120,7 @@ function change(chunk, now) {
   else mine = all;
   keep();
   show();
-  if (!isRunning) say("");
+  if (!isRunning) rest();
   clearTimeout(timer);
   timer = window.setTimeout(tangle, SOON);
 }
@@ -141,7 +140,7 @@ function setAddress(key, value) {
  */
 function choose(now) {
   if (field) close();
-  if (!isRunning) say("");
+  if (!isRunning) rest();
   trial = now;
   setAddress("break", now);
   show();
@@ -230,7 +229,7 @@ const choices = (others) => make("p", { className: "row" }, ...others,
 /** @param {string} chunk */
 async function edit(chunk) {
   const fence = book.fences[chunk];
-  if (!fence || !marks.linesOf(fence).length) return;
+  if (!fence || !marks.linesOf(fence).length) return say(`${name} has no lines of the chunk ${titleOf(chunk)}.`);
   if (field) close();
   if (trial) choose("");
   opened = chunk;
@@ -271,7 +270,7 @@ function tangle() {
 /** @param {Tangled} found */
 function follow(found) {
   const { lines, origins, errors } = found, isNew = !answer;
-  if (/^Python /.test(status.textContent ?? "") && !isRunning) say("");
+  if (/^Python /.test(status.textContent ?? "") && !isRunning) rest();
   answer = found;
   if (isWanted) return tangle();
   if (isSaving) save(name, `${lines.join("\n")}\n`);
@@ -319,20 +318,14 @@ function say(message) {
   status.textContent = message;
 }
 
+/** Nothing runs: what is to be known before a run. */
+function rest() { say(tool.isLoaded() ? "" : "The first run fetches Python for this page, 13.5 MB once."); }
+
 /** @param {string} reason @param {() => void} then */
 function fail(reason, then) {
   say(`That could not be fetched (${reason}).`);
   retry = then;
   again.hidden = false;
-}
-
-function words() {
-  const found = ["microgpt.md", "--run", target, ...(trial ? ["--break", trial] : []), ...(text.value ? ["text.txt"] : [])];
-  for (const input of FLAGS) {
-    const value = input.value.trim();
-    if (value && value !== input.dataset.default) found.push(`--${input.name}`, value);
-  }
-  return [...found, ...more.value.split(/\s+/).filter(Boolean)];
 }
 
 function start() {
@@ -355,13 +348,14 @@ function start() {
 
 function begin() {
   if (!isRunning) return;  // it was stopped in the meantime
-  const value = (/** @type {string} */ flag) => /** @type {HTMLInputElement} */ (document.getElementById(`flag-${flag}`)).value;
-  runs.begin(what.textContent ?? "", Number(FLAGS.length ? value("num_steps") : 0));
-  if (FLAGS.length) runs.compare(text.value || book.files["docs/names.txt"], value).catch(() => { /* nothing to compare with */ });
+  const { flag, hasFlags, ownText } = settings, all = ownText() || book.files["docs/names.txt"];
+  runs.begin(what.textContent ?? "", Number(flag("num_steps")));
+  if (hasFlags) runs.compare(all, flag).catch(() => { /* there is nothing to compare with */ });
   const { lines, places: now } = edited(book.essay, book.fences, edits()), essay = lines.join("\n");
   if (edits().length && tangled !== essay) tangle();
   places = now;
-  tool.ask("run", { files: { "microgpt.md": essay, "text.txt": text.value, ...book.files }, words: words() });
+  const words = ["microgpt.md", "--run", target, ...(trial ? ["--break", trial] : []), ...settings.words()];
+  tool.ask("run", { files: { "microgpt.md": essay, "text.txt": ownText(), ...book.files }, words });
 }
 
 /**
@@ -474,8 +468,7 @@ function save(called, content) {
 async function share() {
   const hash = new URLSearchParams(trial ? { break: trial } : {});
   if (edits().length) hash.set("edits", await packed(edits()));
-  for (const input of FLAGS) if (input.value !== input.defaultValue) hash.set(input.name, input.value);
-  if (more.value) hash.set("more", more.value);
+  settings.give(hash);
   if (hash.toString().length > LONGEST) return say("Your changes are too long for a link: download microgpt.md.");
   history.replaceState(null, "", `${location.pathname}${String(hash) && `#${hash}`}`);
   try {
@@ -484,26 +477,10 @@ async function share() {
   } catch { say("The address of this page now holds your changes and settings: copy it."); }
 }
 
-/** @param {File | undefined} chosen */
-async function open(chosen) {
-  if (!chosen) return;
-  try {
-    const found = await textOf(chosen), { lines, problem } = listOf(found);
-    if (!problem) text.value = found;
-    else file.value = "";
-    say(problem || `${chosen.name} was read: ${counted(lines.length, "line")}.`);
-  } catch (error) {
-    file.value = "";
-    say(`${error instanceof Error ? error.message : error}.`);
-  }
-}
-
 async function arrive() {
   const asked = new URLSearchParams(location.hash.includes("=") ? location.hash.slice(1) : ""), link = asked.get("edits");
   const [wanted, chunk] = [asked.get("break") ?? "", asked.get("chunk") ?? ""];
-  for (const input of FLAGS) input.value = asked.get(input.name)?.slice(0, input.maxLength) ?? input.value;
-  more.value = asked.get("more") ?? more.value;
-  chooseSteps();
+  settings.take(asked);
   const elsewhere = book.experiments[wanted]?.program ?? book.fences[chunk]?.program;
   if (elsewhere && !location.pathname.endsWith(`/${elsewhere}`)) return location.replace(new URL(elsewhere, root).href + location.hash);
   if (asked.has("changes")) say("This link was made by an earlier edition of this page, and cannot be read.");
@@ -517,17 +494,9 @@ async function arrive() {
   }
   show();
   if (theirs) column.classList.add("open");
+  if (wanted && !Object.hasOwn(book.experiments, wanted)) say(`The essay has no experiment “${wanted}”.`);
   if (Object.hasOwn(book.experiments, wanted) && !link) choose(wanted);
   if (chunk) edit(chunk);
-}
-
-/** The radio buttons say what is in the field of the settings. */
-function chooseSteps() {
-  const steps = [...FLAGS].find((input) => input.name === "num_steps");
-  for (const radio of /** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll("input[name=steps]"))) {
-    radio.checked = radio.value === steps?.value;
-    radio.onchange = () => { if (steps) steps.value = radio.value; };
-  }
 }
 
 run.addEventListener("click", start);
@@ -541,8 +510,7 @@ new MutationObserver(() => {
   widen.textContent = isOpen ? "less" : "more";
   widen.setAttribute("aria-expanded", String(isOpen));
 }).observe(column, { attributeFilter: ["class"] });
-at("settings", HTMLDetailsElement).addEventListener("input", chooseSteps);
-file.addEventListener("change", () => open(file.files?.[0]));
+settings.listen(say);
 at("share", HTMLButtonElement).addEventListener("click", () => loaded(share));
 at("save-essay", HTMLButtonElement).addEventListener("click", () => loaded(() => (
   save("microgpt.md", edited(book.essay, book.fences, edits()).lines.join("\n")))));
@@ -559,6 +527,6 @@ page.addEventListener("click", ({ target: clicked }) => {
   }
 });
 addEventListener("hashchange", () => { if (location.hash.includes("=")) loaded(arrive); });
-say("");
+rest();
 run.disabled = false;
 if (location.hash.includes("=") || store.read().length) loaded(arrive, location.hash.includes("="));

@@ -1,7 +1,6 @@
 // The last two runs: their curves over the unchanged program's, and side by side what was changed and what they wrote.
 
 import { make } from "../elements.js";
-import { engine, meanOfLast } from "../engine.js";
 import { chart, lettering } from "../widgets.js";
 
 /** @typedef {{what: string, all: number, losses: number[], samples: string[]}} Run */
@@ -40,7 +39,7 @@ export const done = () => runs[0].losses.length;
  * @param {string} text @param {(name: string) => string} flag
  */
 export async function compare(text, flag) {
-  const { begin: start, train, DEFAULTS } = await engine(), flags = /** @type {Record<string, any>} */ ({}), mine = turn;
+  const { begin: start, train, DEFAULTS } = (await import("../engine.js")).microgpt, flags = /** @type {Record<string, any>} */ ({}), mine = turn;
   for (const name of Object.keys(DEFAULTS)) flags[name] = name === "seed" ? BigInt(flag(name)) : Number(flag(name));
   if (!(flags.n_embd <= 64 && flags.n_layer <= 4 && flags.num_steps <= MOST)) return;  // it would take too long
   const { model, lessons } = start(text, flags), training = train(model, lessons, flags);
@@ -56,7 +55,8 @@ export async function compare(text, flag) {
 /** @param {number[]} losses @param {number} all */
 function means(losses, all) {
   const most = Math.min(50, Math.max(5, Math.round(all / 10)));  // a short run has its curve, too
-  return losses.map((_, i) => [i + 1, meanOfLast(losses, i + 1, most)]);
+  const mean = (/** @type {number[]} */ values) => values.reduce((a, b) => a + b) / values.length;
+  return losses.map((_, i) => [i + 1, mean(losses.slice(Math.max(0, i + 1 - most), i + 1))]);
 }
 
 /** @param {number[]} losses @param {number} all */
