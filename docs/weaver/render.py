@@ -33,6 +33,7 @@ ROLES = {"query": "query", "wq": "query", "key": "key", "keys": "key", "k": "key
 # The colours that demonstrations draw with (see prelude.py), as page.css has them for light and dark pages
 COLOURS = {"#000000": "currentColor", "#3d85c6": "var(--blue)", "#d9731a": "var(--orange)", "#1a9a74": "var(--green)",
            "#b45aa8": "var(--purple)", "#808080": "var(--grey)"}  # fmt: skip
+DRAWN = ("d", "x", "y", "points", "transform")  # attributes whose numbers need no more than two decimals
 PAINT = re.compile(f"\\b(fill|stroke): ?({'|'.join(COLOURS)})")
 
 for prefix, name in (("", SVG), ("xlink", XLINK)):
@@ -365,6 +366,8 @@ def figure(svg, prefix, alt, anchors):
                 element.set(name, f"#{prefix}{value[1:]}" if value.startswith("#") else value)
             elif name != "aria-label":
                 value = value.replace("url(#", f"url(#{prefix}")
+                if name in DRAWN:
+                    value = re.sub(r"\d+\.\d{3,}", lambda match: f"{float(match[0]):.2f}", value)
                 element.set(name, PAINT.sub(lambda match: f"{match[1]}: {COLOURS[match[2]]}", value))
     for element, target in links_in(root):
         anchor = target.removeprefix(f"#{prefix}")

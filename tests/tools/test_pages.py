@@ -246,7 +246,7 @@ def test_a_link_where_the_weaver_writes_is_refused(tmp_path, name):
 def test_what_editors_leave_is_not_published(tmp_path):
     root = project(tmp_path)
     assets = root / "docs" / "assets"
-    kinds = (".css", ".js", ".pdf", ".png", ".txt", ".woff2")
+    kinds = (".css", ".js", ".pdf", ".png", ".svg", ".txt", ".woff2")
     wanted = {path.name for path in assets.iterdir() if path.suffix in kinds}
     for name in (".#page.css", ".page.css.swp", "page.css~", "#page.css#", ".DS_Store", "page.css.bak", "4913"):
         (assets / name).write_bytes(b"\xff")

@@ -403,7 +403,7 @@ const tool = python({
     finished();
     ask.hidden = !writes;
     written.replaceChildren();
-    const [message = ""] = output.textContent?.trim().split("\n").slice(-1) ?? [];
+    const said = output.textContent?.split("\n").filter((line) => /^\S.*\w/.test(line)) ?? [], message = said.at(-1) ?? "";
     if (!runs.done()) at("output-fold", HTMLDetailsElement).open = true;
     if (code === 0) say(`Finished${runs.verdict()}`);
     else if (code === 130) say(`Stopped after step ${runs.done()}${runs.verdict()}`);
@@ -475,6 +475,7 @@ async function share() {
     await navigator.clipboard.writeText(location.href);
     say("The link is copied. It holds your changes and settings, but not your text.");
   } catch { say("The address of this page now holds your changes and settings: copy it."); }
+  status.scrollIntoView({ block: "nearest" });  // it may be out of sight
 }
 
 async function arrive() {

@@ -6,6 +6,7 @@ import { chart, lettering } from "../widgets.js";
 /** @typedef {{what: string, all: number, losses: number[], samples: string[]}} Run */
 
 const MOST = 10_000;  // steps that are drawn
+const SMALL = 0.1;  // a difference of one run's means that is luck, as the recorded ten runs show
 const at = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
 const runs = /** @type {Run[]} */ ([]);  // the last one is first
 let unchanged = /** @type {number[]} */ ([]), turn = 0;
@@ -75,7 +76,9 @@ export function draw() {
   picture.setAttribute("aria-label",
     `The loss, step by step: ${last(run.losses, run.all)} after step ${run.losses.length}, on average`);
   at("before-key").hidden = !before;
-  const known = run.losses.length && unchanged.length >= run.losses.length ? ` (${last(unchanged.slice(0, run.losses.length), run.all)} unchanged)` : "";
+  const other = unchanged.length >= run.losses.length ? last(unchanged.slice(0, run.losses.length), run.all) : "–";
+  const isClose = Math.abs(Number(last(run.losses, run.all)) - Number(other)) < SMALL && run.all < 1000;
+  const known = other === "–" ? "" : ` (${other} unchanged${isClose ? ", too close to tell after so few steps" : ""})`;
   at("runs").replaceChildren(...runs.map(({ what, all, losses, samples }, i) => make("section", {},
     make("h2", {}, i ? "The run before" : "This run"), make("p", {}, what),
     make("p", {}, all ? `Loss ${last(losses, all)} after ${losses.length} steps${i ? "" : known}` : ""),
