@@ -21,12 +21,12 @@ EMPTY = {"programs": {}, "experiments": {}}
 NOT_YET = "(has not been measured yet)"
 HARMS = (
     "learns as well",
-    "learns a little worse, or writes other names",
+    "learns a little worse, or something else",
     "learns much worse",
     "no longer learns",
     "stops",
 )
-LITTLE = 0.05  # of the loss: more is much
+SEEN, LITTLE = 0.01, 0.05  # of the loss: less is no harm that anybody would see, more is much
 COUNTING = "stages/letters.py"  # counts letters; what is no better has learned nothing of what follows what
 
 
@@ -278,9 +278,8 @@ def harm(fence, findings):
     nothing_learned = records.summary(counting["unseen"])[0] if counting else math.inf
     if math.isnan(after) or after >= nothing_learned or kind == "astray":
         return 3
-    if kind == "worse":
-        return 2 if records.change(*pair)[0] >= LITTLE else 1
-    return {"short": None, "names": 1}.get(kind, 0)
+    change = records.change(*pair)[0] if kind == "worse" else 0
+    return None if kind == "short" else (change >= SEEN) + (change >= LITTLE)
 
 
 def without_effect(essay, findings):

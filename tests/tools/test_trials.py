@@ -338,7 +338,7 @@ def test_the_map_shows_the_worst_that_is_done_to_each_line():
 
 
 @pytest.mark.parametrize(("changes", "level"), [
-    ({"unseen": [2.5, 2.7]}, 0), ({"unseen": [2.4, 2.5]}, 0), ({"samples": ["x"]}, 1), ({"unseen": [2.54, 2.64]}, 1),
+    ({"unseen": [2.5, 2.7]}, 0), ({"unseen": [2.4, 2.5]}, 0), ({"samples": ["x"]}, 0), ({"unseen": [2.54, 2.64]}, 1),
     ({"unseen": [2.56, 2.66]}, 2), ({"unseen": [2.8, 2.9]}, 3), ({"unseen": [2.0, 3.4]}, 0),
     ({"unseen": [2.3, 3.2]}, 0), ({"unseen": [2.9, 52.4]}, 3), ({"unseen": [None, None]}, 3),
     ({"unseen": [None, None], "raised": STOPPED}, 4), ({"raised": STOPPED | {"seeds": 1}}, 4),
