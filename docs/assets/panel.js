@@ -25,9 +25,10 @@ const saysEnough = (prose) => prose.map(textOf).join("").length > ENOUGH;
  */
 function proseBefore(chunk) {
   const prose = /** @type {Element[]} */ ([]);
-  for (let next = chunk.previousElementSibling; next?.matches(PROSE); next = next.previousElementSibling) {
+  for (let next = chunk.previousElementSibling; next; next = next.previousElementSibling) {
     if (saysEnough(prose) && !prose[0].matches(".highlight") && !/^\p{Ll}/u.test(textOf(prose[0]))) break;
-    prose.unshift(next);
+    if (next.matches(PROSE)) prose.unshift(next);
+    else if (!next.matches(".demonstration")) break;
   }
   return prose;
 }

@@ -33,7 +33,8 @@ ROLES = {"query": "query", "wq": "query", "key": "key", "keys": "key", "k": "key
 # The colours that demonstrations draw with (see prelude.py), as page.css has them for light and dark pages
 COLOURS = {"#000000": "currentColor", "#3d85c6": "var(--blue)", "#d9731a": "var(--orange)", "#1a9a74": "var(--green)",
            "#b45aa8": "var(--purple)", "#808080": "var(--grey)"}  # fmt: skip
-DRAWN = ("d", "x", "y", "points", "transform")  # attributes whose numbers need no more than two decimals
+DRAWN = ("d", "x", "y", "points", "transform")  # attributes whose numbers need no more than one decimal
+FACE = re.compile(r"font-family: [^;]*; ?")  # the page has its own
 PAINT = re.compile(f"\\b(fill|stroke): ?({'|'.join(COLOURS)})")
 
 for prefix, name in (("", SVG), ("xlink", XLINK)):
@@ -367,7 +368,8 @@ def figure(svg, prefix, alt, anchors):
             elif name != "aria-label":
                 value = value.replace("url(#", f"url(#{prefix}")
                 if name in DRAWN:
-                    value = re.sub(r"\d+\.\d{3,}", lambda match: f"{float(match[0]):.2f}", value)
+                    value = re.sub(r"\d+\.\d{2,}", lambda match: f"{float(match[0]):.1f}", value)
+                value = FACE.sub("", value)
                 element.set(name, PAINT.sub(lambda match: f"{match[1]}: {COLOURS[match[2]]}", value))
     for element, target in links_in(root):
         anchor = target.removeprefix(f"#{prefix}")
@@ -379,7 +381,9 @@ def figure(svg, prefix, alt, anchors):
         if not "".join(element.itertext()).strip():
             element.set("aria-label", anchor.replace("-", " "))
     text = ElementTree.tostring(root, encoding="unicode")
-    return Markup(re.sub(r"\n\s*\n", "\n", text))  # noqa: S704
+    used = {*re.findall(rf"#({prefix}[^\")]+)", text)}
+    text = re.sub(rf' id="({prefix}[^"]*)"', lambda match: match[0] if match[1] in used else "", text)
+    return Markup(re.sub(r"\n\s*", "\n", text))  # noqa: S704
 
 
 def links_in(root):
