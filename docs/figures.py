@@ -150,18 +150,19 @@ def architecture():
 
 
 def here(*lit):
-    """Draw the model in a row, and fill some of its boxes."""
+    """Draw the model in a row, and fill some of its boxes; what passes by a box comes back to the row in an arrow."""
     axes = charts(0.75)
-    widths = [6.0, 4.4, 4.4, 7.6, 4.4, 4.0, 7.0]
-    lefts = [sum(widths[:i]) + 1.0 * i for i in range(len(widths))]
+    widths, gaps = (36, 33, 33, 53, 33, 29, 50), (4, 8, 4, 18, 4, 9)  # in points, of which a box is as wide as its word
+    lefts = [sum(widths[:i]) + sum(gaps[:i]) for i in range(len(widths))]
     for (name, _, chunk), left, width in zip(BOXES, lefts, widths, strict=True):
-        box(axes, left + width / 2, 0, width, 1.6, name, chunk, lit=name in lit)
-    for left in lefts[1:]:
-        axes.plot([left - 1.0, left], [0, 0], color=GREY)
-    for last, first in ADDED.items():
-        end = lefts[last] + widths[last] + 0.7
-        axes.plot([lefts[first] - 0.7, lefts[first] - 0.7, end, end], [0, 1.4, 1.4, 0], color=RESIDUAL)
-    axes.set(xlim=(-0.2, lefts[-1] + widths[-1] + 0.2), ylim=(-1.1, 1.6))
+        box(axes, left + width / 2, 0, width, 26, name, chunk, lit=name in lit)
+    for left, gap in zip(lefts[1:], gaps, strict=True):
+        axes.plot([left - gap, left], [0, 0], color=GREY)
+    for (last, first), height in zip(ADDED.items(), (18, 25), strict=True):
+        start, end = lefts[first] - 4, lefts[last] + widths[last] + 4
+        axes.plot([start, start, end], [0, height, height], color=RESIDUAL)
+        arrow(axes, (end, height), (end, 0), color=RESIDUAL)
+    axes.set(xlim=(-1, lefts[-1] + widths[-1] + 1), ylim=(-14, 26))
     axes.axis("off")
     plt.show()
 
@@ -372,53 +373,58 @@ def where_it_goes(spent):
 
 def ladder(programs):
     """Draw the time per name of each program, {name: its record}; one with a comma in its name is drawn hollow."""
-    axes = charts(4.6)
+    axes, tens = charts(4.6), [0.01, 0.1, 1, 10, 100]
     for y, (name, entry) in enumerate(programs.items()):
+        text = written(float(f"{entry['milliseconds']:.2g}"))
+        start = entry["to"] * 1.5
+        end = start * 1.42 ** len(text)  # so far to the right does the number reach, through which no line goes
+        free = [x for x in tens if not start / 1.2 < x < end]
+        axes.vlines(free, y - 0.5, y + 0.5, color=GREY, alpha=0.4, linewidth=0.8)
         axes.plot([entry["from"], entry["to"]], [y, y], color=GREY)
         hollow = {"markerfacecolor": "none"} if "," in name else {}
         axes.plot([entry["milliseconds"]], [y], "o", color="#000000" if name == "microgpt.py" else BLUE, **hollow)
-        taken = float(f"{entry['milliseconds']:.2g}")
-        axes.text(entry["to"] * 1.5, y, written(taken), ha="left", va="center")
-    axes.set(xscale="log", xlabel="milliseconds per name", xlim=(0.003, 2000))
-    axes.set_xticks([0.01, 0.1, 1, 10, 100], ["0.01", "0.1", "1", "10", "100"])
+        axes.text(start, y, text, ha="left", va="center")
+    axes.set(xscale="log", xlabel="milliseconds per name", xlim=(0.003, 2000), ylim=(len(programs) - 0.5, -0.5))
+    axes.set_xticks(tens, [f"{x:g}" for x in tens])
     axes.minorticks_off()
     axes.set_yticks(range(len(programs)), programs)
-    axes.grid(axis="x")
-    axes.invert_yaxis()
     axes.tick_params(axis="y", length=0)
     plt.show()
 
 
 def growing_width(growth):
     """Draw the time of a step by width on logarithmic axes, {program: [(width, milliseconds, megabytes)]}."""
-    axes = charts(4.0)
-    for target, row in growth.items():
-        widths, taken, _ = zip(*row, strict=True)
-        axes.plot(widths, taken, "o-", markersize=3, color="#000000" if target == "microgpt.py" else BLUE)
-        if target == "microgpt.py":
-            axes.text(widths[0], taken[1] * 2, target, ha="left", va="bottom")  # where there is no other curve
-        else:
-            axes.text(widths[1] * 1.2, taken[1] / 1.3, target.split("/")[-1], ha="left", va="top")
+    curves = {target.split("/")[-1]: {width: taken for width, taken, _ in row} for target, row in growth.items()}
+    axes = by_width(4.0, curves, [16, 32, 64, 128, 256], [0.01, 0.1, 1, 10, 100, 1000])
     axes.plot([64, 256], [0.01, 0.16], "--", color=GREY)
-    axes.set(xscale="log", yscale="log", xlabel="n_embd", ylabel="milliseconds per step", xlim=(14, 300))
-    axes.set_ylim(0.005, 5000)
-    axes.set_xticks([16, 32, 64, 128, 256], ["16", "32", "64", "128", "256"])
-    axes.minorticks_off()
     plt.show()
 
 
 def devices(curves):
-    """Draw the time of a step by width, [({width: milliseconds}, where the name is, name)]; the GPU's are dashed."""
-    axes = charts(4.2)
-    for points, place, name in curves:
-        style = "o--" if name.startswith("GPU") else "o-"
-        axes.plot([*points], [*points.values()], style, markersize=3, color=BLUE)
-        axes.text(*place, name)
-    axes.set(xscale="log", yscale="log", xlabel="n_embd", ylabel="milliseconds per step", xlim=(12, 5500))
-    axes.set_ylim(0.01, 1000)
-    axes.set_xticks([16, 64, 256, 1024, 4096], ["16", "64", "256", "1,024", "4,096"])
-    axes.minorticks_off()
+    """Draw the time of a step by width, {name: {width: milliseconds}}; the GPU's are dashed."""
+    by_width(4.2, curves, [16, 64, 256, 1024, 4096], [0.1, 1, 10, 100])
     plt.show()
+
+
+def by_width(height, curves, widths, times):
+    """Draw curves, {name: {width: milliseconds}}, on logarithmic axes: each has its name at its end.
+
+    The name is on the right of it or, if the curve ends before others, above it.
+    """
+    axes, room = charts(height), (widths[-1] / widths[0]) ** 0.36
+    for name, points in curves.items():
+        colour, style = "#000000" if name == "microgpt.py" else BLUE, "o--" if name.startswith("GPU") else "o-"
+        axes.plot([*points], [*points.values()], style, markersize=3, color=colour)
+        is_early = max(points) < widths[-1]
+        where = {"xytext": (0, 6), "ha": "center"} if is_early else {"xytext": (7, 0), "va": "center"}
+        axes.annotate(name, (max(points), points[max(points)]), textcoords="offset points", **where)
+    axes.set(xscale="log", yscale="log", xlabel="n_embd", ylabel="milliseconds per step")
+    axes.set(xlim=(widths[0] / 1.15, widths[-1] * room))
+    axes.set_xticks(widths, [f"{width:,}" for width in widths])
+    axes.set_yticks(times, [f"{time:,g}" for time in times])
+    axes.minorticks_off()
+    axes.spines["bottom"].set_bounds(widths[0] / 1.15, widths[-1])  # beyond it are names
+    return axes
 
 
 def agreement(vector, others):

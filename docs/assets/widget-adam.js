@@ -107,12 +107,11 @@ build("adam", "Choose the gradients", (/** @type {Given} */ given) => {
   function drawPaths([plain, adam]) {
     const all = [...plain, ...adam], lowest = Math.min(...all), highest = Math.max(...all), steps = plain.length - 1;
     const marks = ticks(lowest, highest), stepMarks = ticks(0, steps).filter(Number.isInteger);
-    const scale = { left: 64, top: 32, height: 110, lowest, highest, marks, steps, stepMarks };
+    const scale = { left: 64, top: 32, height: 110, lowest, highest, marks, steps, stepMarks, title: "parameter" };
     const { x, y, draw } = chart(picture, scale, mark);
     draw(["widget-orange", [...plain.entries()]], ["widget-blue", [...adam.entries()]]);
     picture.append(
       drawn("path", { d: `M${x(0)} ${y(0)}H${x(steps)}`, class: "widget-gone" }),
-      drawn("text", { x: 0, y: 16 }, "parameter"),
       drawn("path", { d: "M108 12h24", class: "widget-orange" }), lettering(180, 16, "plain descent"),
       drawn("path", { d: "M250 12h24", class: "widget-blue" }), lettering(296, 16, "Adam"),
     );

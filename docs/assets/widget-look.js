@@ -164,6 +164,6 @@ build("look", "Move the query and the keys", (/** @type {Given} */ { query, keys
   picture.addEventListener("pointermove", follow);
   for (const end of ["pointerup", "pointercancel"]) picture.addEventListener(end, () => { held = -1; });
   show();
-  const planes = make("div", { className: "widget-planes" }, picture, back);
-  return [planes, ...sliders.flat().map(({ row }) => row), answer, says.line];
+  const rows = make("div", {}, ...sliders.flat().map(({ row }) => row));
+  return [make("div", { className: "widget-planes" }, picture, rows, back), answer, says.line];
 });

@@ -6,10 +6,16 @@ import { build, chart, saying, slider, written } from "./widgets.js";
 
 /** @typedef {{ means: number[], every: number, rate: number }} Given the essay's curve, each so many steps */
 
-const SCALE = { height: 130, lowest: 2, highest: 4, marks: [2, 3, 4], steps: microgpt.DEFAULTS.num_steps };
+const STEPS = microgpt.DEFAULTS.num_steps;
+const SCALE = { top: 28, height: 130, lowest: 2, highest: 4, marks: [2, 3, 4], steps: STEPS,
+  stepMarks: [0, STEPS / 2, STEPS], title: "loss, mean of the last 50" };
+
+/** @param {number} rate of which two digits say enough */
+function told(rate) { return written(Number(rate.toPrecision(2)), 6); }
 
 build("rate", "Choose the learning rate", (/** @type {Given} */ given) => {
-  const rate = slider("10 to the power", { min: -5, max: 0, step: 0.25, value: Math.log10(given.rate) }, train);
+  const rate = slider("learning rate", { min: -5, max: 0, step: 0.25, value: Math.log10(given.rate) }, train,
+    (power) => told(10 ** power));
   const picture = drawn("svg", { role: "img" }), says = saying(), curves = chart(picture, SCALE);
   let running = 0;
 
@@ -28,7 +34,7 @@ build("rate", "Choose the learning rate", (/** @type {Given} */ given) => {
 
   // Each change begins anew, and ends what was going on.
   async function train() {
-    const turn = running += 1, chosen = 10 ** rate.value, named = `With a rate of ${written(chosen, 5)}`;
+    const turn = running += 1, chosen = 10 ** rate.value, named = `With a rate of ${told(chosen)}`;
     draw([]);
     tell(`${named}: training…`);
     try {

@@ -142,7 +142,7 @@ function numbersTable({ title, rows }, others) {
     ...rows[0][1].map((_, at) => [String(at + 1), ...rows.map(([, all]) => fixed(all[at], 2))])]);
 }
 
-build("token", "Follow a letter", (/** @type {Omit<Seen, "letters"> & { name: string, numbers: Numbers }} */ given) => {
+build("token", "Follow a letter", (/** @type {Omit<Seen, "letters"> & { name: string, numbers: Numbers }} */ given, box) => {
   let at = 0, seen = /** @type {Seen} */ ({ ...given, letters: [...given.name] }), numbers = given.numbers;
   let stage = stagesOf(seen, numbers)[at], largest = 0;
   const code = make("p"), looks = make("div"), listed = make("div");
@@ -185,6 +185,20 @@ build("token", "Follow a letter", (/** @type {Omit<Seen, "letters"> & { name: st
     allow(on, at < last);
   }
 
+  /** Keep as much room as the highest stage takes, so that nothing below moves from stage to stage. */
+  function reserve() {
+    const now = at, parts = [says.line, results];
+    for (const part of parts) part.style.minHeight = "";
+    const heights = stagesOf(seen, numbers).map((_, other) => {
+      at = other;
+      show();
+      return parts.map((part) => part.getBoundingClientRect().height);
+    });
+    parts.forEach((part, i) => { part.style.minHeight = `${Math.max(...heights.map((both) => both[i]))}px`; });
+    at = now;
+    show();
+  }
+
   // The cell under the pointer is the number that is shown.
   for (const event of /** @type {const} */ (["pointermove", "pointerdown"])) {
     picture.addEventListener(event, ({ clientX }) => {
@@ -197,8 +211,14 @@ build("token", "Follow a letter", (/** @type {Omit<Seen, "letters"> & { name: st
   }
   const rows = asking(given, says, (now, state) => {
     [seen, numbers] = [now, numbersOf(state, now)];
-    show();
+    reserve();
   });
+  let width = 0;
+  new ResizeObserver(([{ contentRect }]) => {
+    if (contentRect.width !== width && contentRect.width) reserve();
+    width = contentRect.width;
+  }).observe(box);
+  document.fonts.ready.then(reserve);
   show();
   return [...rows, buttons, says.line, results];
 });

@@ -358,6 +358,7 @@ def figure(svg, prefix, alt, anchors):
     for name in ("width", "height"):
         root.attrib.pop(name, None)
     root.attrib |= {"role": "group" if links_in(root) else "img", "aria-label": alt}  # an image has nothing in it
+    root.set("fill", "currentColor")  # of what matplotlib draws black, for which it says nothing
     root.set("data-search-exclude", "")  # words of an axis say little in the excerpt of a page
     for element in root.iter():
         for name, value in element.attrib.items():

@@ -341,7 +341,7 @@ def test_the_counter_counts_what_the_program_makes(opened, program):
 
 def test_a_training_here_draws_the_curve_of_the_essay(opened):
     box = opened("rate")
-    rate, (orange, blue) = box.get_by_label("10 to the power"), box.locator("polyline").all()
+    rate, (orange, blue) = box.get_by_label("learning rate"), box.locator("polyline").all()
     press(rate, "ArrowRight", "ArrowLeft")  # the last one counts, whatever was going on
     says = box.locator("[role=status]", has_text="mean of the last")
     says.wait_for(timeout=60_000)
