@@ -358,8 +358,7 @@ def test_the_page_is_for_everybody_in_each_state(opened, axe):
     """By keys alone: a line is chosen, an experiment tried, a chunk opened; then nothing is wrong, in both schemes."""
     page = opened(reduced_motion="reduce")
     page.locator("#L1 .number").focus()
-    row = PROGRAM.split("\n").index(SOFTMAX) + 1
-    for _ in range(row - 1):
+    for _ in filter(str.strip, PROGRAM.partition(SOFTMAX)[0].split("\n")):
         page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     for control in ("[data-try]", "[data-edit]"):
