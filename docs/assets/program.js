@@ -137,6 +137,5 @@ for (const number of numbers) {
 }
 listing.setAttribute("role", "group");
 listing.setAttribute("aria-label", `lines of ${page.dataset.program}`);
-for (const hint of page.querySelectorAll(".choose")) hint.removeAttribute("hidden");
 addEventListener("hashchange", followAddress);
 followAddress();

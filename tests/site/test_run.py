@@ -286,11 +286,9 @@ def test_a_program_of_somebody_else_is_seen_before_it_runs_and_reaches_nothing(b
     page = browser.new_page()
     page.goto(site + LISTING + linked(escapes(address)))
     page.locator("#changes h2").wait_for()
-    page.click("#run")
     assert page.inner_text("#changes h2") == "Somebody sent you a change of ⟨tape (2)⟩"
-    assert page.evaluate("document.activeElement.textContent") == "Run it" and page.locator("#stop").is_hidden()
-    page.click("button:text('Run it')")
-    output = end(page)
+    assert page.locator(".listing .come").first.evaluate(IS_SEEN) and page.locator("#stop").is_hidden()
+    output = go(page)
     assert output.count("way ") > 10 and "it went through" not in output
     assert page.evaluate(WALL, address) == "refused"
     page.wait_for_timeout(500)  # what was sent may still be on its way
@@ -358,8 +356,7 @@ def test_the_page_is_for_everybody_in_each_state(opened, axe):
     """By keys alone: a line is chosen, an experiment tried, a chunk opened; then nothing is wrong, in both schemes."""
     page = opened(reduced_motion="reduce")
     page.locator("#L1 .number").focus()
-    row = PROGRAM.split("\n").index(SOFTMAX) + 1
-    for _ in range(row - 1):
+    for _ in filter(str.strip, PROGRAM.partition(SOFTMAX)[0].split("\n")):
         page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     for control in ("[data-try]", "[data-edit]"):

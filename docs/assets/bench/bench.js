@@ -1,8 +1,8 @@
 // Where a program is changed and run, beside its lines: what is changed and by whom, one experiment or some edits, and
 // the controls. All modules here are loaded by the browser, from a folder that has a name of its own for each edition.
 //
-// What a link brings is shown, runs only when the reader says so, and is not saved until then; saved changes stay. A
-// program always runs in a worker that reaches nothing.
+// What a link brings is shown first, and neither runs nor is saved until the reader says so; saved changes stay. A program
+// always runs in a worker that reaches nothing.
 
 import { make } from "../elements.js";
 import { codeOf, edited, isEdit, packed, publishedLine, shown, unpacked } from "./changes.js";
@@ -10,7 +10,10 @@ import * as marks from "./marks.js";
 import { python } from "./running.js";
 import * as runs from "./runs.js";
 import * as settings from "./settings.js";
+import * as told from "./status.js";
 import * as store from "./store.js";
+
+const { say } = told;
 
 /** @typedef {import("./changes.js").Edit} Edit */
 /** @typedef {import("./changes.js").Fence} Fence */
@@ -21,7 +24,7 @@ import * as store from "./store.js";
 
 const folder = new URL("../", import.meta.url), root = new URL("../", folder);
 const SOON = 400, LONGEST = 1e6;  // milliseconds without a key; letters of a link
-const MOST = 2000;  // lines of output that are shown, and letters of each
+const MOST = 2000;  // letters that are shown of what cannot be read
 const page = /** @type {HTMLElement} */ (document.querySelector(".program")), target = page.dataset.program ?? "";
 const column = /** @type {HTMLElement} */ (page.querySelector(".column"));
 const name = target.split("/").at(-1) ?? "";
@@ -35,21 +38,19 @@ function at(id, kind) {
   if (!(found instanceof kind)) throw new Error(`the page has no ${id}`);
   return found;
 }
-const [run, stop, again, write, widen] = ["run", "stop", "again", "write", "widen"].map((id) => at(id, HTMLButtonElement));
-const [what, status, step, list, ask, written, output] = [
-  "what", "status", "step", "changes", "ask", "written", "output"].map((id) => at(id, HTMLElement));
-const progress = at("progress", HTMLProgressElement);
+const [run, stop, write, widen] = ["run", "stop", "write", "widen"].map((id) => at(id, HTMLButtonElement));
+const [what, list, ask, written] = ["what", "changes", "ask", "written"].map((id) => at(id, HTMLElement));
 const [beginning, heat] = ["beginning", "heat"].map((id) => at(id, HTMLInputElement));
 
 let book = /** @type {Book} */ ({ essay: [], fences: {}, experiments: {}, files: {} });
-let mine = /** @type {Edit[]} */ ([]), theirs = /** @type {Edit[] | null} */ (null), isTrusted = false;
+let mine = /** @type {Edit[]} */ ([]), theirs = /** @type {Edit[] | null} */ (null);
 let strays = /** @type {unknown[]} */ ([]);  // what is kept and does not fit this edition
 let trial = "";  // the name of the experiment
 let kept = /** @type {ReturnType<typeof store.write>} */ ("kept");
 let field = /** @type {ReturnType<typeof import("./editing.js").open> | null} */ (null), opened = "";  // the key of its chunk
 let answer = /** @type {Tangled | null} */ (null);  // of tangle.py to that
-let tangled = "", places = /** @type {import("./changes.js").Place[]} */ ([]);  // the essay that was tangled, and run
-let isRunning = false, isWanted = false, isSaving = false, timer = 0, first = { step: 0, time: 0 }, wrong = 0, retry = () => {};
+let tangled = "", places = /** @type {import("./changes.js").Place[]} */ ([]);  // the essay that was tangled, or run
+let isRunning = false, isWanted = false, isSaving = false, timer = 0, wrong = 0;
 
 // What there is to know, which is fetched when it is needed
 
@@ -78,7 +79,7 @@ async function loaded(then, isNeeded = true) {
   } catch (error) {
     const retries = isRunning ? start : () => loaded(then);
     if (isRunning) finished();
-    if (isNeeded) fail(error instanceof Error ? error.message : String(error), retries);
+    if (isNeeded) told.fail(error instanceof Error ? error.message : String(error), retries);
     return;
   }
   then();
@@ -90,7 +91,6 @@ const edits = () => (trial ? [] : theirs ?? mine);
 const fits = (/** @type {unknown} */ found) => (
   isEdit(found) && Object.hasOwn(book.fences, found.chunk) && codeOf(book.essay, book.fences[found.chunk]) === found.was);
 const titleOf = (/** @type {string} */ chunk) => `⟨${book.fences[chunk]?.title ?? chunk}⟩`;
-const isForeign = () => theirs !== null && !trial && !isTrusted;
 const count = (/** @type {number} */ n) => (n === 1 ? "one change" : `${n} changes`);
 
 /**
@@ -116,7 +116,7 @@ function keep() {
 function change(chunk, now) {
   const was = codeOf(book.essay, book.fences[chunk]), others = (theirs ?? mine).filter((edit) => edit.chunk !== chunk);
   const all = now === was ? others : [...others, { chunk, was, now }];
-  if (theirs) theirs = all;
+  if (theirs) theirs = all.length ? all : null;
   else mine = all;
   keep();
   show();
@@ -144,8 +144,6 @@ function choose(now) {
   trial = now;
   setAddress("break", now);
   show();
-  if (trial || !tangled || !edits().length) marks.showTrial(book.experiments[trial]);
-  else tangle();
 }
 
 // What is shown of that
@@ -162,7 +160,7 @@ function entry(title, difference, undo, label) {
 
 const SAID = {
   kept: "", overtaken: "Another tab has saved changes, so this tab has stopped saving.",
-  refused: "They are not saved: this browser has no room for them, or saves nothing. Copy a link, or download microgpt.md.",
+  refused: "They are not saved: this browser has no room for them, or saves nothing. Copy a link, or download the essay.",
 };
 
 function show() {
@@ -183,10 +181,18 @@ function show() {
     if (!theirs) parts.push(...strays.map(stray));
     if (SAID[kept]) parts.push(make("p", {}, SAID[kept]));
     if (theirs) parts.unshift(...foreign(theirs));
-    else if (kept === "overtaken") parts.push(choices([]));
+    else if (kept === "overtaken") parts.push(choices());
   }
   list.replaceChildren(...parts);
   list.hidden = !parts.length;
+  mark();
+}
+
+/** Marks in the listing what is changed. */
+function mark() {
+  if (trial) return marks.showTrial(book.experiments[trial]);
+  const { lines, places: now } = edited(book.essay, book.fences, edits());
+  marks.showEdits(lines, now, book.fences, opened);
 }
 
 /** @param {unknown} found */
@@ -206,28 +212,24 @@ function stray(found) {
 function foreign(all) {
   const names = all.map(({ chunk }) => titleOf(chunk)).join(", ");
   const words = "Read it before you run it. It runs without any way out of this page. It is not saved.";
-  return [make("h2", {}, `Somebody sent you a change of ${names}`), make("p", {}, words),
-    choices(isTrusted ? [] : [button("Run it", () => { isTrusted = true; show(); start(); }, "md-button trust")])];
+  return [make("h2", {}, `Somebody sent you a change of ${names}`), make("p", {}, words), choices()];
 }
 
-/** @param {Node[]} others */
-const choices = (others) => make("p", { className: "row" }, ...others,
-  button("Add to my changes", () => {
-    const found = theirs ?? mine;
-    [mine, strays, theirs, isTrusted, kept] = [[], [], null, true, "kept"];
-    adopt([...store.read(), ...found]);
-    keep();
-    show();
-    tangle();
-  }), button("Back to mine", () => {
-    history.replaceState(null, "", location.pathname);
-    location.reload();
-  }));
+const choices = () => make("p", { className: "row" }, button("Add to my changes", () => {
+  const found = theirs ?? mine;
+  [mine, strays, theirs, kept] = [[], [], null, "kept"];
+  adopt([...store.read(), ...found]);
+  keep();
+  show();
+}), ...(theirs && !mine.length ? [] : [button("Back to mine", () => {
+  history.replaceState(null, "", location.pathname);
+  location.reload();
+})]));
 
 // Editing
 
-/** @param {string} chunk */
-async function edit(chunk) {
+/** @param {string} chunk @param {number} [origin] the line of the essay, from 1, that the caret is to be in */
+async function edit(chunk, origin = 0) {
   const fence = book.fences[chunk];
   if (!fence || !marks.linesOf(fence).length) return say(`${name} has no lines of the chunk ${titleOf(chunk)}.`);
   if (field) close();
@@ -236,23 +238,23 @@ async function edit(chunk) {
   column.classList.remove("open");
   const { open } = await import("./editing.js");
   if (opened !== chunk || field) return;  // another one was opened in the meantime
-  const now = () => edits().find((one) => one.chunk === chunk)?.now ?? codeOf(book.essay, fence);
-  field = open(fence, now(), {
+  const row = Math.max(0, origin - fence.first - 1), now = () => edits().find((one) => one.chunk === chunk)?.now ?? codeOf(book.essay, fence);
+  field = open(fence, now(), row, {
     typed: (code) => change(chunk, code), run: start, done: close,
     undo: () => { change(chunk, codeOf(book.essay, fence)); field?.fill(now()); },
   });
-  if (tangled) tangle();
+  mark();
 }
 
 function close() {
   field?.close();
   [field, opened] = [null, ""];
   setAddress("chunk", "");
-  if (edits().length && tangled) tangle();
+  mark();
 }
 
 /**
- * Lets tangle.py make the program of what is here, which fetches Python if it is not there.
+ * Lets tangle.py check what is here, and make the program of it; that fetches Python if it is not there.
  * @returns {void}
  */
 function tangle() {
@@ -261,28 +263,24 @@ function tangle() {
   isWanted = tool.isAsked("tangle");  // its answer will find that there is more to do
   if (isWanted || trial) return;
   if (essay === tangled && answer) return follow(answer);
-  if (!tool.isLoaded()) say("Python is fetched…");
-  else if (isRunning) say("The listing follows when the run has ended.");
+  if (!tool.isLoaded()) say(`${why()}Python is fetched…`);
+  else if (isRunning) say("Your change is checked when the run has ended.");
   [tangled, places, answer] = [essay, now.places, null];
   tool.ask("tangle", { files: { "tangle.py": book.files["tangle.py"] }, text: tangled, program: target });
 }
 
+const why = () => (isRunning ? "" : isSaving ? "To make the program, " : "To check your change, ");
+
 /** @param {Tangled} found */
 function follow(found) {
-  const { lines, origins, errors } = found, isNew = !answer;
-  if (/^Python /.test(status.textContent ?? "") && !isRunning) rest();
+  if (/Python (is|starts)/.test(told.said()) && !isRunning) rest();
+  if (!isRunning) told.loaded();
   answer = found;
   if (isWanted) return tangle();
-  if (isSaving) save(name, `${lines.join("\n")}\n`);
+  if (isSaving) save(name, `${found.lines.join("\n")}\n`);
   isSaving = false;
-  const open = places.find(({ chunk }) => chunk === opened);
-  const isOpen = (/** @type {number} */ origin) => open !== undefined && origin > open.first && origin <= open.end;
-  if (errors.length) {
-    complain(...errors[0]);
-    return;
-  }
-  marks.showProgram({ lines, origins }, (origin) => publishedLine(origin - 1, places) + 1, isOpen);
-  if (isNew) field?.complain();
+  if (found.errors.length) complain(...found.errors[0]);
+  else field?.complain();
 }
 
 /**
@@ -312,34 +310,15 @@ function unmark() {
 
 // Running
 
-/** @param {string} message */
-function say(message) {
-  again.hidden = true;
-  status.textContent = message;
-}
-
 /** Nothing runs: what is to be known before a run. */
 function rest() { say(tool.isLoaded() ? "" : "The first run fetches Python for this page, 13.5 MB once."); }
 
-/** @param {string} reason @param {() => void} then */
-function fail(reason, then) {
-  say(`That could not be fetched (${reason}).`);
-  retry = then;
-  again.hidden = false;
-}
-
 function start() {
-  if (isRunning) return;
-  if (isForeign()) {  // the difference comes before it
-    list.scrollIntoView({ block: "nearest" });
-    /** @type {HTMLElement | null} */ (list.querySelector(".trust"))?.focus({ preventScroll: true });
-    return;
-  }
-  [isRunning, wrong, first] = [true, 0, { step: 0, time: 0 }];
+  if (isRunning) return say("A run is going on: end it with Stop before you begin another.");
+  [isRunning, wrong] = [true, 0];
   unmark();
-  output.replaceChildren();
   ask.hidden = true;
-  switchTo(stop);
+  told.running(true);
   say(tool.isLoaded() ? "Python puts the program together…" : "Python is fetched…");
   column.classList.add("open");
   column.scrollTop = 0;
@@ -351,50 +330,34 @@ function begin() {
   const { flag, hasFlags, ownText } = settings, all = ownText() || book.files["docs/names.txt"];
   runs.begin(what.textContent ?? "", Number(flag("num_steps")));
   if (hasFlags) runs.compare(all, flag).catch(() => { /* there is nothing to compare with */ });
-  const { lines, places: now } = edited(book.essay, book.fences, edits()), essay = lines.join("\n");
-  if (edits().length && tangled !== essay) tangle();
-  places = now;
+  const { lines, places: now } = edited(book.essay, book.fences, edits());
+  [places, tangled, answer] = [now, "", null];
   const words = ["microgpt.md", "--run", target, ...(trial ? ["--break", trial] : []), ...settings.words()];
-  tool.ask("run", { files: { "microgpt.md": essay, "text.txt": ownText(), ...book.files }, words });
-}
-
-/**
- * Shows one of the two buttons, which keeps the focus.
- * @param {HTMLButtonElement} now
- */
-function switchTo(now) {
-  const before = now === run ? stop : run, hasFocus = document.activeElement === before;
-  [before.hidden, now.hidden] = [true, false];
-  if (hasFocus) now.focus({ preventScroll: true });
+  tool.ask("run", { files: { "microgpt.md": lines.join("\n"), "text.txt": ownText(), ...book.files }, words });
 }
 
 function finished() {
   isRunning = false;
-  step.textContent = "";
-  progress.hidden = true;
+  told.loaded();
   write.disabled = false;
-  switchTo(run);
-  runs.draw();
+  told.running(false);
+  runs.draw(true);
 }
 
 const tool = python({
-  loading({ done, total }) {
-    const inMillions = (/** @type {number} */ bytes) => (bytes / 1e6).toFixed(1);
-    Object.assign(progress, { hidden: done >= total, max: total, value: done });
-    step.textContent = done >= total ? "" : `${inMillions(done)} of ${inMillions(total)} MB`;
-    say(done >= total ? "Python starts…" : "Python is fetched…");
+  loading({ done, total }) { told.loading(done, total, why()); },
+  started() {
+    told.loaded();
+    say("The program runs…");
   },
-  started() { say("The program runs…"); },
   lines({ lines }) {
     for (const [line, isError] of lines) {
       const found = runs.hear(line);
-      if (found) steps(...found);
+      if (found) told.steps(...found);
       const place = /microgpt\.md(:|", line )(\d+)/.exec(line);
       if (place && (place[1] !== ":" || !wrong)) wrong = Number(place[2]);  // a traceback's last, tangle.py's first
-      output.append(make("span", { className: isError ? "error" : "" }, line.length > MOST ? `${line.slice(0, MOST)} …` : line, "\n"));
     }
-    for (let extra = output.childElementCount - MOST; extra > 0; extra--) output.firstElementChild?.remove();
-    if (output.childElementCount === MOST) output.children[0].textContent = "… (earlier lines are not shown)\n";
+    told.print(lines);
     runs.draw();
   },
   silent({ seconds }) { say(`The program has printed nothing for ${seconds} s.`); },
@@ -403,7 +366,7 @@ const tool = python({
     finished();
     ask.hidden = !writes;
     written.replaceChildren();
-    const said = output.textContent?.split("\n").filter((line) => /^\S.*\w/.test(line)) ?? [], message = said.at(-1) ?? "";
+    const message = told.lastWords();
     if (!runs.done()) at("output-fold", HTMLDetailsElement).open = true;
     if (code === 0) say(`Finished${runs.verdict()}`);
     else if (code === 130) say(`Stopped after step ${runs.done()}${runs.verdict()}`);
@@ -420,19 +383,10 @@ const tool = python({
   failed({ text: reason, isFetch }) {
     const was = isRunning;
     finished();
-    if (isFetch) fail(reason, was ? start : tangle);
+    if (isFetch) told.fail(reason, was ? start : tangle);
     else say(`Python has ended: ${reason}. The next run starts afresh.`);
   },
 });
-
-/** @param {number} number @param {number} all */
-function steps(number, all) {
-  if (!first.step) first = { step: number, time: Date.now() };
-  if (number === first.step || number === all) return;
-  const left = Math.round((Date.now() - first.time) / (number - first.step) * (all - number) / 1000);
-  step.textContent = `step ${number} of ${all}, ${left} s left`;
-  if (number % Math.max(10, all / 10) === 0) say(`Step ${number} of ${all}.`);
-}
 
 function stopIt() {
   tool.stop(() => {
@@ -469,13 +423,13 @@ async function share() {
   const hash = new URLSearchParams(trial ? { break: trial } : {});
   if (edits().length) hash.set("edits", await packed(edits()));
   settings.give(hash);
-  if (hash.toString().length > LONGEST) return say("Your changes are too long for a link: download microgpt.md.");
+  if (hash.toString().length > LONGEST) return say("Your changes are too long for a link: download the essay.");
   history.replaceState(null, "", `${location.pathname}${String(hash) && `#${hash}`}`);
   try {
     await navigator.clipboard.writeText(location.href);
     say("The link is copied. It holds your changes and settings, but not your text.");
   } catch { say("The address of this page now holds your changes and settings: copy it."); }
-  status.scrollIntoView({ block: "nearest" });  // it may be out of sight
+  at("status", HTMLElement).scrollIntoView({ block: "nearest" });  // it may be out of sight
 }
 
 async function arrive() {
@@ -490,11 +444,11 @@ async function arrive() {
       const found = await unpacked(link), own = JSON.stringify(mine);
       const lost = found.filter((one) => !fits(one)).length;
       if (lost) say(`${count(lost)} of this link ${lost === 1 ? "does" : "do"} not fit this edition of the essay.`);
-      if (JSON.stringify(found) !== own && lost < found.length) [theirs, isTrusted] = [found.filter(fits), false];
+      if (JSON.stringify(found) !== own && lost < found.length) theirs = found.filter(fits);
     } catch { say("The changes in this link cannot be read: was the link cut off?"); }
   }
-  show();
   if (theirs) column.classList.add("open");
+  show();
   if (wanted && !Object.hasOwn(book.experiments, wanted)) say(`The essay has no experiment “${wanted}”.`);
   if (Object.hasOwn(book.experiments, wanted) && !link) choose(wanted);
   if (chunk) edit(chunk);
@@ -502,7 +456,6 @@ async function arrive() {
 
 run.addEventListener("click", start);
 stop.addEventListener("click", stopIt);
-again.addEventListener("click", () => { run.focus(); retry(); });
 write.addEventListener("click", writeOn);
 beginning.addEventListener("keydown", (event) => { if (event.key === "Enter") writeOn(); });
 widen.addEventListener("click", () => { column.classList.toggle("open"); column.scrollTop = 0; });
@@ -516,6 +469,7 @@ at("share", HTMLButtonElement).addEventListener("click", () => loaded(share));
 at("save-essay", HTMLButtonElement).addEventListener("click", () => loaded(() => (
   save("microgpt.md", edited(book.essay, book.fences, edits()).lines.join("\n")))));
 at("save-program", HTMLButtonElement).addEventListener("click", () => loaded(() => {
+  if (trial) return say("Undo the experiment first: what you download has your own changes.");
   isSaving = true;
   tangle();
 }));
@@ -524,7 +478,7 @@ page.addEventListener("click", ({ target: clicked }) => {
   if (tried) loaded(() => { choose(tried); start(); });
   if (origin) {
     loaded(() => edit(Object.keys(book.fences).find((key) => (
-      book.fences[key].first < Number(origin) && Number(origin) <= book.fences[key].end)) ?? ""));
+      book.fences[key].first < Number(origin) && Number(origin) <= book.fences[key].end)) ?? "", Number(origin)));
   }
 });
 addEventListener("hashchange", () => { if (location.hash.includes("=")) loaded(arrive); });

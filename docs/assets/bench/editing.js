@@ -10,16 +10,16 @@ import "../prism-code-editor/prism/languages/python.js";
 import { linesOf } from "./marks.js";
 
 const KEYS = "Ctrl+Enter runs it, Tab leaves the field, Ctrl+] indents. ";
-const MEANS = "A name in << >>, alone on its line, is replaced by the chunk of that name.";
+const MEANS = "A name in << >>, alone on its line, is replaced by the chunk of that name; a chunk is a named piece of the essay.";
 document.head.append(make("link", { rel: "stylesheet", href: new URL("../prism-code-editor/layout.css", import.meta.url).href }));
 
 /**
  * Opens a chunk in its place.
- * @param {import("./changes.js").Fence} fence @param {string} value its code
+ * @param {import("./changes.js").Fence} fence @param {string} value its code @param {number} row where the caret is, from 0
  * @param {{typed: (code: string) => void, run: () => void, undo: () => void, done: () => void}} act
  */
-export function open(fence, value, act) {
-  const editor = createEditor(null, { language: "python", value, tabSize: 4, wordWrap: true, lineNumbers: false },
+export function open(fence, value, row, act) {
+  const editor = createEditor(null, { language: "python", value, tabSize: 4, wordWrap: true, lineNumbers: true },
     defaultCommands([]));  // it closes no brackets that one did not close
   const { container, textarea, keyCommandMap } = editor, { Enter: enter } = keyCommandMap, lines = linesOf(fence);
   const name = `⟨${fence.title}⟩`, problem = make("p", { className: "problem" }), keys = { id: "editor-keys" };
@@ -41,8 +41,11 @@ export function open(fence, value, act) {
   textarea.addEventListener("input", () => act.typed(textarea.value));
   for (const line of lines) line.classList.add("edited");
   lines[0].before(frame);
+  const caret = value.split("\n").slice(0, row).join("\n").length + (row && 1);
+  textarea.setSelectionRange(caret, caret);
   frame.scrollIntoView({ block: "nearest" });
   textarea.focus({ preventScroll: true });
+  if (matchMedia("(hover: none)").matches) editor.lines[row + 1]?.scrollIntoView({ block: "center" });  // above the keyboard
   return {
     /** @param {string} code */
     fill(code) { editor.setOptions({ value: code }); },

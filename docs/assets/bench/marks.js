@@ -6,7 +6,6 @@ import { make } from "../elements.js";
 
 /** @typedef {import("./changes.js").Place} Place */
 /** @typedef {{gone: number[], put: [number, string, number][]}} Trial what an experiment does, in lines of the essay from 1 */
-/** @typedef {{lines: string[], origins: number[]}} Program and the lines of the essay that its lines come from, from 1 */
 
 const code = /** @type {HTMLElement} */ (document.querySelector(".listing .code"));
 const published = /** @type {HTMLElement[]} */ ([...code.querySelectorAll(".line")]);
@@ -50,31 +49,26 @@ export function showTrial(trial) {
 }
 
 /**
- * Shows a program that was tangled from an edited essay: the lines that it shares with the published one stay.
- * @param {Program} program @param {(origin: number) => number} publishedLine of one of the edited essay, or 0
- * @param {(origin: number) => boolean} isOpen whether the editor shows a line of the edited essay
+ * Shows edits. A line that only names a chunk has the lines of that chunk in the program, between its neighbours.
+ * @param {string[]} essay with the edits @param {Place[]} places of them in it
+ * @param {Record<string, import("./changes.js").Fence>} fences @param {string} opened the chunk that the editor shows
  */
-export function showProgram({ lines, origins }, publishedLine, isOpen) {
+export function showEdits(essay, places, fences, opened) {
   clear();
-  let next = 0, pending = /** @type {HTMLElement[]} */ ([]);
-  const settle = (/** @type {number} */ end) => {  // what is no longer there, and after it what came instead
-    for (const line of published.slice(next, end)) line.classList.add("gone");
-    if (end) published[end - 1].after(...pending);
-    else published[0].before(...pending);
-    pending = [];
-  };
-  lines.forEach((text, i) => {
-    const was = publishedLine(origins[i]);
-    const at = was ? published.findIndex((line, place) => place >= next && originOf(line) === was) : -1;
-    if (at < 0) {
-      pending.push(newLine(text, origins[i]));
-      pending[pending.length - 1].classList.toggle("edited", isOpen(origins[i]));
-    } else {
-      settle(at);
-      next = at + 1;
+  for (const { chunk, first, end, head, tail, stop } of places) {
+    const from = fences[chunk].first + head - first, to = stop - (end - tail), isGone = from < to;
+    for (const own of chunk === opened ? [] : usesOf(fences[chunk])) {
+      const before = own.filter((line) => originOf(line) <= from).at(-1), after = own.find((line) => originOf(line) > to);
+      const start = published.indexOf(before ?? own[0]) + (before ? 1 : 0);
+      const next = after ? published.indexOf(after) : published.indexOf(own[own.length - 1]) + 1;
+      const place = !isGone && before && originOf(before) === from ? start : next;
+      if (isGone) for (const line of published.slice(start, next)) line.classList.add("gone");
+      const come = essay.slice(head, tail).map((text, i) => (
+        newLine(text && " ".repeat(Number(own[0].dataset.shift ?? 0)) + text, head + i + 1)));
+      if (place) published[place - 1].after(...come);
+      else published[0].before(...come);
     }
-  });
-  settle(published.length);
+  }
   lead();
 }
 
@@ -83,7 +77,7 @@ function lead() {
   const changed = code.querySelector(".come, .gone:not(.edited)");
   if (!changed || document.querySelector(".editor")) return;
   const { top, bottom } = changed.getBoundingClientRect();
-  if (top < 60 || bottom > innerHeight * 0.55) changed.scrollIntoView({ block: "center" });
+  if (top < 60 || bottom > innerHeight * 0.4) changed.scrollIntoView({ block: "start" });
 }
 
 /**
@@ -99,3 +93,18 @@ export const lineAt = (origin, was) => (
  * @param {{first: number, end: number}} fence
  */
 export const linesOf = ({ first, end }) => published.filter((line) => originOf(line) > first && originOf(line) <= end);
+
+/**
+ * The same, once for each time that the program has them.
+ * @param {{first: number, end: number}} fence
+ */
+function usesOf(fence) {
+  const uses = /** @type {HTMLElement[][]} */ ([]);
+  let before = Infinity;
+  for (const line of linesOf(fence)) {
+    if (originOf(line) <= before) uses.push([]);
+    uses[uses.length - 1].push(line);
+    before = originOf(line);
+  }
+  return uses;
+}

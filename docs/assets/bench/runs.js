@@ -63,19 +63,35 @@ function means(losses, all) {
 /** @param {number[]} losses @param {number} all */
 const last = (losses, all) => (losses.length ? (means(losses, all).at(-1)?.[1] ?? 0).toFixed(2) : "–");
 
-export function draw() {
+/**
+ * From 1 to 5, unless a loss is beyond that.
+ * @param {number[][]} points
+ */
+function scaleOf(points) {
+  const losses = points.map(([, loss]) => loss).filter(Number.isFinite);
+  const lowest = Math.floor(Math.min(1, ...losses)), highest = Math.ceil(Math.max(5, ...losses));
+  const gap = Math.ceil((highest - lowest) / 6), marks = [];
+  for (let mark = lowest; mark <= highest; mark += gap) marks.push(mark);
+  return { lowest, highest, marks };
+}
+
+/** @param {boolean} isOver whether the last run has ended */
+export function draw(isOver = false) {
   if (!runs.length) return;
   const picture = /** @type {any} */ (at("curves")), [run, before] = runs, steps = Math.max(2, run.all);
-  const scale = { left: 34, top: 16, height: 130, lowest: 1, highest: 5, marks: [1, 2, 3, 4, 5], steps };
-  const { draw: lines } = chart(picture, { ...scale, stepMarks: [0, steps / 2, steps].map(Math.round) });
+  const curves = /** @type {[string, string, number[][]][]} */ ([
+    ["before", "the run before", before ? means(before.losses, before.all).filter(([number]) => number <= steps) : []],
+    ["changed", "this run", means(run.losses, run.all)],
+    ["as-is", "the program unchanged", means(unchanged.slice(0, run.losses.length), run.all)],
+  ]);
+  const drawn = curves.filter(([, , points]) => points.length), scale = scaleOf(drawn.flatMap(([, , points]) => points));
+  const { draw: lines } = chart(picture, { ...scale, left: 34, top: 16, height: 130, steps, stepMarks: [0, steps / 2, steps].map(Math.round) });
   picture.append(lettering(16, 10, "loss"));
-  picture.parentElement.hidden = !run.all;  // a program without steps has no curve
-  const part = unchanged.slice(0, Math.max(run.losses.length, 1));
-  lines(["before", before ? means(before.losses, before.all).filter(([step]) => step <= steps) : []],
-    ["changed", means(run.losses, run.all)], ["as-is", means(part, run.all)]);
+  picture.parentElement.hidden = !run.all || (isOver && !drawn.length);
+  lines(...drawn.map(([kind, , points]) => /** @type {[string, number[][]]} */ ([kind, points])));
+  at("keys").replaceChildren(...drawn.reverse().flatMap(([kind, words], i) => [i ? ", " : "", make("span", { className: `${kind}-key` }, words)]));
   picture.setAttribute("aria-label",
     `The loss, step by step: ${last(run.losses, run.all)} after step ${run.losses.length}, on average`);
-  at("before-key").hidden = !before;
   const other = unchanged.length >= run.losses.length ? last(unchanged.slice(0, run.losses.length), run.all) : "–";
   const isClose = Math.abs(Number(last(run.losses, run.all)) - Number(other)) < SMALL && run.all < 1000;
   const known = other === "–" ? "" : ` (${other} unchanged${isClose ? ", too close to tell after so few steps" : ""})`;
