@@ -94,7 +94,7 @@ function curveShown() {
 
 /** What the model writes, and of what kind each line is. */
 function writing(/** @type {() => void} */ change, /** @type {() => void} */ more) {
-  const field = make("input", { disabled: true, autocomplete: "off", spellcheck: false, autocapitalize: "off", dir: "auto" });
+  const field = make("input", { autocomplete: "off", spellcheck: false, autocapitalize: "off", dir: "auto" });
   const again = make("button", { type: "button", className: "quiet", textContent: "Write more", disabled: true });
   const kinds = make("div", { className: "machine-kinds" },
     make("p", {}, "It will write what you begin, and say what each is: ", make("em", {}, "memorised"),
@@ -112,8 +112,8 @@ function writing(/** @type {() => void} */ change, /** @type {() => void} */ mor
      * @param {number} [longest] characters of a line
      */
     begin(ready, most = 0, longest = 0) {
-      field.disabled = again.disabled = !ready;
-      field.maxLength = most;
+      again.disabled = !ready;
+      if (ready) field.maxLength = most;
       list.classList.toggle("machine-long", longest > 12);
       list.inert = false;
       kinds.hidden = ready;
@@ -196,6 +196,7 @@ function machine(box) {
     worker?.terminate();
     worker = null;
     allow(go, true);
+    letters = "";
     writes.begin(false);
     return turn += 1;
   }
@@ -330,6 +331,7 @@ function machine(box) {
 
   /** What is in the field, with small letters if the model knows only these; and what it does not know. */
   function beginning() {
+    if (!letters) return { typed: [], others: [] };
     const typed = [...writes.field.value.normalize("NFC").trimStart()].map((letter) => (
       letters.includes(letter) ? letter : letter.toLowerCase()));
     return { typed, others: [...new Set(typed.filter((letter) => !letters.includes(letter)))] };
@@ -339,7 +341,8 @@ function machine(box) {
   function ask() {
     const { typed, others } = beginning();
     writes.list.inert = others.length > 0;
-    if (others.length) say(`It has never seen ${others.map((letter) => letter.trim() || "a space").join(" ")}.`);
+    if (!letters) say(PRESS);
+    else if (others.length) say(`It has never seen ${others.map((letter) => letter.trim() || "a space").join(" ")}.`);
     else {
       say(learned);
       worker?.postMessage({ beginning: typed.join(""), die });
@@ -391,7 +394,7 @@ function machine(box) {
     else if (own.text.value.trim() && own.text.value !== text) say("The link has another list. Empty your own first, then open it again.");
     else {
       const some = lines.slice(0, 2).map((line) => `${[...line].slice(0, 20).join("")}, `).join("");
-      take(lines.join("\n"), `Somebody sent you a list of ${counted(lines.length, "line")}: ${some}…`);
+      take(lines.join("\n"), `Somebody sent you a list of ${counted(lines.length, "line")}: ${some}… Train it, and see what it invents.`);
     }
   }
 
