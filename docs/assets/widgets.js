@@ -19,7 +19,7 @@ export function lettering(x, y, content, kind = "") {
   return drawn("text", { x, y, "text-anchor": "middle", class: kind }, content);
 }
 
-const RIGHT = 352;  // the edge of a chart
+const RIGHT = 344;  // the edge of a chart
 
 /** @typedef {[string, number[][]]} Curve the class of its look, and [step, value] of its points */
 
@@ -46,9 +46,9 @@ export function chart(picture, scale, say = String) {
   const beside = marks.flatMap((mark) => [drawn("path", { d: `M${left} ${y(mark)}h-4`, class: "widget-axis" }),
     drawn("text", { x: left - 8, y: y(mark) + 4, "text-anchor": "end" }, say(mark))]);
   const below = stepMarks.flatMap((step) => [drawn("path", { d: `M${x(step)} ${foot}v4`, class: "widget-axis" }),
-    lettering(x(step), foot + 18, String(step))]);
+    lettering(x(step), foot + 18, step.toLocaleString("en"))]);
   const end = foot + (below.length ? 36 : 18), lines = drawn("g", {});
-  picture.setAttribute("viewBox", `0 0 ${RIGHT + 8} ${end + 4}`);
+  picture.setAttribute("viewBox", `0 0 ${RIGHT + 16} ${end + 4}`);
   picture.replaceChildren(drawn("path", { d: `M${left} ${top}v${height}H${RIGHT}`, class: "widget-axis" }),
     drawn("text", { x: 0, y: top - 16 }, title), ...beside, ...below, lettering((left + RIGHT) / 2, end, "steps"), lines);
   /** @param {Curve[]} curves */
