@@ -169,11 +169,13 @@ async function show(link) {
   link.setAttribute("aria-describedby", preview.id);
 }
 
-// The preview is as wide as what it shows, and in the column of the text. It is below the line that is read or above it,
-// where there is more room, with a line between them, and is never larger than that room. Beside a figure it hides nothing of it, if there is room.
+// The preview is as wide as what it shows, and in the column of the text. It is below the line that is read or above
+// it, where there is more room, with a line between them, and is never larger than that room. Beside a figure it hides
+// nothing of it, if there is room.
 /** @param {Element} link */
 function putBeside(link) {
-  const boxes = [...link.getClientRects()], [box] = boxes, { bottom } = boxes.at(-1) ?? {}, line = link.closest("p, li, .line, td, figure") ?? link;
+  const line = link.closest("p, li, .line, td, figure") ?? link;
+  const boxes = [...link.getClientRects()], [box] = boxes, { bottom } = boxes.at(-1) ?? {};
   if (!box || bottom === undefined) return;
   const figure = link.closest("svg")?.getBoundingClientRect(), beside = figure ? innerWidth - figure.right - 16 : 0;
   preview.style.maxWidth = beside > 320 ? `${beside}px` : "";

@@ -26,7 +26,7 @@ const RIGHT = 344;  // the edge of a chart
 /**
  * The size of a chart, and its range of values: values beyond it are drawn at the edge.
  * @typedef {{ left?: number, top?: number, height: number, lowest: number, highest: number, marks: number[],
- *   steps: number, stepMarks?: number[], title: string }} Scale
+ *   steps: number, stepMarks?: number[], title?: string }} Scale
  */
 
 /**
@@ -37,7 +37,7 @@ const RIGHT = 344;  // the edge of a chart
  * @param {(mark: number) => string} [say] how a mark of the scale is written
  */
 export function chart(picture, scale, say = String) {
-  const { left = 30, top = 8, height, lowest, highest, marks, steps, stepMarks = [], title } = scale, foot = top + height;
+  const { left = 30, top = 8, height, lowest, highest, marks, steps, stepMarks = [] } = scale, foot = top + height;
   const x = (/** @type {number} */ step) => left + (RIGHT - left) * step / steps;
   const y = (/** @type {number} */ value) => {
     const share = highest > lowest ? (highest - value) / (highest - lowest) : 0.5;
@@ -50,7 +50,8 @@ export function chart(picture, scale, say = String) {
   const end = foot + (below.length ? 36 : 18), lines = drawn("g", {});
   picture.setAttribute("viewBox", `0 0 ${RIGHT + 16} ${end + 4}`);
   picture.replaceChildren(drawn("path", { d: `M${left} ${top}v${height}H${RIGHT}`, class: "widget-axis" }),
-    drawn("text", { x: 0, y: top - 16 }, title), ...beside, ...below, lettering((left + RIGHT) / 2, end, "steps"), lines);
+    drawn("text", { x: 0, y: top - 16 }, scale.title ?? ""), ...beside, ...below,
+    lettering((left + RIGHT) / 2, end, "steps"), lines);
   /** @param {Curve[]} curves */
   const draw = (...curves) => lines.replaceChildren(...curves.map(([kind, points]) => drawn("polyline", { class: kind,
     points: points.map(([step, value]) => `${x(step).toFixed(1)},${y(value).toFixed(1)}`).join(" ") })));
