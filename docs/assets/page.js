@@ -169,21 +169,26 @@ async function show(link) {
   link.setAttribute("aria-describedby", preview.id);
 }
 
-// The preview is as wide as what it shows. It is below the line that is read or above it, where there is more room,
-// with a line between them, and is never larger than that room. Beside a figure it hides nothing of it, if there is room.
+// The preview is as wide as what it shows, and in the column of the text. It is below the line that is read or above
+// it, where there is more room, with a line between them, and is never larger than that room. Beside a figure it hides
+// nothing of it, if there is room.
 /** @param {Element} link */
 function putBeside(link) {
-  const [box] = link.getClientRects(), line = link.closest("p, li, .line, td, figure") ?? link;
-  if (!box) return;
+  const line = link.closest("p, li, .line, td, figure") ?? link;
+  const boxes = [...link.getClientRects()], [box] = boxes, { bottom } = boxes.at(-1) ?? {};
+  if (!box || bottom === undefined) return;
   const figure = link.closest("svg")?.getBoundingClientRect(), beside = figure ? innerWidth - figure.right - 16 : 0;
   preview.style.maxWidth = beside > 320 ? `${beside}px` : "";
   const gap = parseFloat(getComputedStyle(line).lineHeight) || box.height;
-  const above = box.top - gap - 8, below = innerHeight - box.bottom - gap - 8;
+  const above = box.top - gap - 8, below = innerHeight - bottom - gap - 8;
   preview.style.maxHeight = `${Math.max(80, Math.min(0.6 * innerHeight, Math.max(above, below)))}px`;
-  const left = figure && beside > 320 ? figure.right + 8 : box.left;
+  const column = line.getBoundingClientRect(), start = line.closest("article")?.getBoundingClientRect().left ?? 8;
+  const inColumn = Math.max(start, Math.min(box.left, column.right - preview.offsetWidth));
+  const isInMargin = box.left > column.right;  // as in a note
+  const left = figure && beside > 320 ? figure.right + 8 : isInMargin ? box.left : inColumn;
   preview.style.left = `${Math.max(8, Math.min(left, innerWidth - preview.offsetWidth - 8))}px`;
   const isBelow = below >= above || preview.offsetHeight <= below;
-  const top = beside > 320 ? box.top : isBelow ? box.bottom + gap : box.top - preview.offsetHeight - gap;
+  const top = beside > 320 ? box.top : isBelow ? bottom + gap : box.top - preview.offsetHeight - gap;
   preview.style.top = `${Math.max(4, Math.min(top, innerHeight - preview.offsetHeight - 4))}px`;
 }
 

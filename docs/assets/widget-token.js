@@ -142,7 +142,9 @@ function numbersTable({ title, rows }, others) {
     ...rows[0][1].map((_, at) => [String(at + 1), ...rows.map(([, all]) => fixed(all[at], 2))])]);
 }
 
-build("token", "Follow a letter", (/** @type {Omit<Seen, "letters"> & { name: string, numbers: Numbers }} */ given, box) => {
+/** @typedef {Omit<Seen, "letters"> & { name: string, numbers: Numbers }} Given */
+
+build("token", "Follow a letter", (/** @type {Given} */ given, box) => {
   let at = 0, seen = /** @type {Seen} */ ({ ...given, letters: [...given.name] }), numbers = given.numbers;
   let stage = stagesOf(seen, numbers)[at], largest = 0;
   const code = make("p"), looks = make("div"), listed = make("div");

@@ -19,14 +19,14 @@ export function lettering(x, y, content, kind = "") {
   return drawn("text", { x, y, "text-anchor": "middle", class: kind }, content);
 }
 
-const RIGHT = 352;  // the edge of a chart
+const RIGHT = 344;  // the edge of a chart
 
 /** @typedef {[string, number[][]]} Curve the class of its look, and [step, value] of its points */
 
 /**
  * The size of a chart, and its range of values: values beyond it are drawn at the edge.
  * @typedef {{ left?: number, top?: number, height: number, lowest: number, highest: number, marks: number[],
- *   steps: number, stepMarks?: number[], title: string }} Scale
+ *   steps: number, stepMarks?: number[], title?: string }} Scale
  */
 
 /**
@@ -37,7 +37,7 @@ const RIGHT = 352;  // the edge of a chart
  * @param {(mark: number) => string} [say] how a mark of the scale is written
  */
 export function chart(picture, scale, say = String) {
-  const { left = 30, top = 8, height, lowest, highest, marks, steps, stepMarks = [], title } = scale, foot = top + height;
+  const { left = 30, top = 8, height, lowest, highest, marks, steps, stepMarks = [] } = scale, foot = top + height;
   const x = (/** @type {number} */ step) => left + (RIGHT - left) * step / steps;
   const y = (/** @type {number} */ value) => {
     const share = highest > lowest ? (highest - value) / (highest - lowest) : 0.5;
@@ -46,11 +46,12 @@ export function chart(picture, scale, say = String) {
   const beside = marks.flatMap((mark) => [drawn("path", { d: `M${left} ${y(mark)}h-4`, class: "widget-axis" }),
     drawn("text", { x: left - 8, y: y(mark) + 4, "text-anchor": "end" }, say(mark))]);
   const below = stepMarks.flatMap((step) => [drawn("path", { d: `M${x(step)} ${foot}v4`, class: "widget-axis" }),
-    lettering(x(step), foot + 18, String(step))]);
+    lettering(x(step), foot + 18, step.toLocaleString("en"))]);
   const end = foot + (below.length ? 36 : 18), lines = drawn("g", {});
-  picture.setAttribute("viewBox", `0 0 ${RIGHT + 8} ${end + 4}`);
+  picture.setAttribute("viewBox", `0 0 ${RIGHT + 16} ${end + 4}`);
   picture.replaceChildren(drawn("path", { d: `M${left} ${top}v${height}H${RIGHT}`, class: "widget-axis" }),
-    drawn("text", { x: 0, y: top - 16 }, title), ...beside, ...below, lettering((left + RIGHT) / 2, end, "steps"), lines);
+    drawn("text", { x: 0, y: top - 16 }, scale.title ?? ""), ...beside, ...below,
+    lettering((left + RIGHT) / 2, end, "steps"), lines);
   /** @param {Curve[]} curves */
   const draw = (...curves) => lines.replaceChildren(...curves.map(([kind, points]) => drawn("polyline", { class: kind,
     points: points.map(([step, value]) => `${x(step).toFixed(1)},${y(value).toFixed(1)}`).join(" ") })));

@@ -336,10 +336,11 @@ class Notes(Treeprocessor):
         self.reading.note_count += 1
         number = str(self.reading.note_count)
         whole = ElementTree.Element("span", {"class": "note"})
-        label = ElementTree.SubElement(whole, "label", {"class": "note-mark"})
+        label = ElementTree.SubElement(whole, "label", {"class": "note-mark", "data-search-exclude": ""})
         switch = {"type": "checkbox", "autocomplete": "off", "aria-label": f"Note {number}"}
         ElementTree.SubElement(label, "input", switch).tail = number
         text.tag, text.attrib = "span", {"class": "note-text", "role": "note", "data-number": number}
+        text.text = f" {text.text or ''}"  # or the search would show it in one word with what is before it
         whole.append(text)
         return whole
 

@@ -13,7 +13,7 @@ os.environ.setdefault("NO_MKDOCS_2_WARNING", "1")  # Material's end in 2027 is k
 
 OWN = re.compile(r"([^#]*)#((chunk|program|term|experiment)-[^#]*)")  # an address: its page, its id, and its kind
 FILLERS = {"a", "an", "the", "of", "in", "and", "to", "is", "it", "with", "where", "what", "how"}
-WEIGHTS = {"chapter": 8, "section": 16, "chunk": 6, "program": 6, "term": 1.5, "experiment": 0.02}
+WEIGHTS = {"chapter": 8, "section": 16, "chunk": 6, "program": 6, "term": 1.5, "experiment": 0.02, "beside": 0.0005}
 PLURAL = "plural"
 
 
@@ -97,23 +97,27 @@ def build_site(build, folder, only_changed=False):
 def sought(index):
     """Return the index of the search, in which chunks, words and experiments are entries of their own.
 
+    A chunk that goes on with another is none, and one that is not in the first program comes after all that explain it.
     A title counts the more, the fewer words it has: “Gradients” says more about them than “Gradients in PyTorch”.
     The theme shows what is on one page as one result, and counts what is below its title less. So the address of an
     entry of its own has ? for #, as if it were another page, and page.js leads on.
     """
     index = json.loads(index)
     titles = {entry["location"]: entry["title"] for entry in index["docs"] if "#" not in entry["location"]}
+    index["docs"] = [entry for entry in index["docs"] if not entry["title"].endswith("+≡")]
     for entry in index["docs"]:
         own = OWN.fullmatch(entry["location"])
         page, anchor, kind = own.groups() if own else ("", "", "section" if "#" in entry["location"] else "chapter")
         if own:
-            entry["location"] = f"{page}?{anchor.removesuffix('_code')}"
+            anchor, _, way = anchor.partition("_")
+            kind = way if way in WEIGHTS else kind
+            entry["location"] = f"{page}?{anchor}"
             entry["title"] = entry["title"].strip(" +≡")
             entry["text"] = entry["text"] or titles[page]
         if kind == "term":
             entry |= {"boost": 1, PLURAL: entry["title"] + "s"}
         words = {*re.findall(r"\w+", entry["title"].lower())} - FILLERS
         count = 1 if kind == "term" else max(1, len(words))
-        entry["boost"] = round(entry.get("boost", 1) * WEIGHTS[kind] / count, 4)
+        entry["boost"] = round(entry.get("boost", 1) * WEIGHTS[kind] / count, 6)
     index["config"]["fields"][PLURAL] = {"boost": 1000}  # as that of the title
     return json.dumps(index, ensure_ascii=False, separators=(",", ":")).encode()

@@ -254,7 +254,7 @@ def test_a_link_into_a_solution_opens_it(tab):
     page.get_by_role("link", name="A solution").first.click()
     chunk = page.locator("details.solution:target .chunk").first
     chunk.wait_for()
-    assert page.locator(".solution [id$=_code]").count() == 0  # the search would show it
+    assert page.locator(".solution .chunk-name[id]").count() == 0  # the search would show it
     chunk = page.locator(f"#{chunk.get_attribute('id')}")
     page.locator("details.solution:target summary").click()
     chunk.wait_for(state="hidden")

@@ -35,8 +35,8 @@ def html_of(prose):
 def test_a_note_stands_where_the_text_refers_to_it():
     html = html_of("One[^a] and two[^b-2].\n\n[^a]: Of *one*,\nsee ⟨a part⟩.\n[^b-2]: Of two.\n\nThree, `[^a]`.")
     one, two = re.findall(r'<span class="note">.*?type="checkbox" />(\d)</label>(.*?)</span></span>', html)
-    assert one == ("1", f'<span class="note-text" data-number="1" role="note">Of <em>one</em>, see {LINK}.')
-    assert two == ("2", '<span class="note-text" data-number="2" role="note">Of two.')
+    assert one == ("1", f'<span class="note-text" data-number="1" role="note"> Of <em>one</em>, see {LINK}.')
+    assert two == ("2", '<span class="note-text" data-number="2" role="note"> Of two.')
     assert html.startswith('<p>One<span class="note">')
     assert html.endswith("</span>.</p>\n<p>Three, <code>[^a]</code>.</p>")
 

@@ -111,7 +111,7 @@ def test_lines_know_their_indentation_and_blank_ones_at_the_top_are_left_out(ren
 
 def test_the_heading_of_a_chunk_follows_the_level_around_it(renderer):
     for name, level in (("small.py", 2), ("a-part", 3)):
-        assert re.search(rf'<h{level} class="chunk-name" id="[\w-]+_code">⟨.*?</h{level}>', shown(renderer, name))
+        assert re.search(rf'<h{level} class="chunk-name" id="[\w-]+_[a-z]+">⟨.*?</h{level}>', shown(renderer, name))
 
 
 # Demonstrations
