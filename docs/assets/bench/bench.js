@@ -331,6 +331,7 @@ function begin() {
   runs.begin(what.textContent ?? "", Number(flag("num_steps")));
   if (hasFlags) runs.compare(all, flag).catch(() => { /* there is nothing to compare with */ });
   const { lines, places: now } = edited(book.essay, book.fences, edits());
+  clearTimeout(timer);  // the run checks it as well
   [places, tangled, answer] = [now, "", null];
   const words = ["microgpt.md", "--run", target, ...(trial ? ["--break", trial] : []), ...settings.words()];
   tool.ask("run", { files: { "microgpt.md": lines.join("\n"), "text.txt": ownText(), ...book.files }, words });
