@@ -311,7 +311,7 @@ function unmark() {
 // Running
 
 /** Nothing runs: what is to be known before a run. */
-function rest() { say(tool.isLoaded() ? "" : "The first run fetches Python for this page, 13.5 MB once."); }
+function rest() { say(tool.isLoaded() ? "" : "The first run fetches Python: 13.5 MB, once."); }
 
 function start() {
   if (isRunning) return say("A run is going on: end it with Stop before you begin another.");
