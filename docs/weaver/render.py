@@ -249,7 +249,8 @@ class Renderer(Forms):
                 name = names.get(column + len(line.indent))
                 html += peek(self.essay.definition(name, [program]), piece, stop=False) if name else piece
             values = {"block": block, "stop": block is not before, "indent": indent_of(line.text)}
-            values |= {"is_empty": not line.text.strip(), "origin": line.origin, "shift": len(line.indent), "harm": harms.get(line.origin)}
+            values |= {"origin": line.origin, "shift": len(line.indent), "harm": harms.get(line.origin)}
+            values |= {"is_empty": not line.text.strip()}
             lines.append({"html": Markup(html), "experiments": tried.get(line.origin, []), **values})  # noqa: S704
             before = block
         found = [harm for harm in harms.values() if any(line["harm"] is harm for line in lines)]

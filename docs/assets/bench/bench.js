@@ -5,6 +5,7 @@
 // always runs in a worker that reaches nothing.
 
 import { make } from "../elements.js";
+import { book, fits, load, root, titleOf } from "./book.js";
 import { codeOf, edited, isEdit, packed, publishedLine, shown, unpacked } from "./changes.js";
 import * as marks from "./marks.js";
 import { python } from "./running.js";
@@ -16,13 +17,8 @@ import * as store from "./store.js";
 const { say } = told;
 
 /** @typedef {import("./changes.js").Edit} Edit */
-/** @typedef {import("./changes.js").Fence} Fence */
 /** @typedef {{lines: string[], origins: number[], errors: [number, string][]}} Tangled */
-/** @typedef {{title: string, page: string, program: string} & import("./marks.js").Trial} Experiment */
-/** @typedef {{essay: string[], fences: Record<string, Fence>, experiments: Record<string, Experiment>,
- *             files: Record<string, string>}} Book */
 
-const folder = new URL("../", import.meta.url), root = new URL("../", folder);
 const SOON = 400, LONGEST = 1e6;  // milliseconds without a key; letters of a link
 const MOST = 2000;  // letters that are shown of what cannot be read
 const page = /** @type {HTMLElement} */ (document.querySelector(".program")), target = page.dataset.program ?? "";
@@ -42,7 +38,6 @@ const [run, stop, write, widen] = ["run", "stop", "write", "widen"].map((id) => 
 const [what, list, ask, written] = ["what", "changes", "ask", "written"].map((id) => at(id, HTMLElement));
 const [beginning, heat] = ["beginning", "heat"].map((id) => at(id, HTMLInputElement));
 
-let book = /** @type {Book} */ ({ essay: [], fences: {}, experiments: {}, files: {} });
 let mine = /** @type {Edit[]} */ ([]), theirs = /** @type {Edit[] | null} */ (null);
 let strays = /** @type {unknown[]} */ ([]);  // what is kept and does not fit this edition
 let trial = "";  // the name of the experiment
@@ -52,30 +47,10 @@ let answer = /** @type {Tangled | null} */ (null);  // of tangle.py to that
 let tangled = "", places = /** @type {import("./changes.js").Place[]} */ ([]);  // the essay that was tangled, or run
 let isRunning = false, isWanted = false, isSaving = false, timer = 0, wrong = 0;
 
-// What there is to know, which is fetched when it is needed
-
-let fetching = /** @type {Promise<void> | null} */ (null);
-function load() {
-  const fetched = async (/** @type {string | URL} */ address) => {
-    const response = await fetch(new URL(address, folder));
-    if (!response.ok) throw new Error(`${response.url}: ${response.status} ${response.statusText}`);
-    return response.text();
-  };
-  fetching ??= Promise.all(["known.json", "essay.txt", "tangle.txt"].map(fetched)).then(async ([known, essay, tangle]) => {
-    const { data, ...found } = JSON.parse(known), names = /** @type {string[]} */ (data);
-    const texts = await Promise.all(names.map(async (path) => (
-      [path, await fetched(new URL(`files/${path.split("/").at(-1)}`, root))])));
-    book = { ...found, essay: essay.split("\n"), files: { "tangle.py": tangle, ...Object.fromEntries(texts) } };
-    adopt(store.read());
-  });
-  fetching.catch(() => { fetching = null; });  // the next one may try again
-  return fetching;
-}
-
 /** @param {() => void} then @param {boolean} isNeeded */
 async function loaded(then, isNeeded = true) {
   try {
-    await load();
+    await load(() => adopt(store.read()));
   } catch (error) {
     const retries = isRunning ? start : () => loaded(then);
     if (isRunning) finished();
@@ -88,9 +63,6 @@ async function loaded(then, isNeeded = true) {
 // What is changed
 
 const edits = () => (trial ? [] : theirs ?? mine);
-const fits = (/** @type {unknown} */ found) => (
-  isEdit(found) && Object.hasOwn(book.fences, found.chunk) && codeOf(book.essay, book.fences[found.chunk]) === found.was);
-const titleOf = (/** @type {string} */ chunk) => `⟨${book.fences[chunk]?.title ?? chunk}⟩`;
 const count = (/** @type {number} */ n) => (n === 1 ? "one change" : `${n} changes`);
 
 /**
@@ -238,7 +210,8 @@ async function edit(chunk, origin = 0) {
   column.classList.remove("open");
   const { open } = await import("./editing.js");
   if (opened !== chunk || field) return;  // another one was opened in the meantime
-  const row = Math.max(0, origin - fence.first - 1), now = () => edits().find((one) => one.chunk === chunk)?.now ?? codeOf(book.essay, fence);
+  const now = () => edits().find((one) => one.chunk === chunk)?.now ?? codeOf(book.essay, fence);
+  const row = Math.max(0, origin - fence.first - 1);
   field = open(fence, now(), row, {
     typed: (code) => change(chunk, code), run: start, done: close,
     undo: () => { change(chunk, codeOf(book.essay, fence)); field?.fill(now()); },
@@ -311,7 +284,7 @@ function unmark() {
 // Running
 
 /** Nothing runs: what is to be known before a run. */
-function rest() { say(tool.isLoaded() ? "" : "The first run fetches Python for this page, 13.5 MB once."); }
+function rest() { say(tool.isLoaded() ? "" : "The first run fetches Python: 13.5 MB, once."); }
 
 function start() {
   if (isRunning) return say("A run is going on: end it with Stop before you begin another.");
@@ -331,6 +304,7 @@ function begin() {
   runs.begin(what.textContent ?? "", Number(flag("num_steps")));
   if (hasFlags) runs.compare(all, flag).catch(() => { /* there is nothing to compare with */ });
   const { lines, places: now } = edited(book.essay, book.fences, edits());
+  clearTimeout(timer);  // the run checks it as well
   [places, tangled, answer] = [now, "", null];
   const words = ["microgpt.md", "--run", target, ...(trial ? ["--break", trial] : []), ...settings.words()];
   tool.ask("run", { files: { "microgpt.md": lines.join("\n"), "text.txt": ownText(), ...book.files }, words });
@@ -341,7 +315,7 @@ function finished() {
   told.loaded();
   write.disabled = false;
   told.running(false);
-  runs.draw(true);
+  runs.end();
 }
 
 const tool = python({

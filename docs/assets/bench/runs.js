@@ -3,7 +3,7 @@
 import { make } from "../elements.js";
 import { chart, lettering } from "../widgets.js";
 
-/** @typedef {{what: string, all: number, losses: number[], samples: string[]}} Run */
+/** @typedef {{what: string, all: number, losses: number[], samples: string[], isOver: boolean}} Run */
 
 const MOST = 10_000;  // steps that are drawn
 const SMALL = 0.1;  // a difference of one run's means that is luck, as the recorded ten runs show
@@ -16,7 +16,7 @@ let unchanged = /** @type {number[]} */ ([]), turn = 0;
  * @param {string} what was changed @param {number} all its steps
  */
 export function begin(what, all) {
-  runs.unshift({ what, all, losses: [], samples: [] });
+  runs.unshift({ what, all, losses: [], samples: [], isOver: false });
   runs.length = Math.min(2, runs.length);
   [unchanged, turn] = [[], turn + 1];
   at("result").hidden = false;
@@ -75,29 +75,35 @@ function scaleOf(points) {
   return { lowest, highest, marks };
 }
 
-/** @param {boolean} isOver whether the last run has ended */
-export function draw(isOver = false) {
+/** The last run has ended. */
+export function end() {
+  for (const run of runs) run.isOver = true;
+  draw();
+}
+
+export function draw() {
   if (!runs.length) return;
   const picture = /** @type {any} */ (at("curves")), [run, before] = runs, steps = Math.max(2, run.all);
   const curves = /** @type {[string, string, number[][]][]} */ ([
-    ["before", "the run before", before ? means(before.losses, before.all).filter(([number]) => number <= steps) : []],
-    ["changed", "this run", means(run.losses, run.all)],
+    ["changed", "This run", means(run.losses, run.all)],
     ["as-is", "the program unchanged", means(unchanged.slice(0, run.losses.length), run.all)],
+    ["before", "the run before", before ? means(before.losses, before.all).filter(([number]) => number <= steps) : []],
   ]);
   const drawn = curves.filter(([, , points]) => points.length), scale = scaleOf(drawn.flatMap(([, , points]) => points));
   const { draw: lines } = chart(picture, { ...scale, left: 34, top: 16, height: 130, steps, stepMarks: [0, steps / 2, steps].map(Math.round) });
   picture.append(lettering(16, 10, "loss"));
-  picture.parentElement.hidden = !run.all || (isOver && !drawn.length);
-  lines(...drawn.map(([kind, , points]) => /** @type {[string, number[][]]} */ ([kind, points])));
-  at("keys").replaceChildren(...drawn.reverse().flatMap(([kind, words], i) => [i ? ", " : "", make("span", { className: `${kind}-key` }, words)]));
+  picture.parentElement.hidden = !run.all || (run.isOver && !drawn.length);
+  lines(...drawn.map(([kind, , points]) => /** @type {[string, number[][]]} */ ([kind, points])).reverse());
+  const keys = drawn.map(([kind, words]) => make("span", { className: `${kind}-key` }, words));
+  at("keys").replaceChildren(...keys.flatMap((key, i) => [key, i < keys.length - 1 ? ", " : "."]));
   picture.setAttribute("aria-label",
     `The loss, step by step: ${last(run.losses, run.all)} after step ${run.losses.length}, on average`);
   const other = unchanged.length >= run.losses.length ? last(unchanged.slice(0, run.losses.length), run.all) : "–";
-  const isClose = Math.abs(Number(last(run.losses, run.all)) - Number(other)) < SMALL && run.all < 1000;
+  const gap = Math.abs(Number(last(run.losses, run.all)) - Number(other)), isClose = gap > 0 && gap < SMALL && run.all < 1000;
   const known = other === "–" ? "" : ` (${other} unchanged${isClose ? ", too close to tell after so few steps" : ""})`;
   at("runs").replaceChildren(...runs.map(({ what, all, losses, samples }, i) => make("section", {},
     make("h2", {}, i ? "The run before" : "This run"), make("p", {}, what),
-    make("p", {}, all ? `Loss ${last(losses, all)} after ${losses.length} steps${i ? "" : known}` : ""),
+    make("p", {}, losses.length ? `Loss ${last(losses, all)} after ${losses.length} steps${i ? "" : known}` : ""),
     make("p", { className: "names" }, samples.slice(0, 8).join(", ") || "no names yet"))));
 }
 
