@@ -178,7 +178,7 @@ function putBeside(link) {
   const boxes = [...link.getClientRects()], [box] = boxes, { bottom } = boxes.at(-1) ?? {};
   if (!box || bottom === undefined) return;
   const figure = link.closest("svg")?.getBoundingClientRect(), beside = figure ? innerWidth - figure.right - 16 : 0;
-  preview.style.maxWidth = beside > 320 ? `${beside}px` : "";
+  preview.style.maxWidth = beside > 320 ? `min(var(--text), ${beside}px)` : "";
   const gap = parseFloat(getComputedStyle(line).lineHeight) || box.height;
   const above = box.top - gap - 8, below = innerHeight - bottom - gap - 8;
   preview.style.maxHeight = `${Math.max(80, Math.min(0.6 * innerHeight, Math.max(above, below)))}px`;
