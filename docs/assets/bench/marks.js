@@ -8,6 +8,7 @@ import { make } from "../elements.js";
 /** @typedef {{gone: number[], put: [number, string, number][]}} Trial what an experiment does, in lines of the essay from 1 */
 
 const code = /** @type {HTMLElement} */ (document.querySelector(".listing .code"));
+const column = /** @type {HTMLElement} */ (document.querySelector(".column"));
 const published = /** @type {HTMLElement[]} */ ([...code.querySelectorAll(".line")]);
 const originOf = (/** @type {HTMLElement} */ line) => Number(line.dataset.origin);
 const NOTHING = /** @type {Trial} */ ({ gone: [], put: [] });
@@ -77,7 +78,8 @@ function lead() {
   const changed = code.querySelector(".come, .gone:not(.edited)");
   if (!changed || document.querySelector(".editor")) return;
   const { top, bottom } = changed.getBoundingClientRect();
-  if (top < 60 || bottom > innerHeight * 0.4) changed.scrollIntoView({ block: "start" });
+  const covers = getComputedStyle(column).position === "fixed";  // on a narrow screen
+  if (top < 60 || bottom > (covers ? column.getBoundingClientRect().top : innerHeight)) changed.scrollIntoView({ block: "start" });
 }
 
 /**
