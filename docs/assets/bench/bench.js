@@ -265,7 +265,9 @@ async function complain(origin, message) {
   if (place && place.chunk !== opened) await edit(place.chunk);
   if (field && (place || opened)) {
     const line = place ? Math.min(origin, place.end) - place.first - 1 : -1;
-    field.complain(place ? `Line ${line + 1}: ${message}` : `microgpt.md:${origin}: ${message}`, line);
+    const here = message.replace(/ on line (\d+)/, (all, other) => (  // tangle.py counts the essay's lines, the field its own
+      place && other > place.first && other <= place.end ? ` on line ${other - place.first}` : all));
+    field.complain(place ? `Line ${line + 1}: ${here}` : `microgpt.md:${origin}: ${message}`, line);
     return;
   }
   const line = marks.lineAt(origin, publishedLine(origin - 1, places) + 1);
