@@ -25,7 +25,9 @@ const saysEnough = (prose) => prose.map(textOf).join("").length > ENOUGH;
  */
 function proseBefore(chunk) {
   const prose = /** @type {Element[]} */ ([]);
-  for (let next = chunk.previousElementSibling; next?.matches(PROSE); next = next.previousElementSibling) {
+  for (let next = chunk.previousElementSibling; next; next = next.previousElementSibling) {
+    if (next.matches(".demonstration")) continue;  // a figure that belongs to the paragraph before it
+    if (!next.matches(PROSE)) break;
     if (saysEnough(prose) && !prose[0].matches(".highlight") && !/^\p{Ll}/u.test(textOf(prose[0]))) break;
     prose.unshift(next);
   }
