@@ -101,7 +101,7 @@ export function draw() {
     `The loss, step by step: ${last(run.losses, run.all)} after step ${run.losses.length}, on average`);
   const other = unchanged.length >= run.losses.length ? last(unchanged.slice(0, run.losses.length), run.all) : "–";
   const gap = Math.abs(Number(last(run.losses, run.all)) - Number(other)), isClose = gap > 0 && gap < SMALL && run.all < 1000;
-  const known = other === "–" || run.what.endsWith(", unchanged") ? "" : ` (${other} unchanged${isClose ? ", too close to tell after so few steps" : ""})`;
+  const known = other === "–" ? "" : ` (${other} unchanged${isClose ? ", too close to tell after so few steps" : ""})`;
   at("runs").replaceChildren(...runs.map(({ what, all, losses, samples }, i) => make("section", {},
     make("h2", {}, i ? "The run before" : "This run"), make("p", {}, what),
     make("p", {}, losses.length ? `Loss ${last(losses, all)} after ${losses.length} steps${i ? "" : known}` : ""),
