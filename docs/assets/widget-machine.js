@@ -10,6 +10,7 @@ import { allow, button } from "./widgets.js";
 
 const FRAME = 115;  // milliseconds; the recording takes less than five seconds, or it would need a button to stop it
 const OWN = "your own list", SOURCES = ["names", "places", "proverbs", OWN];
+const KEPT = "microgpt-list";  // as long as this tab is open: a look at another page loses no list
 const STEPS = 1000;  // of the recording, and of the program without flags
 const endsOf = (/** @type {number} */ steps) => [1, 30, 200, steps];
 const PRESS = "Press “Train it”; it takes a few seconds, in this page.";
@@ -156,7 +157,9 @@ function ownLines(/** @type {() => void} */ change) {
     const { lines, problem, notes } = listOf(text.value);
     say(text.value ? problem || [`${counted(lines.length, "line")}.`, ...notes].join(" ") : "", Boolean(text.value && problem));
   };
+  try { text.value = sessionStorage.getItem(KEPT) ?? ""; } catch { /* this browser keeps nothing */ }
   text.addEventListener("input", () => {
+    try { sessionStorage.setItem(KEPT, text.value); } catch { /* nor this */ }
     change();
     clearTimeout(wait);
     wait = setTimeout(count, text.value.length > 50_000 ? 400 : 0);

@@ -113,6 +113,7 @@ function setAddress(key, value) {
 function choose(now) {
   if (field) close();
   if (!isRunning) rest();
+  unmark();
   trial = now;
   setAddress("break", now);
   show();
@@ -279,7 +280,7 @@ async function complain(origin, message) {
 }
 
 function unmark() {
-  for (const problem of page.querySelectorAll(".listing .code > .problem")) problem.remove();
+  for (const problem of page.querySelectorAll(".listing .code .problem")) if (!problem.closest(".editor")) problem.remove();
   for (const line of page.querySelectorAll(".line.wrong")) line.classList.remove("wrong");
 }
 
@@ -403,7 +404,8 @@ async function share() {
   history.replaceState(null, "", `${location.pathname}${String(hash) && `#${hash}`}`);
   try {
     await navigator.clipboard.writeText(location.href);
-    say("The link is copied. It holds your changes and settings, but not your text.");
+    const doubt = answer?.errors.length ? " But a change has an error, which your friend would get, too." : "";
+    say(`The link is copied. It holds your changes and settings, but not your text.${doubt}`);
   } catch { say("The address of this page now holds your changes and settings: copy it."); }
   at("status", HTMLElement).scrollIntoView({ block: "nearest" });  // it may be out of sight
 }

@@ -60,8 +60,9 @@ export function showEdits(essay, places, fences, opened) {
     const from = fences[chunk].first + head - first, to = stop - (end - tail), isGone = from < to;
     for (const own of chunk === opened ? [] : usesOf(fences[chunk])) {
       const before = own.filter((line) => originOf(line) <= from).at(-1), after = own.find((line) => originOf(line) > to);
-      const start = published.indexOf(before ?? own[0]) + (before ? 1 : 0);
-      const next = after ? published.indexOf(after) : published.indexOf(own[own.length - 1]) + 1;
+      const at = (/** @type {number} */ origin) => published.indexOf(/** @type {any} */ (isGone && own.find((line) => originOf(line) === origin)));
+      const start = at(from + 1) >= 0 ? at(from + 1) : published.indexOf(before ?? own[0]) + (before ? 1 : 0);
+      const next = at(to) >= 0 ? at(to) + 1 : after ? published.indexOf(after) : published.indexOf(own[own.length - 1]) + 1;
       const place = !isGone && before && originOf(before) === from ? start : next;
       if (isGone) for (const line of published.slice(start, next)) line.classList.add("gone");
       const come = essay.slice(head, tail).map((text, i) => (

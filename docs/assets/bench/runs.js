@@ -102,10 +102,10 @@ export function draw() {
   const other = unchanged.length >= run.losses.length ? last(unchanged.slice(0, run.losses.length), run.all) : "–";
   const gap = Math.abs(Number(last(run.losses, run.all)) - Number(other)), isClose = gap > 0 && gap < SMALL && run.all < 1000;
   const known = other === "–" ? "" : ` (${other} unchanged${isClose ? ", too close to tell after so few steps" : ""})`;
-  at("runs").replaceChildren(...runs.map(({ what, all, losses, samples }, i) => make("section", {},
+  at("runs").replaceChildren(...runs.map(({ what, all, losses, samples, isOver }, i) => make("section", {},
     make("h2", {}, i ? "The run before" : "This run"), make("p", {}, what),
     make("p", {}, losses.length ? `Loss ${last(losses, all)} after ${losses.length} steps${i ? "" : known}` : ""),
-    make("p", { className: "names" }, samples.slice(0, 8).join(", ") || "no names yet"))));
+    make("p", { className: "names" }, samples.slice(0, 8).join(", ") || (i || isOver ? "no names" : "no names yet")))));
 }
 
 /** The result in a sentence. */

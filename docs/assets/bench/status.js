@@ -58,7 +58,7 @@ export function steps(number, all) {
   if (!first.step) first = { step: number, time: Date.now() };
   if (number === first.step || number === all) return;
   const left = Math.round((Date.now() - first.time) / (number - first.step) * (all - number) / 1000);
-  step.textContent = `step ${number} of ${all}, ${left} s left`;
+  step.textContent = `${left} s left`;
   if (number % Math.max(10, all / 10) === 0) say(`Step ${number} of ${all}.`);
 }
 
