@@ -173,15 +173,9 @@ def test_links_in_a_figure_lead_to_the_right_page_and_have_a_name():
 def test_the_listing_has_every_line_with_a_link_to_its_place(renderer):
     listing = renderer.program(renderer.essay.main, ["files/small.py", "files/names.txt"])
     numbers = re.findall(r'id="L(\d+)".*?class="number" href="@/([^"]*)"', str(listing))
-    assert [int(number) for number, _ in numbers] == [1, 2, 3, 4, 5, 6]
-    assert [place for _, place in numbers] == [
-        "two/#chunk-a-part",
-        "two/#chunk-a-part",
-        "two/#chunk-a-part-2",
-        "two/#chunk-a-part-2",
-        "#program-small-py",
-        "two/#chunk-other",
-    ]
+    assert numbers == [("1", "two/#chunk-a-part"), ("2", "two/#chunk-a-part"), ("4", "two/#chunk-a-part-2"),
+                       ("6", "two/#chunk-other")]  # the others are empty
+    assert re.findall(r'id="L(\d+)"', str(listing)) == [*"123456"]
     assert 'href="@/files/names.txt" download>names.txt</a>' in listing
     assert "<code>python3 small.py names.txt</code>" in listing
     assert "All 6 lines of" in listing
