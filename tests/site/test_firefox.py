@@ -56,8 +56,8 @@ def test_a_program_reaches_nothing(firefox, site, stranger):
     address, asked = stranger
     firefox.visit("about:blank")
     firefox.visit(site + LISTING + linked(escapes(address)))
-    firefox.script(READY, ".trust")
-    firefox.click(".trust")
+    firefox.script(READY, "#changes .change")
+    firefox.click("#run")
     output = firefox.script(ENDED)
     assert output.count("way ") > 10 and "it went through" not in output
     assert firefox.script(f"return await ({WALL})(given[0])", address) == "refused"

@@ -408,7 +408,7 @@ def test_the_page_believes_nothing_that_it_has_not_asked_for_and_says_how_far_it
     lines = [[f"step {number:4} / 1000 | loss 3.3", False] for number in range(1, 101)]
     step = {"kind": "lines", "lines": lines, "seen": "blob:"}
     page.evaluate(SAY, [{"kind": "constructor"}, {"kind": "started"}, tangled, step])
-    assert "step 100 of 1000, " in page.inner_text("#step") and page.inner_text("#status") == "Step 100 of 1000."
+    assert page.inner_text("#step").endswith(" s left") and page.inner_text("#status") == "Step 100 of 1000."
     page.evaluate(SAY, [{"kind": "end", "status": 0, "made": "stolen"}, {"kind": "end", "status": 1}])
     page.wait_for_timeout(300)
     assert downloads == [] and page.inner_text("#status").startswith("Finished") and shown(page) == PROGRAM
