@@ -1,4 +1,4 @@
-// A list to train on: what its lines are, what is wrong with them, what the program makes of them; and as a link.
+// A list to train on: its lines, its problems, the flags that the program gets for it, and its form as a link.
 
 /**
  * What the program gets of a text: its lines, and flags that are not its defaults. A problem is in the way of training,
