@@ -6,6 +6,7 @@
 import "../files/efficiency/microgpt.js";  // it leaves what it has in `microgpt`
 
 export const { microgpt } = globalThis;
+export { meanOfLast } from "./losses.js";
 
 /**
  * Return the program's names, lessons and new model, before it trains.
@@ -38,17 +39,6 @@ export async function* inFrames(training, most = Infinity) {
     [losses, since] = [[], performance.now()];
   }
   yield losses;
-}
-
-/**
- * Return the mean of the last losses, fifty at most.
- * @param {number[]} losses
- * @param {number} [end] how many losses count, from the first one
- * @param {number} [most] losses in the mean
- */
-export function meanOfLast(losses, end = losses.length, most = 50) {
-  const last = losses.slice(Math.max(0, end - most), end);
-  return last.reduce((a, b) => a + b) / last.length;
 }
 
 /**

@@ -16,7 +16,7 @@ import tangle
 from weaver import trials
 
 FORMER = "run/"  # where earlier editions had all of this
-SHARED = ("elements.js", "engine.js", "machine-list.js", "widgets.js")  # of which an edition has its own copies
+SHARED = ("elements.js", "engine.js", "losses.js", "machine-list.js", "widgets.js")  # an edition has its own
 LOCK = {  # the fifth file: which packages there are (none are needed), and for what they are made
     "info": {"abi_version": "2026_0", "arch": "wasm32", "platform": "emscripten_5_0_3", "python": "3.14.2"},
     "packages": {},

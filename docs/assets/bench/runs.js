@@ -1,6 +1,7 @@
 // The last two runs: their curves over the unchanged program's, and side by side what was changed and what they wrote.
 
 import { make } from "../elements.js";
+import { meanOfLast } from "../losses.js";
 import { chart, lettering } from "../widgets.js";
 
 /** @typedef {{what: string, all: number, losses: number[], samples: string[], isOver: boolean}} Run */
@@ -54,15 +55,16 @@ export async function compare(text, flag) {
   if (mine === turn) draw();
 }
 
-/** @param {number[]} losses @param {number} all */
-function means(losses, all) {
-  const most = Math.min(50, Math.max(5, Math.round(all / 10)));  // a short run has its curve, too
-  const mean = (/** @type {number[]} */ values) => values.reduce((a, b) => a + b) / values.length;
-  return losses.map((_, i) => [i + 1, mean(losses.slice(Math.max(0, i + 1 - most), i + 1))]);
-}
+/** How many losses a mean is of, in a run of so many steps: a short one has its curve, too.
+ * @param {number} all
+ */
+const width = (all) => Math.min(50, Math.max(5, Math.round(all / 10)));
 
 /** @param {number[]} losses @param {number} all */
-const last = (losses, all) => (losses.length ? (means(losses, all).at(-1)?.[1] ?? 0).toFixed(2) : "–");
+const means = (losses, all) => losses.map((_, i) => [i + 1, meanOfLast(losses, i + 1, width(all))]);
+
+/** @param {number[]} losses @param {number} all */
+const last = (losses, all) => (losses.length ? meanOfLast(losses, losses.length, width(all)).toFixed(2) : "–");
 
 /**
  * From 1 to 5, unless a loss is beyond that.
