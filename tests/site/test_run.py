@@ -28,6 +28,8 @@ def in_page(test):
 def set_small(page, **flags):
     """Open the settings, and give them small sizes."""
     page.wait_for_selector("#run:enabled")
+    if "#chunk=" in page.url:
+        page.wait_for_selector(".editor textarea:focus")  # or it would take the focus from the field that is filled
     page.locator("#settings").evaluate("fold => { fold.open = true; }")
     for name, value in (SMALL | flags).items():
         page.fill(f"#flag-{name}", value)
@@ -92,8 +94,15 @@ def shown(page):
     return "".join(line[4:] for line in page.locator(".line:not(.gone, .edited) > .source").all_text_contents())
 
 
+def settle(page):
+    """Wait until all tabs of this browser see the same kept changes: a tab hears later what another has kept."""
+    while len({tab.evaluate("localStorage['microgpt-edits /'] ?? ''") for tab in page.context.pages}) > 1:
+        page.wait_for_timeout(20)
+
+
 def kept(page):
     """What this browser keeps, as another page of it shows it: the comments that were added, in alphabetical order."""
+    settle(page)
     other = visit(page)
     other.locator(".change").first.wait_for()
     lines = " ".join(other.locator(".change :is(ins, pre:not(:has(ins)))").all_inner_texts())
@@ -250,6 +259,7 @@ def test_a_tab_does_not_overwrite_what_another_one_has_kept(opened):
     other = visit(page, "#chunk=softmax")
     for one, comment in ((page, "# mine"), (other, "# yours")):
         one.fill(".editor textarea", one.input_value(".editor textarea") + comment)
+        settle(page)
     assert "Another tab has saved changes" in other.inner_text("#changes")
     assert kept(page) == ["# mine"]
     other.click("button:text('Add to my changes')")
