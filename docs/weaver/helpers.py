@@ -1,6 +1,7 @@
-"""What demonstrations use of docs/figures.py, which draws, and docs/computed.py, which computes the numbers for it.
+"""What demonstrations use of docs/figures.py, which draws, and docs/computed.py, which computes the numbers for it, and
+of docs/recorder.py and docs/stage.py, which record a run of the program and show it.
 
-Their functions are called as figures.NAME(…) and computed.NAME(…), and shown below the demonstrations that call them.
+Their functions are called as figures.NAME(…) and so on, and shown below the demonstrations that call them.
 The key of a result has those that are called, and all that they use in turn, so that a change of one figure leaves the
 results of others as they are.
 """
@@ -10,11 +11,11 @@ from functools import lru_cache
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent.parent
-MODULES = ("figures", "computed")
+MODULES = ("figures", "computed", "recorder", "stage")
 
 
 def called(tree):
-    """Return the names, MODULE.NAME, that some code uses of the two modules."""
+    """Return the names, MODULE.NAME, that some code uses of the modules."""
     return {ast.unparse(node) for node in ast.walk(tree)
             if isinstance(node, ast.Attribute) and ast.unparse(node.value) in MODULES}  # fmt: skip
 
@@ -35,7 +36,7 @@ def definitions_in(module, text):
         raise OSError(f"docs/{module}.py:{error.lineno}: {error.msg}") from None
     for node in tree.body:
         lines = text.split("\n")[node.lineno - 1 : node.end_lineno]
-        bound = [node.name] if isinstance(node, ast.FunctionDef) else names_in(node)
+        bound = [node.name] if isinstance(node, ast.FunctionDef | ast.ClassDef) else names_in(node)
         found |= dict.fromkeys([f"{module}.{name}" for name in bound], (node, "\n".join(lines)))
     return found
 

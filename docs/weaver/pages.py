@@ -10,7 +10,7 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 import tangle
-from weaver import duration, minimap, playground, website
+from weaver import duration, minimap, playground, walk, website
 from weaver.essay import Heading, Names
 from weaver.prose import SLOT
 from weaver.render import Renderer, loose_links
@@ -21,7 +21,7 @@ RESERVED = ("programs", "tools", "indexes", "everything", "run", "assets", "file
 MAP = "The program as a map"  # the title of the page of the first program
 ALONE = "[navigation, toc]"  # what a page hides that needs all the room
 MACHINE = "machine"  # the widget that is the first screen
-RECORDS = ".json"  # how the files end that hold data about programs instead of data for them
+RECORDS = (".json", ".py")  # how the files end that hold data about programs, or one of them, instead of data for them
 NAMES = "The classes, functions, methods and global names of all programs."
 ADDRESS = re.compile(r'(href|src)="@/([^"#]*)(#[^"]*)?"')
 SOLUTION = re.compile(r'(?s)(<details class="solution" [^>]*>)<summary>(Solution.*?)</summary>(.*)</details>')
@@ -43,7 +43,8 @@ def sheets(essay, reading, results, data, docs, findings):
     """Return all pages of the site, in the order of the navigation; `data` are the files offered with the programs."""
     paths, needed = program_paths(essay), [name for name in data if not name.endswith(RECORDS)]
     folder = playground.files(essay, paths, data, docs)[0]
-    renderer = Renderer(essay, results, paths, reading.anchors, findings, folder)
+    scenes = walk.scenes(essay, reading.said, results)
+    renderer = Renderer(essay, results, paths, reading.anchors, findings, folder, scenes)
     minutes, sheets = duration.minutes(essay, reading), []
     times = duration.times(essay, minutes)
     below = reading.glossaries | beside_the_main_program(essay) | to_look_up(essay)
@@ -70,6 +71,8 @@ def essay_sheet(page, parts, time, before=0):
     """Return a page of the essay, with a line below its title, or after some parts, that says how long it takes."""
     at = 1 + before
     text = f"{markdown_of(parts[:at])}\n{raw(time)}\n\n{markdown_of(parts[at:])}"
+    if 'class="walk"' in text:
+        text = f"---\nhide: {ALONE}\n---\n{text}"
     return Sheet(title_of(parts[0].text), page.path, part_of(page.part), relative(text, page.path))
 
 
@@ -300,7 +303,7 @@ def mismatched_widgets(essay, results):
     return errors
 
 
-def files(essay, sheets, unfolded, docs, data, findings):
+def files(essay, sheets, unfolded, docs, data, findings, scenes):
     """Return {path: bytes} of all that belongs into build/pages."""
     wanted = {f"{sheet.path}index.md": sheet.text.encode() for sheet in sheets}
     wanted |= {offered(target): program.text.encode() for target, program in essay.programs.items()}
@@ -312,6 +315,7 @@ def files(essay, sheets, unfolded, docs, data, findings):
     paths = program_paths(essay)
     if bench := playground.files(essay, paths, data, docs)[1]:
         wanted |= bench | {f"{playground.FORMER}index.html": playground.redirect(paths[essay.main.target])}
+    wanted |= walk.files(scenes)
     if essay.experiments:
         wanted["assets/poster.svg"] = minimap.poster(essay, findings, website.address()).encode()
     wanted["assets/chunks.json"] = json.dumps(unfolded, indent=0, sort_keys=True, ensure_ascii=False).encode()

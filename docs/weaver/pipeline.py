@@ -8,7 +8,7 @@ from pathlib import Path
 from laboratory import record as records
 
 import tangle
-from weaver import chapters, epub, pages, prose_numbers, trials, website
+from weaver import chapters, epub, pages, prose_numbers, trials, walk, website
 from weaver.essay import Essay, WeaveError
 from weaver.prose import Reading
 from weaver.results import Cache, DemonstrationError, Outcome, environment, imported, sessions_of, set_keys
@@ -51,7 +51,8 @@ class Weave:
         """
         widgets = pages.mismatched_widgets(self.essay, self.outcome.demonstrations())
         wrong = trials.complaints(self.essay, self.stale, compiles)
-        return sorted(prose_numbers.complaints(self.corrections) + wrong + widgets)
+        mute = walk.complaints(self.essay, self.reading.said, self.outcome.demonstrations())
+        return sorted(prose_numbers.complaints(self.corrections) + wrong + widgets + mute)
 
     def run(self, report):
         """Run the demonstrations whose results are missing; raise DemonstrationError at an error."""
@@ -81,7 +82,9 @@ class Weave:
         """
         results, docs = self.results(old), self.root / "docs"
         sheets, unfolded = pages.sheets(self.essay, self.reading, results, self.data, docs, self.findings)
-        pages.write(self.build / "pages", pages.files(self.essay, sheets, unfolded, docs, self.data, self.findings))
+        scenes = walk.scenes(self.essay, self.reading.said, results)
+        wanted = pages.files(self.essay, sheets, unfolded, docs, self.data, self.findings, scenes)
+        pages.write(self.build / "pages", wanted)
         website.write_settings(self.build, sheets)
         return results
 

@@ -1,7 +1,7 @@
 """The Markdown of the essay, read by Python-Markdown: what is code to it is code to us, and what is a link stays one.
 
-Two things in the prose are ours: ⟨a name⟩ stands for a chunk, and 4,192<!-- = len(parameters) --> is a number that is
-checked. Python-Markdown does not say where it found something. So each of them is replaced by a mark, a number between
+Three things in the prose are ours: ⟨a name⟩ stands for a chunk, 4,192<!-- = len(parameters) --> is a number that is
+checked, and what is between <!-- scene: name --> and <!-- end --> is said in that scene of the walk. Python-Markdown does not say where it found something. So each of them is replaced by a mark, a number between
 two characters that no text has; a mark that arrives in prose is shown as what it stands for, one that arrives in code,
 in an attribute, in a comment or in a block of HTML becomes again what it was: nothing is looked at there.
 
@@ -27,7 +27,7 @@ from markdown.postprocessors import Postprocessor
 from markdown.treeprocessors import Treeprocessor
 from markdown.util import ETX, STX
 
-from weaver.essay import HEADING, Heading, Names
+from weaver.essay import HEADING, SPAN, Heading, Names, html_of
 
 NUMBER = re.compile(
     r"(?P<text>(?:(?<![\w)\].,])[-−])?(?<![0-9.])(?<!0[xXoObB])(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]+)?(?:[eE][-−+]?[0-9]+)?)"
@@ -35,7 +35,8 @@ NUMBER = re.compile(
 )
 ORPHAN = re.compile(r"(?s:<!--\s*=(?!=).*?-->)")  # an expression that follows no number, or is written otherwise
 NAME = re.compile(r"⟨(?P<name>(?:[^⟨⟩`\n]|\n(?![\s>]*\n))+)⟩")
-MARKED = re.compile(f"{NUMBER.pattern}|{ORPHAN.pattern}|{NAME.pattern}")
+SCENE = re.compile(r"<!-- scene: (?P<scene>[a-z][a-z0-9-]*) -->(?:(?=(?P<says>(?s:.+?))<!-- end -->))?")  # of the walk
+MARKED = re.compile(f"{NUMBER.pattern}|{ORPHAN.pattern}|{NAME.pattern}|{SCENE.pattern}|<!-- end -->")
 BEGIN, END = "\ufdd0", "\ufdd1"  # Unicode keeps these for use inside of a program, and no essay has them
 MARK = re.compile(f"{BEGIN}(\\d+){END}")
 TERM = re.compile(f'@/{BEGIN}#(term-[^"]*)')  # the address of a term whose page is not known yet
@@ -64,7 +65,7 @@ class Reading:
 
     The HTML up to the next heading is a text, in which SLOT stands for a fence or a directive, with its line.
     `explanations` is {line of the fence of an experiment: HTML}, `anchors` {id: page} of all that a link may lead to,
-    `glossaries` {path of a page on which terms are defined}.
+    `glossaries` {path of a page on which terms are defined}, `said` {scene of the walk: (line, what is said there)}.
     """
 
     def __init__(self, essay):
@@ -86,6 +87,7 @@ class Reading:
             self.markdown.references[name.strip().lower()] = target.strip("<>"), "".join(titles)
         self.ids, self.terms, self.term_links = Names(*essay.ids.taken), {}, []  # {id: page}; (id, line)
         self.explanations, self.pages = {}, {}
+        self.said = {}
         self.titles, self.noted = {}, set()  # {line of a heading: HTML}; the names of all notes so far
         for page in essay.pages:
             self.page, self.note_count = page, 0
@@ -169,6 +171,10 @@ class Reading:
         if match["text"]:
             self.numbers.append(Number(line, column, match["text"], match["expression"]))
             return match["text"]
+        if match["scene"]:
+            return self.scene(match, line)
+        if match[0] == "<!-- end -->":
+            return ""
         if not match["name"]:
             form = "4,192<!-- = expression -->, on one line, without a space before it"
             self.errors.append((line, f"there is no number before this expression: the form is {form}"))
@@ -180,6 +186,16 @@ class Reading:
             return ""
         block = self.essay.first_block(name)
         return self.link(block, f"⟨{block.title}⟩", "chunk-link") if is_text else f"⟨{block.title}⟩"
+
+    def scene(self, match, line):
+        """Return the element of the place at which a scene of the walk is said, and remember what that is."""
+        name, says = match["scene"], match["says"]
+        if not says or "<!-- scene" in says:
+            self.errors.append((line, f"what is said in the scene {name} has no end: <!-- end -->"))
+        else:
+            first, before = self.said.get(name, (line, ""))
+            self.said[name] = first, f"{before} {spoken(says)}".strip()
+        return ElementTree.Element("span", {"class": "scene", "data-scene": name})
 
     def address_of(self, target):
         """Return the address that a link in the prose leads to: a #heading may be on another page."""
@@ -210,6 +226,13 @@ class Reading:
         element.set("data-peek", "")
         element.text = text
         return element
+
+
+def spoken(text):
+    """Return some of the prose as HTML without links, notes and comments."""
+    plain = re.sub(r"(?s)<!--.*?-->|\[\^[^\]]*\]", "", text)
+    plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", " ".join(plain.split()))
+    return html_of([(span.lastgroup or "", span[span.lastgroup or 0]) for span in SPAN.finditer(plain)])
 
 
 def quotations(essay):

@@ -16,7 +16,7 @@ from pygments.token import STANDARD_TYPES
 from pygments.util import ClassNotFound
 
 import tangle
-from weaver import helpers, minimap, playground, trials
+from weaver import helpers, minimap, playground, trials, walk
 from weaver.essay import html_of
 from weaver.prose import address, is_foreign
 
@@ -111,11 +111,12 @@ class Renderer(Forms):
     """Turns fences of an essay into HTML.
 
     `results` is {name of a demonstration: Result}, `paths` {target: path of the page of that program}. `anchors` is
-    {id: page} of all that a link in a figure may lead to; `folder` has what edits and runs programs, if anything does.
+    {id: page} of all that a link in a figure may lead to; `folder` has what edits and runs programs, if anything does;
+    `scenes` are those of the walk.
     """
 
-    def __init__(self, essay, results, paths, anchors=None, findings=None, folder=""):
-        self.essay, self.results = essay, results
+    def __init__(self, essay, results, paths, anchors=None, findings=None, folder="", scenes=()):
+        self.essay, self.results, self.scenes = essay, results, scenes
         self.anchors = essay.anchors if anchors is None else anchors
         self.findings = findings or trials.Findings()
         self.begin_page()
@@ -209,6 +210,8 @@ class Renderer(Forms):
 
     def demonstration(self, fence):
         """Return the HTML of a demonstration."""
+        if fence.options.get("widget") == walk.WIDGET:
+            return self.walk(fence)
         result = self.results.get(fence.name)
         text, drawn, given = result or (NOT_YET, [], "")
         alt = fence.options.get("alt", "")
@@ -228,6 +231,14 @@ class Renderer(Forms):
             code="" if drawn else self.code(fence),
             folded=self.code(*folded),
         )
+
+    def walk(self, fence):
+        """Return the HTML of the walk through the program: its listing, and a still of each scene."""
+        lines = self.essay.main.text.split("\n")
+        scenes = [(scene, [(row, lines[row - 1].strip(), made) for row, made in walk.told(scene)], walk.still_path(i))
+                  for i, scene in enumerate(self.scenes, 1)]  # fmt: skip
+        values = {"listing": self.whole(self.essay.main), "scenes": scenes, "alt": fence.options.get("alt", "")}
+        return self.template("walk", width=walk.WIDTH, height=walk.HEIGHT, **values)
 
     def bench(self, fence):
         """Return the path of the page on which a fence is edited, or an experiment is tried; None if no page can."""

@@ -281,7 +281,7 @@ def set_keys(essay, sessions, root, environment):
 
 def data_of(essay, sessions, root):
     """Return {name: sum} of the files that sessions read; raise WeaveError for what cannot be read, or offered."""
-    sums, errors, offered = {}, [], {target: target for target in essay.programs}
+    sums, errors, offered = {}, [], {target: f"build/{target}" for target in essay.programs}
     items = [item for session in sessions for item in session.items]
     for fence, name in [(item.fence, name) for item in items for name in item.names("data")]:
         try:

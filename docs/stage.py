@@ -1,0 +1,603 @@
+"""The picture of the walk through the program: what stands where, moment by moment, drawn from what was recorded.
+
+There is one picture, a Stage, that stays and changes. It holds marks, {key: mark}: words, boxes, lines, and vectors and
+matrices as cells. The functions below change it, and yield after each change, which makes a beat. A player moves what
+keeps its key from one beat to the next, fades the rest in and out, and knows nothing else. The script, which says to
+which lines of the program and to which moments a change belongs, is in the essay.
+"""
+
+import math
+
+WIDTH, HEIGHT = 480, 470
+COLUMN, FIRST = 60, 34  # the tokens of a name stand in columns: from one to the next, and the middle of the first
+TALL = 104  # a vector of 16 numbers as a column of cells
+TOP, LOW, FOOT = 62, 200, 330  # where the vectors x begin, those of keys and values, and the lowest third
+PLAN = {"wte": (8, 90, 5), "wpe": (100, 90, 5), "lm_head": (192, 90, 5), "wq": (284, 90, 4), "wk": (358, 90, 4),
+        "wv": (284, 180, 4), "wo": (358, 180, 4), "fc2": (8, 290, 4), "fc1": (432, 90, 2.9)}  # places, sizes of cells  # fmt: skip
+PARTS = (  # of a pass through the model: what it is called, its colour, the line after which it is done
+    ("tables", "table", "x = rmsnorm(add(tables"), ("attention", "key", "x = add(attention("),
+    ("MLP", "residual", "x = add(linear(hidden"), ("lm_head and softmax", "value", "logs.append("),
+)  # fmt: skip
+QUICK = ("value", "__add__", "__mul__", "__pow__", "exp", "log", "relu", "total", "add", "scale", "dot", "linear",
+         "matrix")  # functions of the program that run too often to be watched  # fmt: skip
+
+
+def numbers(vector):
+    """Return the numbers of a list of Values, or of what is a number already."""
+    return [getattr(x, "data", x) for x in vector]
+
+
+def written(number, digits=2):
+    """Write a number with so many decimals, and with a minus for a hyphen."""
+    text = f"{number:.{digits}f}"
+    return (text if float(text) else text.lstrip("-")).replace("-", "−")
+
+
+def row_of(vector, digits=2, most=4):
+    """Write the first numbers of a vector."""
+    return " ".join(written(x, digits) for x in numbers(vector)[:most]) + " …" * (len(vector) > most)
+
+
+def levels(values, largest):
+    """Return a letter for each number, by its sign and size: 1 to 9 above 0, a to i below."""
+    sizes = [round(9 * min(1, abs(x) / largest) ** 0.7) if largest else 0 for x in values]
+    return "".join("0" if not size else str(size) if x > 0 else "abcdefghi"[size - 1]
+                   for x, size in zip(values, sizes, strict=True))  # fmt: skip
+
+
+def made(names):
+    """Return what to write beside a line: [(name, words)] of the first two things that it made, if they can be written."""
+    words = []
+    for name, value in names.items():
+        if isinstance(value, list) and value and not any(isinstance(x, list | dict) for x in value):
+            whole = all(isinstance(x, int) for x in value)
+            words.append((name, row_of(value, 0 if whole else 2, 8 if whole else 4)))
+        elif hasattr(value, "grad") or isinstance(value, float):
+            words.append((name, written(getattr(value, "data", value), 4)))
+        elif isinstance(value, int | str):
+            words.append((name, str(value)))
+    return words[:2]
+
+
+class Stage:
+    """The marks as they are now, and the `scenes` so far.
+
+    `record` is the recorder.Recording, `name` what the model reads, `characters` the letters that it knows.
+    """
+
+    def __init__(self, record, name, characters):
+        self.record, self.characters = record, characters
+        self.signs = ["BOS", *name, "BOS"]
+        self.marks, self.before, self.scenes, self.chapter = {}, {}, [], ""
+
+    def scene(self, title, *quotes, picture, run=0, only=None, says="", **given):
+        """Add a scene: lines of the program, by how they begin, one for each beat of the picture; the last may have more.
+
+        `run` counts how often a line ran before. `only` are the names whose values stand beside it. `says` is the
+        sentence, if the prose marks none of this title. Raises ValueError for a line that the program does not have.
+        """
+        moments = [self.record.moment(quote, run) for quote in quotes]
+        scene = {"title": title, "chapter": self.chapter, "says": says, "beats": []}
+        for i, words in enumerate(picture(self, *moments, **given)):
+            at = min(i, len(quotes) - 1)
+            names = moments[at].names if moments[at] else {}
+            words = made({name: names[name] for name in only or names if name in names}) if words is None else words
+            put = {key: mark for key, mark in self.marks.items() if self.before.get(key) != mark}
+            gone = sorted(self.before.keys() - self.marks.keys())
+            scene["beats"].append({"row": self.record.row(quotes[at]), "made": words, "put": put, "gone": gone})
+            self.before = dict(self.marks)
+        self.scenes.append(scene)
+
+    def moment(self, quote, run=0):
+        """Return what a line made at one of its runs."""
+        return self.record.moment(quote, run)
+
+    # Marks: each is put anew, or changed, under its key
+
+    def put(self, key, kind, x, y, **more):
+        """Put a mark; `start` is the key of another one, from which it comes."""
+        rounded = {name: round(value, 1) if isinstance(value, float) else value for name, value in more.items() if value}
+        self.marks[key] = {"kind": kind, "x": round(x, 1), "y": round(y, 1), **rounded}
+
+    def text(self, key, x, y, words, look="label", size=15, anchor="start", **more):
+        """Put a line of words; (x, y) is its foot, in the middle or at the `anchor`."""
+        self.put(key, "text", x, y, text=str(words), look=look, size=size, anchor=anchor, **more)
+
+    def box(self, key, x, y, width, height, look="", **more):
+        """Put a box."""
+        self.put(key, "rect", x, y, width=width, height=height, look=look, **more)
+
+    def line(self, key, points, look="", thick=1.5):
+        """Put a line through some points."""
+        (x, y), *others = points
+        self.put(key, "line", x, y, by=[[round(a - x, 1), round(b - y, 1)] for a, b in others], look=look, thick=thick)
+
+    def cells(self, key, x, y, width, height, rows, largest, look="", **more):
+        """Put a matrix as cells, blue above 0 and orange below, full at the largest number; `gaps` part the heads."""
+        flat = [number for row in rows for number in numbers(row)]
+        self.put(key, "cells", x, y, width=width, height=height, columns=len(rows[0]), levels=levels(flat, largest),
+                 look=look, **more)  # fmt: skip
+
+    def strip(self, key, place, vector, largest, shift=0, top=TOP, look="", width=16, **more):
+        """Put a vector of 16 numbers into the column of a token, as cells one below the other."""
+        x = self.at(place) + shift - width / 2
+        self.cells(key, x, top, width, TALL, [[x] for x in numbers(vector)], largest, look, gaps=4, **more)
+
+    def bars(self, values, written_at=(), digits=2):
+        """Put a bar for each token, upwards or downwards from 0; some have their number above."""
+        values = numbers(values)
+        unit = 84 / (max(0, *values) - min(0, *values) or 1)
+        zero = FOOT + 100 + min(0, *values) * unit
+        self.drop("number")
+        for token, x in enumerate(values):
+            left, height = 8 + 17.2 * token, abs(x) * unit
+            look = "bar lit" if token in written_at else "bar"
+            self.box(f"bar{token}", left, zero - max(0, x) * unit, 13, max(0.8, height), look)
+            letter = [*self.characters, "BOS"][token]
+            self.text(f"letter{token}", left + 6.5, FOOT + 118, letter, size=13 - 3 * (letter == "BOS"), anchor="middle")
+            if token in written_at:
+                middle = min(max(left + 6.5, 24), WIDTH - 28)
+                self.text(f"number{token}", middle, zero - max(0, x) * unit - 5, written(x, digits), "strong", anchor="middle")
+
+    def drop(self, *beginnings):
+        """Take away the marks whose keys begin so."""
+        self.marks = {key: mark for key, mark in self.marks.items() if not key.startswith(beginnings)}
+
+    def at(self, place):
+        """Return where the column of a token is."""
+        return FIRST + COLUMN * place
+
+    # Groups of marks that several pictures have
+
+    def tokens(self, signs, until=99, asked=None):
+        """Put the tokens of a name, and below each its number; later ones are pale, and one may be asked for."""
+        self.drop("sign", "token")
+        for i, sign in enumerate(signs):
+            look, is_asked = ("pale" if i > until else "strong"), i == asked
+            size = 15 if sign == "BOS" and not is_asked else 22
+            self.text(f"sign{i}", self.at(i), 26, "?" if is_asked else sign, look, size, "middle")
+            if not is_asked:
+                self.text(f"token{i}", self.at(i), 46, self.token(sign), "pale" if i > until else "label", 14, "middle")
+
+    def token(self, sign):
+        """Return the number of a letter, or of BOS."""
+        return len(self.characters) if sign == "BOS" else self.characters.index(sign)
+
+    def count(self, moment):
+        """Say how long the tape is at a moment."""
+        self.text("tape", WIDTH - 4, HEIGHT - 2, f"tape: {moment.count:,} entries", size=14, anchor="end")
+
+    def leave(self, place, run):
+        """Put what a token leaves behind in its column: x, its key and its value."""
+        key, value = self.moment("cache.append(", run).names["cache"][-1]
+        self.strip(f"x{place}", place, self.moment("x = add(linear(hidden", run).names["x"], 1.5, look="residual")
+        self.strip(f"key{place}", place, key, 0.8, -8, LOW, "key", 12)
+        self.strip(f"value{place}", place, value, 0.8, 8, LOW, "value", 12)
+
+    def surprise(self, place, run, kind="surprise"):
+        """Put how much the right token surprised the model at a place, as a bar below its column."""
+        surprise = -self.moment("logs.append(", run).names["logs"][-1].data
+        self.text("scale", WIDTH - 4, FOOT - 4, "surprise", anchor="end")
+        self.box(f"{kind}{place}", self.at(place) - 9, FOOT + 118 - 22 * surprise, 18, 22 * surprise, kind)
+        self.text(f"how-{kind}{place}", self.at(place), FOOT + 112 - 22 * surprise, written(surprise), "strong", 14, "middle")
+
+    def look(self, place, head, weights):
+        """Put lines from the query of a token to all keys, as thick as the weights, and these in figures."""
+        self.drop("look", "weight", "head")
+        top = LOW + (TALL + 3) / 4 * head
+        self.box("head", self.at(0) - 17, top - 1.5, self.at(place) - self.at(0) + 52, TALL / 4 + 1, "lit")
+        for i, weight in enumerate(numbers(weights)):
+            start, end = self.at(place) + 24, self.at(i) - 8
+            points = [(start, LOW - 3), ((start + end) / 2, LOW - 34), (end, LOW - 3)]
+            self.line(f"look{i}", points, "query", max(0.5, 14 * weight))
+            self.text(f"weight{i}", self.at(i), LOW + TALL + 17, written(weight), "strong", 14, "middle")
+        self.text("head-name", WIDTH - 4, top + 18, f"head {head + 1}", anchor="end")
+
+    def plan(self, matrices, largest):
+        """Put matrices, {name: rows}, where all of them have room."""
+        for name, rows in matrices.items():
+            x, y, size = PLAN[name]
+            self.cells(f"matrix-{name}", x, y, size * len(rows[0]), size * len(rows), rows, largest)
+            self.text(f"called-{name}", x, y - 6, name, size=14)
+
+
+# The changes, in the order of the walk. Each is told the moments of its lines, yields after each beat what stands beside
+# its line, [(name, words)], and nothing if that is what the line has made.
+
+
+def title(stage, *_):
+    """Say what this is."""
+    stage.text("big", WIDTH / 2, 200, "A GPT you can read", "strong", 38, "middle")
+    stage.text("below", WIDTH / 2, 240, "line by line", "label", 24, "middle")
+    yield []
+
+
+def names(stage, *_, documents):
+    """Show the first names, in the order of the alphabet and shuffled."""
+    stage.drop("")
+    for i, name in enumerate(sorted(documents[:9])):
+        stage.text(f"name-{name}", WIDTH / 2, 80 + 40 * i, name, "strong", 22, "middle")
+    yield [("documents", f"{len(documents):,} names")]
+    for i, name in enumerate(documents[:9]):
+        stage.text(f"name-{name}", WIDTH / 2, 80 + 40 * i, name, "pale" if i else "strong", 22, "middle")
+    yield [("documents[0]", documents[0])]
+
+
+def letters(stage, *_):
+    """Show the letters of the name, and then its tokens."""
+    stage.drop("name")
+    for i, sign in enumerate(stage.signs[1:-1], 1):
+        stage.text(f"sign{i}", stage.at(i), 26, sign, "strong", 22, "middle")
+    yield []
+    stage.tokens(stage.signs)
+    yield None
+
+
+def parameters(stage, *_, model):
+    """Show all parameters."""
+    stage.drop("name")
+    tables, layer = model
+    parts = [tables, {name: layer[name] for name in layer if name[0] == "w"}, {name: layer[name] for name in layer if name[0] == "f"}]
+    for part in parts:
+        stage.plan(part, 0.25)
+        yield []
+    count = sum(len(row) for part in model for rows in part.values() for row in rows)
+    stage.text("sum", 8, FOOT + 62, f"{count:,} random numbers", size=18)
+    yield [("each", "a number from the bell curve, about 0.08 from 0")]
+
+
+def task(stage, moment):
+    """Show the token that is there, and the one that is asked for."""
+    stage.drop("matrix", "called", "sum")
+    stage.tokens(stage.signs, 0, asked=1)
+    stage.count(moment)
+    yield made({name: moment.names[name] for name in ("token", "target")})
+
+
+def two_rows(stage, *_, model):
+    """Show the rows of the two tables, and their sum."""
+    rows, size = {"wte": len(stage.characters), "wpe": 0}, 4.6
+    for name, left, what in (("wte", 60, "the token BOS"), ("wpe", 270, "position 0")):
+        table, row = model[0][name], rows[name]
+        stage.cells(f"matrix-{name}", left, FOOT, 16 * size, len(table) * size, table, 0.25)
+        stage.text(f"called-{name}", left - 6, FOOT + 12, name, anchor="end")
+        stage.box(f"row-{name}", left - 2, FOOT + row * size - 1, 16 * size + 4, size + 2, "lit")
+        stage.text(f"which-{name}", left + 16 * size + 8, FOOT + 12 + row * 4.1, what, size=14)
+    yield [("token", rows["wte"]), ("len(caches[0])", 0)]
+    token, place = model[0]["wte"][rows["wte"]], model[0]["wpe"][0]
+    stage.strip("first", 0, token, 0.25, start="row-wte")
+    stage.strip("second", 0, place, 0.25, 30, start="row-wpe")
+    stage.text("plus", stage.at(0) + 15, TOP + TALL / 2 + 5, "+", "strong", anchor="middle")
+    yield [(f"wte[{rows['wte']}]", row_of(token)), ("wpe[0]", row_of(place))]
+    both = [a + b for a, b in zip(numbers(token), numbers(place), strict=True)]
+    stage.drop("second", "plus", "row-", "which")
+    stage.strip("first", 0, both, 0.25)
+    yield [("sum", row_of(both))]
+
+
+def norm(stage, moment, *_):
+    """Show a vector before and after the norm, in the same colours."""
+    before, after = numbers(moment.names["x"]), numbers(moment.names["return"])
+    stage.drop("matrix", "called", "first")
+    for vector in before, after:
+        size = math.sqrt(sum(x * x for x in vector) / len(vector))
+        stage.strip("x0", 0, vector, 1.5, look="residual")
+        stage.text("size", 80, TOP + 58, f"root of the mean square: {size:.2f}")
+        yield [("x" if vector is before else "return", row_of(vector))]
+    stage.count(moment)
+
+
+def questions(stage, *moments, model):
+    """Show how the rows of wq put their questions to x, one after the other."""
+    made_here = moments[-1].names
+    query, matrix = numbers(made_here["query"]), model[1]["wq"]
+    stage.drop("size")
+    stage.text("called-wq", 62, FOOT + 4, "wq", "query", anchor="end")
+    stage.cells("matrix-wq", 70, FOOT - 8, 128, 128, matrix, 0.25, "query")
+    for i in (0, 1, len(query) - 1):
+        stage.box("row-wq", 68, FOOT - 9.5 + 8 * i, 132, 11, "lit")
+        stage.text("asked-name", 222, FOOT, f"row {i + 1} of wq", size=14)
+        stage.cells("asked", 222, FOOT + 6, 248, 15, [matrix[i]], 0.25, "query")
+        stage.text("asked-x", 222, FOOT + 40, "times x, number by number", size=14)
+        stage.cells("asked-by", 222, FOOT + 46, 248, 15, [made_here["x"]], 1.5, "residual")
+        stage.text("asked-sum", 222, FOOT + 82, "added up:", size=14)
+        stage.text("answer", 300, FOOT + 84, written(query[i]), "strong", 20)
+        stage.strip("query", 0, [*query[: i + 1], *[0.0] * (15 - i)], 0.8, 26, LOW, "query", 12)
+        yield [(f"query[{i}]", written(query[i]))]
+    stage.count(moments[-1])
+
+
+def three(stage, *moments):
+    """Show query, key and value of the first token."""
+    key, value = moments[-1].names["cache"][-1]
+    stage.drop("matrix", "called", "row-", "asked", "answer")
+    stage.text("word-query", 120, LOW + 30, "query: what I am looking for", "query")
+    yield [("query", row_of(moments[0].names["query"]))]
+    stage.strip("key0", 0, key, 0.8, -8, LOW, "key", 12, start="x0")
+    stage.text("word-key", 120, LOW + 58, "key: what I can be found by", "key")
+    yield [("key", row_of(key))]
+    stage.strip("value0", 0, value, 0.8, 8, LOW, "value", 12, start="x0")
+    stage.text("word-value", 120, LOW + 86, "value: what I have to tell", "value")
+    stage.count(moments[-1])
+    yield [("value", row_of(value))]
+
+
+def alone(stage, moment):
+    """Show that the first token finds only itself."""
+    stage.drop("word")
+    stage.look(0, 0, moment.names["weights"])
+    stage.count(moment)
+    yield None
+
+
+def added(stage, *moments, place, what, source):
+    """Show how a contribution to x is added to it; `source` is the key of the mark from which it comes."""
+    contribution = moments[0].names["return"]
+    stage.drop("look", "weight", "head", "query", "found")
+    stage.strip("addend", place, contribution, 1.5, 30, start=source)
+    stage.text("plus", stage.at(place) + 15, TOP + TALL / 2 + 5, "+", "strong", anchor="middle")
+    side = -40 if place > 4 else 44
+    stage.text("what", stage.at(place) + side, TOP + 16, what, anchor="end" if side < 0 else "start")
+    yield [(what, row_of(contribution))]
+    stage.drop("addend", "plus", "what")
+    stage.strip(f"x{place}", place, moments[-1].names["x"], 1.5, look="residual")
+    stage.count(moments[-1])
+    yield [("x", row_of(moments[-1].names["x"]))]
+
+
+def mlp(stage, moment, *_, model):
+    """Show the answers to the 64 questions, and what relu leaves of them."""
+    normed = numbers(stage.moment("return scale(x, (dot(x, x)", 2).names["return"])
+    asked = [sum(w * x for w, x in zip(row, normed, strict=True)) for row in model[1]["fc1"]]
+    hidden = numbers(moment.names["hidden"])
+    stage.text("said", 8, FOOT + 6, "64 answers", size=14)
+    stage.cells("answers", 8, FOOT + 12, 464, 22, [asked], 1.2, start="x0")
+    yield [("fc1 · x", row_of(asked))]
+    stage.text("said-after", 8, FOOT + 66, f"after relu: {sum(x > 0 for x in hidden)} are left", size=14)
+    stage.cells("after", 8, FOOT + 72, 464, 22, [hidden], 1.2, start="answers")
+    stage.count(moment)
+    yield None
+
+
+def mlp_added(stage, moment, *_):
+    """Show how what the MLP has found is added to x."""
+    before = numbers(stage.moment("x = add(attention(").names["x"])
+    found = [b - a for a, b in zip(before, numbers(moment.names["x"]), strict=True)]
+    stage.strip("addend", 0, found, 1.5, 30, start="after")
+    stage.text("plus", stage.at(0) + 15, TOP + TALL / 2 + 5, "+", "strong", anchor="middle")
+    stage.text("what", stage.at(0) + 44, TOP + 16, "what the MLP found")
+    yield [("linear(hidden, …)", row_of(found))]
+    stage.drop("addend", "plus", "what", "said", "answers", "after")
+    stage.strip("x0", 0, moment.names["x"], 1.5, look="residual")
+    stage.count(moment)
+    yield None
+
+
+def logits(stage, moment):
+    """Show the 27 logits."""
+    stage.bars(moment.names["return"])
+    stage.text("scale", WIDTH - 4, FOOT - 4, "logits", anchor="end")
+    stage.count(moment)
+    yield None
+
+
+def shares(stage, *moments):
+    """Show the exponentials of the logits, and the probabilities that they become."""
+    for moment, name, what in zip(moments, ("exps", "return"), ("exponentials", "probabilities"), strict=True):
+        stage.bars(moment.names[name])
+        stage.text("scale", WIDTH - 4, FOOT - 4, what, anchor="end")
+        stage.count(moment)
+        yield [(what, row_of(moment.names[name], 3))]
+
+
+def first_surprise(stage, probability, log):
+    """Show what the model gave to the right token, and how much that surprises it."""
+    chances = stage.moment("return scale(exps", 4).names["return"]
+    stage.tokens(stage.signs, 1)
+    stage.bars(chances, [stage.token(stage.signs[1])], 3)
+    yield [("probability", written(probability.names["probability"].data, 4))]
+    stage.drop("bar", "letter", "number")
+    stage.surprise(0, 0)
+    stage.count(log)
+    yield [("−log", written(-log.names["logs"][-1].data, 4))]
+
+
+def again(stage, *_):
+    """Show the tokens in between as a blur."""
+    last = len(stage.signs) - 2
+    for place in range(1, last):
+        stage.tokens(stage.signs, place + 1)
+        stage.leave(place, place)
+        stage.surprise(place, place)
+        stage.count(stage.moment("logs.append(", place))
+        yield [("token", stage.signs[place]), ("position", f"{place} of 0 to {last}")]
+
+
+def last_asks(stage, *moments):
+    """Show the last letter with its query, key and value."""
+    place = len(stage.signs) - 2
+    stage.tokens(stage.signs, place, asked=place + 1)
+    key, value = moments[0].names["cache"][-1]
+    stage.strip(f"x{place}", place, stage.moment("x = rmsnorm(add(tables", place).names["x"], 1.5, look="residual")
+    stage.strip("query", place, moments[0].names.get("query", stage.moment("query = linear(", place).names["query"]), 0.8, 24, LOW, "query", 12)
+    stage.strip(f"key{place}", place, key, 0.8, -8, LOW, "key", 12)
+    stage.strip(f"value{place}", place, value, 0.8, 8, LOW, "value", 12)
+    yield [("cache", f"keys and values of {len(moments[0].names['cache'])} tokens")]
+
+
+def heads(stage, *_, passes):
+    """Show where each head of the last token looks; `passes` counts those through the model before this name."""
+    place = len(stage.signs) - 2
+    for head in range(4):
+        moment = stage.moment("weights = softmax(scale(", 4 * (passes + place) + head)
+        stage.look(place, head, moment.names["weights"])
+        stage.count(moment)
+        yield [("weights", row_of(moment.names["weights"], 2, 7))]
+
+
+def found(stage, *moments):
+    """Show the means of the values: four numbers of each head, joined."""
+    place = len(stage.signs) - 2
+    stage.drop("look", "weight", "head")
+    joined = []
+    for head in range(4):
+        joined += numbers(stage.moment("return [dot(weights, column)", 4 * place + head).names["return"])
+        stage.strip("found", place, [*joined, *[0.0] * (16 - len(joined))], 0.8, -34, LOW, "value", 12)
+        yield [("found", row_of(joined[4 * head :]))]
+
+
+def loss(stage, *moments):
+    """Show the last guess, and the mean of all surprises."""
+    place = len(stage.signs) - 2
+    stage.drop("query")
+    stage.tokens(stage.signs)
+    stage.leave(place, place)
+    stage.surprise(place, place)
+    yield [("−log", written(-moments[0].names["logs"][-1].data, 4))]
+    value = moments[-1].names["return"].data
+    stage.line("mean", [(8, FOOT + 118 - 22 * value), (WIDTH - 28, FOOT + 118 - 22 * value)], "strong", 2)
+    stage.text("scale", WIDTH - 4, FOOT - 4, f"mean: {value:.4f}", "strong", 18, "end")
+    stage.count(moments[-1])
+    yield [("loss", written(value, 4))]
+
+
+def tape(stage, *_):
+    """Show the whole tape, coloured by the part of the model that has written it."""
+    stage.drop("surprise", "how", "mean", "scale", "tape")
+    end = stage.moment("return total(logs)").count
+    unit, at = (WIDTH - 16) / end, stage.moment("for token, target in zip(tokens").count
+    stage.box("entries-start", 8, FOOT + 30, at * unit, 34, "parameters")
+    for place in range(len(stage.signs) - 1):
+        for part, look, quote in PARTS:
+            now = stage.moment(quote, place).count
+            stage.box(f"entries{place}-{part}", 8 + at * unit, FOOT + 30, (now - at) * unit, 34, look)
+            at = now
+    stage.text("tape", 8, FOOT + 20, f"the tape: {end:,} entries, each made from earlier ones")
+    left = 8
+    for part, look in [("parameters", "parameters"), *((part, look) for part, look, _ in PARTS)]:
+        stage.box(f"legend-{part}", left, FOOT + 80, 12, 12, look)
+        stage.text(f"legend-name-{part}", left + 16, FOOT + 91, part, size=13)
+        left += 32 + 6.6 * len(part)
+    yield [("tape", f"{end:,} entries")]
+
+
+def first_entries(stage, *_):
+    """Show the first entries that the walk back takes from the tape."""
+    stage.box("head", WIDTH - 10, FOOT + 24, 4, 46, "gradient")
+    yield [("loss.grad", "1.0")]
+    for i in range(3):
+        result, a, da, b, db = (stage.moment("result, a, da, b, db = tape.pop()", i).names.get(name) for name in ("result", "a", "da", "b", "db"))
+        line = f"a.grad += {written(da, 4)} × {written(result.grad, 4)}" if da is not None else "the same again"
+        stage.text("passes", 8, FOOT + 124, line, "strong", 18)
+        yield [("da", written(da or 0, 4)), ("result.grad", written(result.grad, 4))]
+
+
+def walk_back(stage, *_):
+    """Show how the walk goes from the end of the tape to its beginning, and leaves gradients everywhere."""
+    stage.drop("passes")
+    end = stage.moment("return total(logs)").count
+    unit = (WIDTH - 16) / end
+    for place in reversed(range(len(stage.signs) - 1)):
+        begins = stage.moment("logs.append(", place - 1).count if place else stage.moment("for token, target in zip(tokens").count
+        stage.box("head", 8 + begins * unit - 2, FOOT + 24, 4, 46, "gradient")
+        stage.box("walked", 8 + begins * unit, FOOT + 30, (end - begins) * unit, 34, "walked")
+        key, value = stage.moment("cache.append(", place).names["cache"][-1]
+        x = stage.moment("x = add(linear(hidden", place).names["x"]
+        for name, vector, shift, top, width in (("x", x, 0, TOP, 16), ("key", key, -8, LOW, 12), ("value", value, 8, LOW, 12)):
+            gradients = [number.grad for number in vector]
+            stage.strip(f"{name}{place}", place, gradients, max(map(abs, gradients)) or 1, shift, top, "gradient", width)
+        yield [("tape", f"{begins:,} entries left")]
+
+
+def gradients(stage, *_, model):
+    """Show the gradients of all parameters; `model` has them, {name: rows of gradients}."""
+    stage.drop("sign", "token", "x", "key", "value", "entries", "legend", "head", "walked", "tape")
+    stage.plan(model, 0.05)
+    stage.text("sum", 8, FOOT + 62, "4,192 gradients", size=18)
+    yield [("tape", "empty")]
+
+
+def one_step(stage, *moments, before, after, gradient):
+    """Show one parameter, and what Adam does with its gradient."""
+    stage.drop("matrix", "called", "sum")
+    words = [("gradient", written(gradient, 4)), ("mean", written(moments[0].names["mean"], 5)),
+             ("square", written(moments[1].names["square"], 6)), ("before", written(before, 4)), ("after", written(after, 4))]  # fmt: skip
+    for i, (name, number) in enumerate(words):
+        stage.text(f"adam-{name}", 150, 120 + 54 * i, name, "label", 22, "end")
+        stage.text(f"adam-is-{name}", 174, 120 + 54 * i, number, "strong", 26)
+        if i:
+            yield words[i : i + 1]
+
+
+def all_moved(stage, *_, moved):
+    """Show how far each parameter has moved, {name: rows}."""
+    stage.drop("adam")
+    stage.plan(moved, 0.01)
+    stage.text("sum", 8, FOOT + 62, "each moved by 0.01, up or down", size=18)
+    yield []
+
+
+def many_steps(stage, *_, losses, documents):
+    """Show the losses of the next steps, and their mean over fifty."""
+    stage.drop("matrix", "called", "sum")
+    for step in (2, 3, 30, 300, len(losses)):
+        document = documents[(step - 1) % len(documents)]
+        stage.text("name", WIDTH / 2, 70, document, "strong", 30, "middle")
+        stage.text("step", WIDTH / 2, 110, f"step {step:,} of {len(losses):,}", size=18, anchor="middle")
+        every = max(1, step // 150)
+        points = [(8 + 464 * i / len(losses), 440 - 90 * (losses[i] - 1.2)) for i in range(0, step, every)]
+        means = [sum(losses[max(0, i - 49) : i + 1]) / min(50, i + 1) for i in range(0, step, every)]
+        stage.line("losses", points if step > 1 else points * 2, "faint", 1)
+        stage.line("means", [(x, 440 - 90 * (mean - 1.2)) for (x, _), mean in zip(points, means, strict=True)], "strong", 2.5)
+        stage.text("loss", WIDTH - 4, 150, f"loss {losses[step - 1]:.4f}, mean {means[-1]:.2f}", size=18, anchor="end")
+        yield [("step", step), ("loss", written(losses[step - 1], 4))]
+
+
+def learned(stage, *_):
+    """Show the surprises of the same name, before and after all steps."""
+    stage.drop("name", "step", "loss", "mean")
+    stage.tokens(stage.signs)
+    places = len(stage.signs) - 1
+    for place in range(places):
+        stage.leave(place, place)
+        stage.surprise(place, place)
+    yield [("loss", written(stage.moment("return total(logs)", 0).names["return"].data, 4))]
+    for place in range(places):
+        stage.leave(place, places + place)
+        stage.drop(f"how-surprise{place}")
+        stage.surprise(place, places + place, "later")
+    yield [("loss", written(stage.moment("return total(logs)", 1).names["return"].data, 4))]
+
+
+def trained_heads(stage, *_, passes):
+    """Show where the heads of the trained model look, when the last letter asks."""
+    place = len(stage.signs) - 2
+    stage.drop("surprise", "later", "how", "scale")
+    stage.strip("query", place, stage.moment("query = linear(", passes + place).names["query"], 0.8, 24, LOW, "query", 12)
+    yield from heads(stage, passes=passes)
+
+
+def writing(stage, *_, passes, letters):
+    """Show how the model writes some letters: each time the probabilities, and then what the die says."""
+    if 0 in letters:
+        stage.drop("")
+    for i in letters:
+        chances = stage.moment("probabilities = softmax(scale(logits", i).names["probabilities"]
+        signs = stage.signs[:1] + [stage.marks[f"sign{j}"]["text"] for j in range(1, i + 1)]
+        token = stage.moment("[token] = random.choices(", i).names.get("token", stage.token(signs[-1]))
+        stage.tokens([*signs, "BOS"], asked=len(signs))
+        stage.leave(i, passes + i)
+        stage.bars(chances)
+        stage.text("scale", WIDTH - 4, FOOT - 4, "probabilities", anchor="end")
+        yield [("token", signs[-1])]
+        stage.tokens([*signs, [*stage.characters, "BOS"][token]])
+        stage.bars(chances, [token])
+        yield [("token", f"{token}, which is {[*stage.characters, 'BOS'][token]}")]
+
+
+def end(stage, *_, lines):
+    """Say what this was."""
+    stage.drop("")
+    for i, (words, size) in enumerate(lines):
+        stage.text(f"end{i}", WIDTH / 2, 170 + 44 * i, words, "label" if i else "strong", size, "middle")
+    yield []

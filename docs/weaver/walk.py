@@ -1,0 +1,147 @@
+"""The walk through the program: its scenes, with their sentences and seconds, and a still of each.
+
+The demonstration with the widget "walk" has recorded the program and composed the scenes. What is said in a scene is
+its own, or what the prose marks for it. The page plays it, docs/weaver/film.py films it, and print and book show stills.
+"""
+
+import json
+import re
+from html import escape
+from pathlib import Path
+
+from markupsafe import Markup
+
+from weaver.essay import SPAN, html_of
+
+WIDGET, FILE = "walk", "assets/walk.json"
+WIDTH, HEIGHT = 480, 470  # of the picture, as docs/stage.py draws it
+READS, BEAT, REST = 2.6, 1.3, 1.6  # words a second; seconds for each beat, and at the end of a scene
+GAP = 1.4  # between the cells of one head and those of the next
+LETTERS = "abcdefghi"  # of numbers below 0, by their size
+ASSETS = Path(__file__).resolve().parent.parent / "assets"
+
+
+def fence_of(essay):
+    """Return the fence of the demonstration that is the walk, or None."""
+    return next((fence for fence in essay.fences if fence.options.get("widget") == WIDGET), None)
+
+
+def scenes(essay, said, results):
+    """Return the scenes as the page plays them, [] where they have not been composed; `said` is Reading.said."""
+    fence = fence_of(essay)
+    given = json.loads(results[fence.name].given or "[]") if fence and fence.name in results else []
+    for scene in given:
+        own = html_of([(span.lastgroup or "", span[span.lastgroup or 0]) for span in SPAN.finditer(scene["says"])])
+        scene["says"] = str(own or said.get(scene["title"], (0, ""))[1])
+        reading = len(words(scene["says"]).split()) / READS + REST
+        for beat in scene["beats"]:
+            beat["seconds"] = BEAT
+        scene["beats"][-1]["seconds"] = round(max(2 * BEAT, reading - BEAT * (len(scene["beats"]) - 1)), 2)
+    return given
+
+
+def complaints(essay, said, results):
+    """Return (line, message) for scenes without a sentence, and for sentences without a scene."""
+    fence = fence_of(essay)
+    if not fence or fence.name not in results:
+        return []
+    found = scenes(essay, said, results)
+    lines = {scene["title"]: next((n for n, code in enumerate(fence.code, fence.line + 1)
+             if f'"{scene["title"]}"' in code), fence.line) for scene in found}  # fmt: skip
+    mute = [(lines[scene["title"]], f"the scene {scene['title']} says nothing: mark its sentence in the prose with <!-- scene: "
+             f"{scene['title']} --> and <!-- end -->, or give it one") for scene in found if not scene["says"]]  # fmt: skip
+    titles = {scene["title"] for scene in found}
+    return mute + [(line, f"the walk has no scene {title}") for title, (line, _) in said.items() if title not in titles]
+
+
+def words(html):
+    """Return some HTML as plain text."""
+    return Markup(html).striptags()  # noqa: S704 (read, not shown)
+
+
+def stills(found):
+    """Return [(scene, its picture as SVG when it ends)]."""
+    marks, pictures = {}, []
+    for scene in found:
+        for beat in scene["beats"]:
+            marks = {key: mark for key, mark in marks.items() if key not in beat["gone"]} | beat["put"]
+        pictures.append((scene, svg(marks)))
+    return pictures
+
+
+def svg(marks):
+    """Return marks as an SVG with colours of its own, as docs/assets/walk-picture.js draws them in the page."""
+    drawn = "".join(f'<g class="{mark["kind"]} {mark.get("look", "")}" transform="translate({mark["x"]} {mark["y"]})">'
+                    f"{DRAW[mark['kind']](mark)}</g>" for mark in marks.values())  # fmt: skip
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" class="walk-picture" viewBox="0 0 {WIDTH} {HEIGHT}">'
+    return f'{head}<style>{looks()}</style><rect width="100%" height="100%" fill="#fffefb"/>{drawn}</svg>\n'
+
+
+def looks():
+    """Return the styles of a picture on its own: those of the page, with the colours of its light scheme."""
+    page, picture = ((ASSETS / f"{name}.css").read_text(encoding="utf-8") for name in ("page", "walk-picture"))
+    return f"svg {{ {re.search(r'--paper: [^}]*', page)[0]}}} {picture}"
+
+
+def word(mark):
+    """Return a line of words."""
+    at = f'font-size="{mark["size"]}" text-anchor="{mark["anchor"]}"'
+    return f"<text {at}>{escape(mark['text'])}</text>"
+
+
+def box(mark):
+    """Return a box."""
+    return f'<rect width="{mark.get("width", 0)}" height="{mark.get("height", 0)}"/>'
+
+
+def line(mark):
+    """Return a line; with two points besides the first it is bent."""
+    points = " ".join(f"{x} {y}" for x, y in mark["by"])
+    return f'<path d="M0 0{"Q" if len(mark["by"]) == 2 else "L"}{points}" stroke-width="{mark["thick"]}"/>'
+
+
+def cells(mark):
+    """Return cells: a path for all of one level, and a frame."""
+    rows, paths = len(mark["levels"]) // mark["columns"], {}
+    gaps = mark.get("gaps", 0)
+    wide = mark["width"] / mark["columns"]
+    high = (mark["height"] - GAP * ((rows - 1) // gaps if gaps else 0)) / rows
+    for i, level in enumerate(mark["levels"]):
+        row, column = divmod(i, mark["columns"])
+        y = row * high + (GAP * (row // gaps) if gaps else 0)
+        paths.setdefault(level, []).append(f"M{column * wide:.1f} {y:.1f}h{wide:.2f}v{high:.2f}h{-wide:.2f}z")
+    paths.pop("0", None)
+    return "".join(
+        f'<path class="{"below" if level in LETTERS else "above"}" fill-opacity="{strength(level):.2f}" d="{"".join(path)}"/>'
+        for level, path in paths.items()
+    ) + box(mark).replace("<rect", '<rect class="frame"')
+
+
+def strength(level):
+    """Return how strong the colour of a level is, from 0 to 1."""
+    return (LETTERS.index(level) + 1 if level in LETTERS else int(level)) / 9
+
+
+DRAW = {"text": word, "rect": box, "line": line, "cells": cells}
+
+
+def still_path(number):
+    """Return the path of the still of a scene, below the site's root; the first one is number 1."""
+    return f"assets/walk-{number:02}.svg"
+
+
+def files(found):
+    """Return {path: bytes} of what the page of the walk needs."""
+    data = {FILE: json.dumps(found, ensure_ascii=False, separators=(",", ":")).encode()} if found else {}
+    return data | {still_path(i): picture.encode() for i, (_, picture) in enumerate(stills(found), 1)}
+
+
+def told(scene):
+    """Return the lines of a scene and what they make, in words: [(number, words)]."""
+    lines = {}
+    for beat in scene["beats"]:
+        made = ", ".join(f"{name} = {value}" for name, value in beat["made"])
+        lines.setdefault(beat["row"], []).append(made)
+    return [(row, "; ".join(filter(None, dict.fromkeys(made)))) for row, made in lines.items()]
+
+
