@@ -98,11 +98,9 @@ def squares(axes, rows, extent, largest):
     axes.imshow(pixels, extent=extent, interpolation="nearest")
 
 
-def box(axes, x, y, width, height, text, chunk, lit=False):
-    """Draw a box of the model, which leads to a chunk; it may be filled."""
+def box(axes, x, y, width, height, text, chunk):
+    """Draw a box of the model, which leads to a chunk."""
     axes.add_patch(plt.Rectangle((x - width / 2, y - height / 2), width, height, facecolor="none", edgecolor=BLUE))
-    if lit:
-        axes.add_patch(plt.Rectangle((x - width / 2, y - height / 2), width, height, facecolor=BLUE, alpha=0.3))
     axes.text(x, y, text, ha="center", va="center", url=f"#chunk-{chunk}")
 
 
@@ -145,24 +143,6 @@ def architecture():
     axes.add_patch(plt.Rectangle((-2.45, y + 0.5), 5.75, tops[2] - y - 0.22, **frame))
     axes.text(-2.6, (tops[2] + y) / 2, "a layer", rotation=90, ha="right", va="center", url="#chunk-layer-by-layer")
     axes.set(xlim=(-3.2, 3.4), ylim=(y - 1.2, 1.15))
-    axes.axis("off")
-    plt.show()
-
-
-def here(*lit):
-    """Draw the model in a row, and fill some of its boxes; what passes by a box comes back to the row in an arrow."""
-    axes = charts(0.75)
-    widths, gaps = (36, 33, 33, 53, 33, 29, 50), (4, 8, 4, 18, 4, 9)  # in points, of which a box is as wide as its word
-    lefts = [sum(widths[:i]) + sum(gaps[:i]) for i in range(len(widths))]
-    for (name, _, chunk), left, width in zip(BOXES, lefts, widths, strict=True):
-        box(axes, left + width / 2, 0, width, 26, name, chunk, lit=name in lit)
-    for left, gap in zip(lefts[1:], gaps, strict=True):
-        axes.plot([left - gap, left], [0, 0], color=GREY)
-    for (last, first), height in zip(ADDED.items(), (18, 25), strict=True):
-        start, end = lefts[first] - 4, lefts[last] + widths[last] + 4
-        axes.plot([start, start, end], [0, height, height], color=RESIDUAL)
-        arrow(axes, (end, height), (end, 0), color=RESIDUAL)
-    axes.set(xlim=(-1, lefts[-1] + widths[-1] + 1), ylim=(-14, 26))
     axes.axis("off")
     plt.show()
 

@@ -15,14 +15,15 @@ LARGEST = 200  # a list with more in it is not copied
 
 
 class Moment(NamedTuple):
-    """A line that ran: its number, and what changed there, {name: value}; what a function returned is "return".
+    """A line that ran: its number, and its names when it was done, {name: value}; what it returned is "return".
 
     Lists are copies, as they were then; what is in them are the objects themselves, which may have changed since.
-    `count` is what the recording was asked to count, once the line was done.
+    `made` are the names that the line has changed; `count` is what the recording was asked to count.
     """
 
     row: int
     names: dict
+    made: list
     count: int
 
 
@@ -64,10 +65,10 @@ class Recording:
             self.counts[row] = self.counts.get(row, 0) + 1
             if self.counts[row] <= MOST:
                 now = {name: held(found) for name, found in frame.f_locals.items()}
-                changed = {name: found for name, found in now.items() if name not in seen or differ(seen[name], found)}
                 if event == "return":
-                    changed["return"] = held(value)
-                self.moments.setdefault(row, []).append(Moment(row, changed, self.count()))
+                    now["return"] = held(value)
+                made = [name for name in now if name not in seen or differ(seen[name], now[name])]
+                self.moments.setdefault(row, []).append(Moment(row, now, made, self.count()))
                 state[1] = now
         state[0] = frame.f_lineno if event == "line" else 0
         return self.follow

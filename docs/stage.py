@@ -13,7 +13,7 @@ COLUMN, FIRST = 60, 34  # the tokens of a name stand in columns: from one to the
 TALL = 104  # a vector of 16 numbers as a column of cells
 TOP, LOW, FOOT = 62, 200, 330  # where the vectors x begin, those of keys and values, and the lowest third
 PLAN = {"wte": (8, 90, 5), "wpe": (100, 90, 5), "lm_head": (192, 90, 5), "wq": (284, 90, 4), "wk": (358, 90, 4),
-        "wv": (284, 180, 4), "wo": (358, 180, 4), "fc2": (8, 290, 4), "fc1": (432, 90, 2.9)}  # places, sizes of cells  # fmt: skip
+        "wv": (284, 180, 4), "wo": (358, 180, 4), "fc2": (8, 290, 4), "fc1": (432, 90, 2.9)}  # fmt: skip # (x, y, cell)
 PARTS = (  # of a pass through the model: what it is called, its colour, the line after which it is done
     ("tables", "table", "x = rmsnorm(add(tables"), ("attention", "key", "x = add(attention("),
     ("MLP", "residual", "x = add(linear(hidden"), ("lm_head and softmax", "value", "logs.append("),
@@ -46,7 +46,7 @@ def levels(values, largest):
 
 
 def made(names):
-    """Return what to write beside a line: [(name, words)] of the first two things that it made, if they can be written."""
+    """Return what to write beside a line: [(name, words)] of the first two things it made, if they can be written."""
     words = []
     for name, value in names.items():
         if isinstance(value, list) and value and not any(isinstance(x, list | dict) for x in value):
@@ -71,7 +71,7 @@ class Stage:
         self.marks, self.before, self.scenes, self.chapter = {}, {}, [], ""
 
     def scene(self, title, *quotes, picture, run=0, only=None, says="", **given):
-        """Add a scene: lines of the program, by how they begin, one for each beat of the picture; the last may have more.
+        """Add a scene: lines of the program, by how they begin, one for each beat; the last one may have more.
 
         `run` counts how often a line ran before. `only` are the names whose values stand beside it. `says` is the
         sentence, if the prose marks none of this title. Raises ValueError for a line that the program does not have.
@@ -80,8 +80,8 @@ class Stage:
         scene = {"title": title, "chapter": self.chapter, "says": says, "beats": []}
         for i, words in enumerate(picture(self, *moments, **given)):
             at = min(i, len(quotes) - 1)
-            names = moments[at].names if moments[at] else {}
-            words = made({name: names[name] for name in only or names if name in names}) if words is None else words
+            if words is None:
+                words = made({name: moments[at].names[name] for name in only or moments[at].made})
             put = {key: mark for key, mark in self.marks.items() if self.before.get(key) != mark}
             gone = sorted(self.before.keys() - self.marks.keys())
             scene["beats"].append({"row": self.record.row(quotes[at]), "made": words, "put": put, "gone": gone})
@@ -96,7 +96,9 @@ class Stage:
 
     def put(self, key, kind, x, y, **more):
         """Put a mark; `start` is the key of another one, from which it comes."""
-        rounded = {name: round(value, 1) if isinstance(value, float) else value for name, value in more.items() if value}
+        rounded = {
+            name: round(value, 1) if isinstance(value, float) else value for name, value in more.items() if value
+        }
         self.marks[key] = {"kind": kind, "x": round(x, 1), "y": round(y, 1), **rounded}
 
     def text(self, key, x, y, words, look="label", size=15, anchor="start", **more):
@@ -134,10 +136,14 @@ class Stage:
             look = "bar lit" if token in written_at else "bar"
             self.box(f"bar{token}", left, zero - max(0, x) * unit, 13, max(0.8, height), look)
             letter = [*self.characters, "BOS"][token]
-            self.text(f"letter{token}", left + 6.5, FOOT + 118, letter, size=13 - 3 * (letter == "BOS"), anchor="middle")
+            self.text(
+                f"letter{token}", left + 6.5, FOOT + 118, letter, size=13 - 3 * (letter == "BOS"), anchor="middle"
+            )
             if token in written_at:
                 middle = min(max(left + 6.5, 24), WIDTH - 28)
-                self.text(f"number{token}", middle, zero - max(0, x) * unit - 5, written(x, digits), "strong", anchor="middle")
+                self.text(
+                    f"number{token}", middle, zero - max(0, x) * unit - 5, written(x, digits), "strong", anchor="middle"
+                )
 
     def drop(self, *beginnings):
         """Take away the marks whose keys begin so."""
@@ -173,13 +179,27 @@ class Stage:
         self.strip(f"x{place}", place, self.moment("x = add(linear(hidden", run).names["x"], 1.5, look="residual")
         self.strip(f"key{place}", place, key, 0.8, -8, LOW, "key", 12)
         self.strip(f"value{place}", place, value, 0.8, 8, LOW, "value", 12)
+        self.legend()
 
-    def surprise(self, place, run, kind="surprise"):
-        """Put how much the right token surprised the model at a place, as a bar below its column."""
+    def legend(self):
+        """Say what the strips are, to the right of all columns."""
+        self.text("row-x", WIDTH - 4, TOP + 58, "x", "residual", 17, "end")
+        self.text("row-key", WIDTH - 4, LOW + 48, "keys,", "key", 15, "end")
+        self.text("row-value", WIDTH - 4, LOW + 66, "values", "value", 15, "end")
+
+    def surprise(self, place, run, later=None):
+        """Put how much the right token surprised the model at a place, as a bar below its column.
+
+        Two bars have room: with `later` False it is the first of two, with True the second.
+        """
         surprise = -self.moment("logs.append(", run).names["logs"][-1].data
-        self.text("scale", WIDTH - 4, FOOT - 4, "surprise", anchor="end")
-        self.box(f"{kind}{place}", self.at(place) - 9, FOOT + 118 - 22 * surprise, 18, 22 * surprise, kind)
-        self.text(f"how-{kind}{place}", self.at(place), FOOT + 112 - 22 * surprise, written(surprise), "strong", 14, "middle")
+        self.text("scale", WIDTH - 4, FOOT + 8, "surprise", anchor="end")
+        width = 36 if later is None else 23
+        left = self.at(place) - (18 if later is None else -1 if later else 24)
+        height, key = 22 * surprise, f"{'later' if later else 'surprise'}{place}"
+        self.box(key, left, FOOT + 118 - height, width, height, "later" if later else "")
+        words = written(surprise, 2 if later is None else 1)
+        self.text(f"how-{key}", left + width / 2, FOOT + 112, words, "inside", 13, "middle")
 
     def look(self, place, head, weights):
         """Put lines from the query of a token to all keys, as thick as the weights, and these in figures."""
@@ -189,9 +209,9 @@ class Stage:
         for i, weight in enumerate(numbers(weights)):
             start, end = self.at(place) + 24, self.at(i) - 8
             points = [(start, LOW - 3), ((start + end) / 2, LOW - 34), (end, LOW - 3)]
-            self.line(f"look{i}", points, "query", max(0.5, 14 * weight))
+            self.line(f"look{i}", points, "query", min(6, max(0.5, 14 * weight)))
             self.text(f"weight{i}", self.at(i), LOW + TALL + 17, written(weight), "strong", 14, "middle")
-        self.text("head-name", WIDTH - 4, top + 18, f"head {head + 1}", anchor="end")
+        self.text("head-name", WIDTH - 4, LOW - 14, f"head {head + 1}", "query", 16, "end")
 
     def plan(self, matrices, largest):
         """Put matrices, {name: rows}, where all of them have room."""
@@ -201,8 +221,8 @@ class Stage:
             self.text(f"called-{name}", x, y - 6, name, size=14)
 
 
-# The changes, in the order of the walk. Each is told the moments of its lines, yields after each beat what stands beside
-# its line, [(name, words)], and nothing if that is what the line has made.
+# The changes, in the order of the walk. Each is told the moments of its lines, and yields after each beat what is written
+# beside the line, [(name, words)], or nothing if that is what the line has made.
 
 
 def title(stage, *_):
@@ -237,7 +257,11 @@ def parameters(stage, *_, model):
     """Show all parameters."""
     stage.drop("name")
     tables, layer = model
-    parts = [tables, {name: layer[name] for name in layer if name[0] == "w"}, {name: layer[name] for name in layer if name[0] == "f"}]
+    parts = [
+        tables,
+        {name: layer[name] for name in layer if name[0] == "w"},
+        {name: layer[name] for name in layer if name[0] == "f"},
+    ]
     for part in parts:
         stage.plan(part, 0.25)
         yield []
@@ -270,7 +294,7 @@ def two_rows(stage, *_, model):
     stage.text("plus", stage.at(0) + 15, TOP + TALL / 2 + 5, "+", "strong", anchor="middle")
     yield [(f"wte[{rows['wte']}]", row_of(token)), ("wpe[0]", row_of(place))]
     both = [a + b for a, b in zip(numbers(token), numbers(place), strict=True)]
-    stage.drop("second", "plus", "row-", "which")
+    stage.drop("second", "plus", "row-w", "which")
     stage.strip("first", 0, both, 0.25)
     yield [("sum", row_of(both))]
 
@@ -310,7 +334,7 @@ def questions(stage, *moments, model):
 def three(stage, *moments):
     """Show query, key and value of the first token."""
     key, value = moments[-1].names["cache"][-1]
-    stage.drop("matrix", "called", "row-", "asked", "answer")
+    stage.drop("matrix", "called", "row-w", "asked", "answer")
     stage.text("word-query", 120, LOW + 30, "query: what I am looking for", "query")
     yield [("query", row_of(moments[0].names["query"]))]
     stage.strip("key0", 0, key, 0.8, -8, LOW, "key", 12, start="x0")
@@ -325,6 +349,7 @@ def three(stage, *moments):
 def alone(stage, moment):
     """Show that the first token finds only itself."""
     stage.drop("word")
+    stage.legend()
     stage.look(0, 0, moment.names["weights"])
     stage.count(moment)
     yield None
@@ -376,7 +401,7 @@ def mlp_added(stage, moment, *_):
 def logits(stage, moment):
     """Show the 27 logits."""
     stage.bars(moment.names["return"])
-    stage.text("scale", WIDTH - 4, FOOT - 4, "logits", anchor="end")
+    stage.text("scale", WIDTH - 4, FOOT + 2, "logits", anchor="end")
     stage.count(moment)
     yield None
 
@@ -385,7 +410,7 @@ def shares(stage, *moments):
     """Show the exponentials of the logits, and the probabilities that they become."""
     for moment, name, what in zip(moments, ("exps", "return"), ("exponentials", "probabilities"), strict=True):
         stage.bars(moment.names[name])
-        stage.text("scale", WIDTH - 4, FOOT - 4, what, anchor="end")
+        stage.text("scale", WIDTH - 4, FOOT + 2, what, anchor="end")
         stage.count(moment)
         yield [(what, row_of(moment.names[name], 3))]
 
@@ -419,16 +444,25 @@ def last_asks(stage, *moments):
     stage.tokens(stage.signs, place, asked=place + 1)
     key, value = moments[0].names["cache"][-1]
     stage.strip(f"x{place}", place, stage.moment("x = rmsnorm(add(tables", place).names["x"], 1.5, look="residual")
-    stage.strip("query", place, moments[0].names.get("query", stage.moment("query = linear(", place).names["query"]), 0.8, 24, LOW, "query", 12)
+    stage.strip(
+        "query",
+        place,
+        moments[0].names["query"],
+        0.8,
+        24,
+        LOW,
+        "query",
+        12,
+    )
     stage.strip(f"key{place}", place, key, 0.8, -8, LOW, "key", 12)
     stage.strip(f"value{place}", place, value, 0.8, 8, LOW, "value", 12)
     yield [("cache", f"keys and values of {len(moments[0].names['cache'])} tokens")]
 
 
-def heads(stage, *_, passes):
+def heads(stage, *_, passes, order=(0, 1, 2, 3)):
     """Show where each head of the last token looks; `passes` counts those through the model before this name."""
     place = len(stage.signs) - 2
-    for head in range(4):
+    for head in order:
         moment = stage.moment("weights = softmax(scale(", 4 * (passes + place) + head)
         stage.look(place, head, moment.names["weights"])
         stage.count(moment)
@@ -454,9 +488,10 @@ def loss(stage, *moments):
     stage.leave(place, place)
     stage.surprise(place, place)
     yield [("−log", written(-moments[0].names["logs"][-1].data, 4))]
+    stage.drop("found")
     value = moments[-1].names["return"].data
-    stage.line("mean", [(8, FOOT + 118 - 22 * value), (WIDTH - 28, FOOT + 118 - 22 * value)], "strong", 2)
-    stage.text("scale", WIDTH - 4, FOOT - 4, f"mean: {value:.4f}", "strong", 18, "end")
+    stage.line("mean", [(8, FOOT + 118 - 22 * value), (WIDTH - 4, FOOT + 118 - 22 * value)], "strong", 2)
+    stage.text("scale", WIDTH - 4, FOOT + 8, f"mean: {value:.4f}", "strong", 18, "end")
     stage.count(moments[-1])
     yield [("loss", written(value, 4))]
 
@@ -486,10 +521,11 @@ def first_entries(stage, *_):
     stage.box("head", WIDTH - 10, FOOT + 24, 4, 46, "gradient")
     yield [("loss.grad", "1.0")]
     for i in range(3):
-        result, a, da, b, db = (stage.moment("result, a, da, b, db = tape.pop()", i).names.get(name) for name in ("result", "a", "da", "b", "db"))
-        line = f"a.grad += {written(da, 4)} × {written(result.grad, 4)}" if da is not None else "the same again"
+        names = stage.moment("result, a, da, b, db = tape.pop()", i).names
+        da, gradient = written(names["da"], 4), written(names["result"].grad, 4)
+        line = f"a.grad += {da} × {gradient}"
         stage.text("passes", 8, FOOT + 124, line, "strong", 18)
-        yield [("da", written(da or 0, 4)), ("result.grad", written(result.grad, 4))]
+        yield [("da", da), ("result.grad", gradient)]
 
 
 def walk_back(stage, *_):
@@ -498,20 +534,30 @@ def walk_back(stage, *_):
     end = stage.moment("return total(logs)").count
     unit = (WIDTH - 16) / end
     for place in reversed(range(len(stage.signs) - 1)):
-        begins = stage.moment("logs.append(", place - 1).count if place else stage.moment("for token, target in zip(tokens").count
+        begins = (
+            stage.moment("logs.append(", place - 1).count
+            if place
+            else stage.moment("for token, target in zip(tokens").count
+        )
         stage.box("head", 8 + begins * unit - 2, FOOT + 24, 4, 46, "gradient")
         stage.box("walked", 8 + begins * unit, FOOT + 30, (end - begins) * unit, 34, "walked")
         key, value = stage.moment("cache.append(", place).names["cache"][-1]
         x = stage.moment("x = add(linear(hidden", place).names["x"]
-        for name, vector, shift, top, width in (("x", x, 0, TOP, 16), ("key", key, -8, LOW, 12), ("value", value, 8, LOW, 12)):
+        for name, vector, shift, top, width in (
+            ("x", x, 0, TOP, 16),
+            ("key", key, -8, LOW, 12),
+            ("value", value, 8, LOW, 12),
+        ):
             gradients = [number.grad for number in vector]
-            stage.strip(f"{name}{place}", place, gradients, max(map(abs, gradients)) or 1, shift, top, "gradient", width)
+            stage.strip(
+                f"{name}{place}", place, gradients, max(map(abs, gradients)) or 1, shift, top, "gradient", width
+            )
         yield [("tape", f"{begins:,} entries left")]
 
 
 def gradients(stage, *_, model):
     """Show the gradients of all parameters; `model` has them, {name: rows of gradients}."""
-    stage.drop("sign", "token", "x", "key", "value", "entries", "legend", "head", "walked", "tape")
+    stage.drop("sign", "token", "x", "key", "value", "row", "entries", "legend", "head", "walked", "tape")
     stage.plan(model, 0.05)
     stage.text("sum", 8, FOOT + 62, "4,192 gradients", size=18)
     yield [("tape", "empty")]
@@ -521,7 +567,8 @@ def one_step(stage, *moments, before, after, gradient):
     """Show one parameter, and what Adam does with its gradient."""
     stage.drop("matrix", "called", "sum")
     words = [("gradient", written(gradient, 4)), ("mean", written(moments[0].names["mean"], 5)),
-             ("square", written(moments[1].names["square"], 6)), ("before", written(before, 4)), ("after", written(after, 4))]  # fmt: skip
+             ("square", written(moments[1].names["square"], 6)), ("before", written(before, 4)),
+             ("after", written(after, 4))]  # fmt: skip
     for i, (name, number) in enumerate(words):
         stage.text(f"adam-{name}", 150, 120 + 54 * i, name, "label", 22, "end")
         stage.text(f"adam-is-{name}", 174, 120 + 54 * i, number, "strong", 26)
@@ -548,7 +595,9 @@ def many_steps(stage, *_, losses, documents):
         points = [(8 + 464 * i / len(losses), 440 - 90 * (losses[i] - 1.2)) for i in range(0, step, every)]
         means = [sum(losses[max(0, i - 49) : i + 1]) / min(50, i + 1) for i in range(0, step, every)]
         stage.line("losses", points if step > 1 else points * 2, "faint", 1)
-        stage.line("means", [(x, 440 - 90 * (mean - 1.2)) for (x, _), mean in zip(points, means, strict=True)], "strong", 2.5)
+        stage.line(
+            "means", [(x, 440 - 90 * (mean - 1.2)) for (x, _), mean in zip(points, means, strict=True)], "strong", 2.5
+        )
         stage.text("loss", WIDTH - 4, 150, f"loss {losses[step - 1]:.4f}, mean {means[-1]:.2f}", size=18, anchor="end")
         yield [("step", step), ("loss", written(losses[step - 1], 4))]
 
@@ -560,12 +609,11 @@ def learned(stage, *_):
     places = len(stage.signs) - 1
     for place in range(places):
         stage.leave(place, place)
-        stage.surprise(place, place)
+        stage.surprise(place, place, False)
     yield [("loss", written(stage.moment("return total(logs)", 0).names["return"].data, 4))]
     for place in range(places):
         stage.leave(place, places + place)
-        stage.drop(f"how-surprise{place}")
-        stage.surprise(place, places + place, "later")
+        stage.surprise(place, places + place, True)
     yield [("loss", written(stage.moment("return total(logs)", 1).names["return"].data, 4))]
 
 
@@ -573,8 +621,10 @@ def trained_heads(stage, *_, passes):
     """Show where the heads of the trained model look, when the last letter asks."""
     place = len(stage.signs) - 2
     stage.drop("surprise", "later", "how", "scale")
-    stage.strip("query", place, stage.moment("query = linear(", passes + place).names["query"], 0.8, 24, LOW, "query", 12)
-    yield from heads(stage, passes=passes)
+    stage.strip(
+        "query", place, stage.moment("query = linear(", passes + place).names["query"], 0.8, 24, LOW, "query", 12
+    )
+    yield from heads(stage, passes=passes, order=(3, 0, 2, 1))
 
 
 def writing(stage, *_, passes, letters):
@@ -584,11 +634,11 @@ def writing(stage, *_, passes, letters):
     for i in letters:
         chances = stage.moment("probabilities = softmax(scale(logits", i).names["probabilities"]
         signs = stage.signs[:1] + [stage.marks[f"sign{j}"]["text"] for j in range(1, i + 1)]
-        token = stage.moment("[token] = random.choices(", i).names.get("token", stage.token(signs[-1]))
+        token = stage.moment("[token] = random.choices(", i).names["token"]
         stage.tokens([*signs, "BOS"], asked=len(signs))
         stage.leave(i, passes + i)
         stage.bars(chances)
-        stage.text("scale", WIDTH - 4, FOOT - 4, "probabilities", anchor="end")
+        stage.text("scale", WIDTH - 4, FOOT + 2, "probabilities", anchor="end")
         yield [("token", signs[-1])]
         stage.tokens([*signs, [*stage.characters, "BOS"][token]])
         stage.bars(chances, [token])

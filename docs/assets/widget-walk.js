@@ -26,7 +26,7 @@ function walk(box, scenes) {
   const starts = beats.map((_, i) => beats.slice(0, i).reduce((sum, { seconds }) => sum + seconds, 0));
   const whole = starts[beats.length - 1] + beats[beats.length - 1].seconds;
   const states = statesOf(scenes), find = (/** @type {string} */ name) => /** @type {HTMLElement} */ (box.querySelector(name));
-  const code = find(".walk-code"), says = find(".walk-says"), lines = [...code.querySelectorAll(".line")];
+  const code = find(".walk-code"), says = find(".walk-says"), lines = /** @type {HTMLElement[]} */ ([...code.querySelectorAll(".line")]);
   const show = picture(/** @type {SVGSVGElement} */ (box.querySelector("svg"))), beside = make("span", { className: "made" });
   let time = 0, now = -1, speed = 1, frame = 0, last = 0;
 
@@ -62,10 +62,13 @@ function walk(box, scenes) {
     allow(on, at < beats.length - 1);
   }
 
-  /** Show the walk at a time, in seconds from its beginning. @param {number} seconds */
+  /**
+   * Show the walk at a time, in seconds from its beginning.
+   * @param {number} seconds
+   */
   function seek(seconds) {
     time = Math.min(Math.max(seconds, 0), whole - 1e-6);
-    const at = starts.findLastIndex((start) => start <= time);
+    const at = starts.filter((start) => start <= time).length - 1;
     if (at !== now) enter(at);
     const share = calm.matches ? 1 : Math.min(1, (time - starts[at]) / MOVING);
     show(states[Math.max(0, at - 1)], states[at], eased(share));
@@ -93,7 +96,10 @@ function walk(box, scenes) {
     history.replaceState(null, "", `#scene=${beats[now].scene.title}.${beats[now].at + 1}`);
   }
 
-  /** Go to a beat, and see it move. @param {number} at */
+  /**
+   * Go to a beat, and see it move.
+   * @param {number} at
+   */
   function jump(at) {
     const wanted = Math.min(Math.max(at, 0), beats.length - 1), isNext = wanted === now + 1;
     if (frame) pause();
@@ -114,7 +120,10 @@ function walk(box, scenes) {
   /** @param {number} way */
   const step = (way) => jump(now + way);
 
-  /** Go to the first beat of the next scene, or of one before. @param {number} way */
+  /**
+   * Go to the first beat of the next scene, or of the one before.
+   * @param {number} way
+   */
   const turn = (way) => jump(beats.findIndex(({ number }) => number === beats[now].number + way));
 
   function arrive() {
@@ -141,8 +150,7 @@ function walk(box, scenes) {
     if (found >= 0 && !(target instanceof HTMLAnchorElement)) jump(found);
   });
   addEventListener("hashchange", arrive);
-  box.append(make("div", { className: "walk-controls" }, make("p", { className: "widget-buttons" }, play, back, on),
-    scrub, make("p", { className: "walk-choices" }, chosen, speeds, told)), read);
+  box.append(make("div", { className: "walk-controls" }, play, back, on, scrub, chosen, speeds, told), read);
   box.classList.add("walks");
   Object.assign(box, { walk: { seek, seconds: whole, beats: beats.map(({ seconds, scene, at }, i) => ({ start: starts[i], seconds, title: scene.title, at })) } });
   arrive();
@@ -150,5 +158,5 @@ function walk(box, scenes) {
 
 for (const box of document.querySelectorAll(".walk")) {
   fetch(new URL("walk.json", import.meta.url)).then((response) => response.json())
-    .then((scenes) => walk(/** @type {HTMLElement} */ (box), scenes));
+    .then(({ scenes }) => walk(/** @type {HTMLElement} */ (box), scenes));
 }

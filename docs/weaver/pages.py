@@ -20,8 +20,10 @@ RESERVED = ("programs", "tools", "indexes", "everything", "run", "assets", "file
             "index", "404", "readme")  # fmt: skip
 MAP = "The program as a map"  # the title of the page of the first program
 ALONE = "[navigation, toc]"  # what a page hides that needs all the room
+ALONG = """<link rel="stylesheet" href="@/assets/walk-picture.css"><link rel="stylesheet" href="@/assets/walk-along.css">
+<script type="module" src="@/assets/walk-along.js"></script>"""  # of a page beside which the picture of the walk stands
 MACHINE = "machine"  # the widget that is the first screen
-RECORDS = (".json", ".py")  # how the files end that hold data about programs, or one of them, instead of data for them
+RECORDS = (".json", ".py")  # how the files end that hold data about programs, or a program, and no data for one
 NAMES = "The classes, functions, methods and global names of all programs."
 ADDRESS = re.compile(r'(href|src)="@/([^"#]*)(#[^"]*)?"')
 SOLUTION = re.compile(r'(?s)(<details class="solution" [^>]*>)<summary>(Solution.*?)</summary>(.*)</details>')
@@ -71,6 +73,8 @@ def essay_sheet(page, parts, time, before=0):
     """Return a page of the essay, with a line below its title, or after some parts, that says how long it takes."""
     at = 1 + before
     text = f"{markdown_of(parts[:at])}\n{raw(time)}\n\n{markdown_of(parts[at:])}"
+    if text.count("data-scene=") >= walk.ALONG:
+        text = f"{text}\n\n{raw(ALONG)}"
     if 'class="walk"' in text:
         text = f"---\nhide: {ALONE}\n---\n{text}"
     return Sheet(title_of(parts[0].text), page.path, part_of(page.part), relative(text, page.path))
@@ -315,7 +319,7 @@ def files(essay, sheets, unfolded, docs, data, findings, scenes):
     paths = program_paths(essay)
     if bench := playground.files(essay, paths, data, docs)[1]:
         wanted |= bench | {f"{playground.FORMER}index.html": playground.redirect(paths[essay.main.target])}
-    wanted |= walk.files(scenes)
+    wanted |= walk.files(essay, scenes)
     if essay.experiments:
         wanted["assets/poster.svg"] = minimap.poster(essay, findings, website.address()).encode()
     wanted["assets/chunks.json"] = json.dumps(unfolded, indent=0, sort_keys=True, ensure_ascii=False).encode()

@@ -1,9 +1,10 @@
 """The Markdown of the essay, read by Python-Markdown: what is code to it is code to us, and what is a link stays one.
 
 Three things in the prose are ours: ⟨a name⟩ stands for a chunk, 4,192<!-- = len(parameters) --> is a number that is
-checked, and what is between <!-- scene: name --> and <!-- end --> is said in that scene of the walk. Python-Markdown does not say where it found something. So each of them is replaced by a mark, a number between
-two characters that no text has; a mark that arrives in prose is shown as what it stands for, one that arrives in code,
-in an attribute, in a comment or in a block of HTML becomes again what it was: nothing is looked at there.
+checked, and what is between <!-- scene: name --> and <!-- end --> is said in that scene of the walk. Python-Markdown
+does not say where it found something. So each of them is replaced by a mark, a number between two characters that no
+text has; a mark that arrives in prose is shown as what it stands for, one that arrives in code, in an attribute, in a
+comment or in a block of HTML becomes again what it was: nothing is looked at there.
 
 Headings are those that the essay has found, and no others: not lines that are underlined, or those in a list.
 

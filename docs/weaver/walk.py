@@ -1,7 +1,7 @@
 """The walk through the program: its scenes, with their sentences and seconds, and a still of each.
 
 The demonstration with the widget "walk" has recorded the program and composed the scenes. What is said in a scene is
-its own, or what the prose marks for it. The page plays it, docs/weaver/film.py films it, and print and book show stills.
+its own, or what the prose marks for it. The page plays it, film.py makes a film of it, and print and book show stills.
 """
 
 import json
@@ -14,6 +14,7 @@ from markupsafe import Markup
 from weaver.essay import SPAN, html_of
 
 WIDGET, FILE = "walk", "assets/walk.json"
+ALONG = 4  # a page that says so many scenes has the picture beside it
 WIDTH, HEIGHT = 480, 470  # of the picture, as docs/stage.py draws it
 READS, BEAT, REST = 2.6, 1.3, 1.6  # words a second; seconds for each beat, and at the end of a scene
 GAP = 1.4  # between the cells of one head and those of the next
@@ -30,12 +31,13 @@ def scenes(essay, said, results):
     """Return the scenes as the page plays them, [] where they have not been composed; `said` is Reading.said."""
     fence = fence_of(essay)
     given = json.loads(results[fence.name].given or "[]") if fence and fence.name in results else []
+    lines = essay.main.text.split("\n")
     for scene in given:
         own = html_of([(span.lastgroup or "", span[span.lastgroup or 0]) for span in SPAN.finditer(scene["says"])])
         scene["says"] = str(own or said.get(scene["title"], (0, ""))[1])
         reading = len(words(scene["says"]).split()) / READS + REST
         for beat in scene["beats"]:
-            beat["seconds"] = BEAT
+            beat |= {"seconds": BEAT, "code": lines[beat["row"] - 1].strip()}
         scene["beats"][-1]["seconds"] = round(max(2 * BEAT, reading - BEAT * (len(scene["beats"]) - 1)), 2)
     return given
 
@@ -46,10 +48,12 @@ def complaints(essay, said, results):
     if not fence or fence.name not in results:
         return []
     found = scenes(essay, said, results)
-    lines = {scene["title"]: next((n for n, code in enumerate(fence.code, fence.line + 1)
-             if f'"{scene["title"]}"' in code), fence.line) for scene in found}  # fmt: skip
-    mute = [(lines[scene["title"]], f"the scene {scene['title']} says nothing: mark its sentence in the prose with <!-- scene: "
-             f"{scene['title']} --> and <!-- end -->, or give it one") for scene in found if not scene["says"]]  # fmt: skip
+    code = [*enumerate(fence.code, fence.line + 1)]
+    mute = []
+    for title in [scene["title"] for scene in found if not scene["says"]]:
+        line = next((number for number, text in code if f'"{title}"' in text), fence.line)
+        way = f"mark its sentence in the prose with <!-- scene: {title} --> and <!-- end -->"
+        mute.append((line, f"the scene {title} says nothing: {way}, or give it one"))
     titles = {scene["title"] for scene in found}
     return mute + [(line, f"the walk has no scene {title}") for title, (line, _) in said.items() if title not in titles]
 
@@ -111,10 +115,11 @@ def cells(mark):
         y = row * high + (GAP * (row // gaps) if gaps else 0)
         paths.setdefault(level, []).append(f"M{column * wide:.1f} {y:.1f}h{wide:.2f}v{high:.2f}h{-wide:.2f}z")
     paths.pop("0", None)
-    return "".join(
-        f'<path class="{"below" if level in LETTERS else "above"}" fill-opacity="{strength(level):.2f}" d="{"".join(path)}"/>'
-        for level, path in paths.items()
-    ) + box(mark).replace("<rect", '<rect class="frame"')
+    kinds = {level: f'class="{"below" if level in LETTERS else "above"}" fill-opacity="{strength(level):.2f}"'
+             for level in paths}  # fmt: skip
+    return "".join(f'<path {kinds[level]} d="{"".join(path)}"/>' for level, path in paths.items()) + box(mark).replace(
+        "<rect", '<rect class="frame"'
+    )
 
 
 def strength(level):
@@ -130,10 +135,13 @@ def still_path(number):
     return f"assets/walk-{number:02}.svg"
 
 
-def files(found):
-    """Return {path: bytes} of what the page of the walk needs."""
-    data = {FILE: json.dumps(found, ensure_ascii=False, separators=(",", ":")).encode()} if found else {}
-    return data | {still_path(i): picture.encode() for i, (_, picture) in enumerate(stills(found), 1)}
+def files(essay, found):
+    """Return {path: bytes} of what the page of the walk needs, and those pages that it goes along with."""
+    if not found:
+        return {}
+    walk = {"page": essay.page_of(fence_of(essay).line).path, "scenes": found}
+    pictures = {still_path(i): picture.encode() for i, (_, picture) in enumerate(stills(found), 1)}
+    return pictures | {FILE: json.dumps(walk, ensure_ascii=False, separators=(",", ":")).encode()}
 
 
 def told(scene):
@@ -143,5 +151,3 @@ def told(scene):
         made = ", ".join(f"{name} = {value}" for name, value in beat["made"])
         lines.setdefault(beat["row"], []).append(made)
     return [(row, "; ".join(filter(None, dict.fromkeys(made)))) for row, made in lines.items()]
-
-
