@@ -221,7 +221,7 @@ class Stage:
             self.text(f"called-{name}", x, y - 6, name, size=14)
 
 
-# The changes, in the order of the walk. Each is told the moments of its lines, and yields after each beat what is written
+# The changes, in the order of the walk. Each is told the moments of its lines, and yields after each what is written
 # beside the line, [(name, words)], or nothing if that is what the line has made.
 
 
