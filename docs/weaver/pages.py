@@ -20,8 +20,9 @@ RESERVED = ("programs", "tools", "indexes", "everything", "run", "assets", "file
             "index", "404", "readme")  # fmt: skip
 MAP = "The program as a map"  # the title of the page of the first program
 ALONE = "[navigation, toc]"  # what a page hides that needs all the room
-RECORDS = (".json", ".py")  # how files end that hold data about programs, or a program, instead of data for programs
-<script type="module" src="@/assets/walk-along.js"></script>"""  # of a page beside which the picture of the walk stands
+ALONG = """<link rel="stylesheet" href="@/assets/walk-picture.css">
+<link rel="stylesheet" href="@/assets/walk-along.css">
+<script type="module" src="@/assets/walk-along.js"></script>"""  # of a page beside which the picture of the walk is
 MACHINE = "machine"  # the widget that is the first screen
 RECORDS = (".json", ".py")  # how the files end that hold data about programs, or a program, and no data for one
 NAMES = "The classes, functions, methods and global names of all programs."
