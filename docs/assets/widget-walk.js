@@ -152,7 +152,7 @@ function walk(box, scenes) {
   addEventListener("hashchange", arrive);
   box.append(make("div", { className: "walk-controls" }, play, back, on, scrub, chosen, speeds, told), read);
   box.classList.add("walks");
-  Object.assign(box, { walk: { seek, seconds: whole, beats: beats.map(({ seconds, scene, at }, i) => ({ start: starts[i], seconds, title: scene.title, at })) } });
+  Object.assign(box, { walk: { seek, seconds: whole, moving: MOVING, beats: beats.map(({ seconds, scene, at }, i) => ({ start: starts[i], seconds, title: scene.title, at })) } });
   arrive();
 }
 
