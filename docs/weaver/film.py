@@ -6,6 +6,7 @@ A beat moves only when it begins. So it is a few frames of one length, and one t
 import contextlib
 import functools
 import http.server
+import importlib.util
 import json
 import math
 import os
@@ -77,21 +78,24 @@ def size(root):
     return f"{length} minutes, {paths[0].stat().st_size / 1e6:.0f} MB"
 
 
+def lacking():
+    """Return what a film needs and this machine lacks, with the way to install it, or nothing."""
+    names = [name for name, found in (("chromium", chromium()), ("ffmpeg", shutil.which("ffmpeg"))) if not found]
+    ways = [f"`apt-get install {' '.join(names)}`"] if names else []
+    if not importlib.util.find_spec("playwright"):
+        names, ways = [*names, "Playwright"], [*ways, "`pip install playwright`"]
+    return f"a film needs {' and '.join(names)}, which this machine lacks: {' and '.join(ways)}" if names else ""
+
+
 def check(file):
     """Raise OSError if a film cannot be made, or if its place has anything but an older one."""
     if file.suffix != ".webm":
-        raise OSError(f"{file}: the film is a WebM: name a file that ends in .webm")
+        raise OSError(f"{file}: a film is a WebM: name a file that ends in .webm")
     for path in (file, captions_of(file)):
         if os.path.lexists(path) and not (tangle.read(path) or b"").startswith(KINDS[path.suffix]):
             raise OSError(f"{path} exists and is not part of a film: name another file")
-    lacking = [name for name, found in (("chromium", chromium()), ("ffmpeg", shutil.which("ffmpeg"))) if not found]
-    if lacking:
-        names = " and ".join(lacking)
-        raise OSError(f"a film needs {names}, which this machine lacks: `apt-get install {' '.join(lacking)}`")
-    try:
-        import playwright.sync_api  # noqa: F401
-    except ImportError:
-        raise OSError("a film needs Playwright, which drives the browser: `pip install playwright`") from None
+    if message := lacking():
+        raise OSError(message)
 
 
 class Screen:
