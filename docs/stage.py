@@ -487,7 +487,7 @@ def loss(stage, *moments):
     stage.tokens(stage.signs)
     stage.leave(place, place)
     stage.surprise(place, place)
-    yield [("−log", written(-moments[0].names["logs"][-1].data, 4))]
+    yield [("−log", written(-stage.moment("logs.append(", place).names["logs"][-1].data, 4))]
     stage.drop("found")
     value = moments[-1].names["return"].data
     stage.line("mean", [(8, FOOT + 118 - 22 * value), (WIDTH - 4, FOOT + 118 - 22 * value)], "strong", 2)
@@ -520,11 +520,11 @@ def first_entries(stage, *_):
     """Show the first entries that the walk back takes from the tape."""
     stage.box("head", WIDTH - 10, FOOT + 24, 4, 46, "gradient")
     yield [("loss.grad", "1.0")]
-    for i in range(3):
+    entries = {0: "the mean", 2: "a sum", len(stage.signs): "a logarithm"}  # from the end of the tape
+    for i, what in entries.items():
         names = stage.moment("result, a, da, b, db = tape.pop()", i).names
         da, gradient = written(names["da"], 4), written(names["result"].grad, 4)
-        line = f"a.grad += {da} × {gradient}"
-        stage.text("passes", 8, FOOT + 124, line, "strong", 18)
+        stage.text("passes", 8, FOOT + 124, f"{what}: a.grad += {da} × {gradient}", "strong", 18)
         yield [("da", da), ("result.grad", gradient)]
 
 

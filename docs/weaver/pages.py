@@ -49,6 +49,8 @@ def sheets(essay, reading, results, data, docs, findings):
     scenes = walk.scenes(essay, reading.said, results)
     renderer = Renderer(essay, results, paths, reading.anchors, findings, folder, scenes)
     minutes, sheets = duration.minutes(essay, reading), []
+    if scenes:
+        minutes[walk.page_of(essay).path] += walk.seconds(scenes) / 60
     times = duration.times(essay, minutes)
     below = reading.glossaries | beside_the_main_program(essay) | to_look_up(essay)
     ahead = contents(renderer, reading, minutes)
@@ -102,7 +104,8 @@ def ways_in(renderer, reading, minutes, needed, ahead):
     data = [*map(file_of, needed)]
     return renderer.template(
         "ways", time=duration.about(sum(minutes[page.path] for page in read)),
-        program=offered(essay.main.target), data=data, ahead=ahead,
+        program=offered(essay.main.target), data=data, ahead=ahead, walk=walk.page_of(essay),
+        watching=duration.about(walk.seconds(renderer.scenes) / 60),
     )  # fmt: skip
 
 

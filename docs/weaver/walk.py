@@ -27,6 +27,12 @@ def fence_of(essay):
     return next((fence for fence in essay.fences if fence.options.get("widget") == WIDGET), None)
 
 
+def page_of(essay):
+    """Return the page of the walk, or None."""
+    fence = fence_of(essay)
+    return fence and essay.page_of(fence.line)
+
+
 def scenes(essay, said, results):
     """Return the scenes as the page plays them, [] where they have not been composed; `said` is Reading.said."""
     fence = fence_of(essay)
@@ -64,13 +70,18 @@ def words(html):
 
 
 def stills(found):
-    """Return [(scene, its picture as SVG when it ends)]."""
+    """Return [(scene, its picture when it ends, as SVG)]."""
     marks, pictures = {}, []
     for scene in found:
         for beat in scene["beats"]:
             marks = {key: mark for key, mark in marks.items() if key not in beat["gone"]} | beat["put"]
         pictures.append((scene, svg(marks)))
     return pictures
+
+
+def seconds(found):
+    """Return how long some scenes take."""
+    return sum(beat["seconds"] for scene in found for beat in scene["beats"])
 
 
 def svg(marks):
@@ -82,9 +93,10 @@ def svg(marks):
 
 
 def looks():
-    """Return the styles of a picture on its own: those of the page, with the colours of its light scheme."""
+    """Return the styles of a picture on its own: those of the page, with the colours of its light scheme for names."""
     page, picture = ((ASSETS / f"{name}.css").read_text(encoding="utf-8") for name in ("page", "walk-picture"))
-    return f"svg {{ {re.search(r'--paper: [^}]*', page)[0]}}} {picture}"
+    colours = dict(re.findall(r"(--[a-z]+): (#\w+)", page[: page.index("slate")]))
+    return re.sub(r"var\((--[a-z-]+)[^()]*\)", lambda match: colours.get(match[1], "Georgia, serif"), picture)
 
 
 def word(mark):
@@ -139,7 +151,7 @@ def files(essay, found):
     """Return {path: bytes} of what the page of the walk needs, and those pages that it goes along with."""
     if not found:
         return {}
-    walk = {"page": essay.page_of(fence_of(essay).line).path, "scenes": found}
+    walk = {"page": page_of(essay).path, "scenes": found}
     pictures = {still_path(i): picture.encode() for i, (_, picture) in enumerate(stills(found), 1)}
     return pictures | {FILE: json.dumps(walk, ensure_ascii=False, separators=(",", ":")).encode()}
 
