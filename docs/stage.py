@@ -9,6 +9,7 @@ which lines of the program and to which moments a change belongs, is in the essa
 import math
 
 WIDTH, HEIGHT = 480, 470
+ADDRESS = "{address}"  # words for which the weaver puts the address of the site
 COLUMN, FIRST = 60, 34  # the tokens of a name stand in columns: from one to the next, and the middle of the first
 TALL = 104  # a vector of 16 numbers as a column of cells
 TOP, LOW, FOOT = 62, 200, 330  # where the vectors x begin, those of keys and values, and the lowest third
@@ -563,12 +564,12 @@ def gradients(stage, *_, model):
     yield [("tape", "empty")]
 
 
-def one_step(stage, *moments, before, after, gradient):
+def one_step(stage, *moments, before, moved, gradient):
     """Show one parameter, and what Adam does with its gradient."""
     stage.drop("matrix", "called", "sum")
     words = [("gradient", written(gradient, 4)), ("mean", written(moments[0].names["mean"], 5)),
              ("square", written(moments[1].names["square"], 6)), ("before", written(before, 4)),
-             ("after", written(after, 4))]  # fmt: skip
+             ("after", written(before + moved, 4))]  # fmt: skip
     for i, (name, number) in enumerate(words):
         stage.text(f"adam-{name}", 150, 120 + 54 * i, name, "label", 22, "end")
         stage.text(f"adam-is-{name}", 174, 120 + 54 * i, number, "strong", 26)

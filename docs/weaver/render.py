@@ -238,6 +238,7 @@ class Renderer(Forms):
         scenes = [(scene, [(row, lines[row - 1].strip(), made) for row, made in walk.told(scene)], walk.still_path(i))
                   for i, scene in enumerate(self.scenes, 1)]  # fmt: skip
         values = {"listing": self.whole(self.essay.main), "scenes": scenes, "alt": fence.options.get("alt", "")}
+        values |= {"id": f"demonstration-{fence.name}", "script": self.code(fence)}
         return self.template("walk", width=walk.WIDTH, height=walk.HEIGHT, **values)
 
     def bench(self, fence):

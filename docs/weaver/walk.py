@@ -11,12 +11,14 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from weaver import website
 from weaver.essay import SPAN, html_of
 
 WIDGET, FILE = "walk", "assets/walk.json"
 ALONG = 4  # a page that says so many scenes has the picture beside it
 WIDTH, HEIGHT = 480, 470  # of the picture, as docs/stage.py draws it
 READS, BEAT, REST = 2.6, 1.3, 1.6  # words a second; seconds for each beat, and at the end of a scene
+ADDRESS = "{address}"  # of the site, in the words of a picture
 GAP = 1.4  # between the cells of one head and those of the next
 LETTERS = "abcdefghi"  # of numbers below 0, by their size
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
@@ -43,6 +45,9 @@ def scenes(essay, said, results):
         scene["says"] = str(own or said.get(scene["title"], (0, ""))[1])
         reading = len(words(scene["says"]).split()) / READS + REST
         for beat in scene["beats"]:
+            for mark in beat["put"].values():
+                if "text" in mark:
+                    mark["text"] = mark["text"].replace(ADDRESS, re.sub("^https?://|/$", "", website.address()))
             beat |= {"seconds": BEAT, "code": lines[beat["row"] - 1].strip()}
         scene["beats"][-1]["seconds"] = round(max(2 * BEAT, reading - BEAT * (len(scene["beats"]) - 1)), 2)
     return given
