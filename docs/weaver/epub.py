@@ -28,7 +28,10 @@ def files(essay, reading, results, findings):
     """Return {path: bytes} of pandoc's input: the essay as one text in Markdown, and its figures."""
     written = chapters.Book(essay, reading, results, findings)
     text = chapters.GAP.join(block for page in essay.pages for block in written.blocks(page)) + "\n"
-    stills = {chapters.still(i): svg.encode() for i, (_, svg) in enumerate(walk.stills(written.scenes), 1)}
+    stills = {
+        chapters.still(i): svg.encode()
+        for i, (_, svg) in enumerate(walk.stills(written.scenes, walk.size(essay, results)), 1)
+    }
     return {TEXT: text.encode()} | chapters.figures(essay, results, findings) | stills
 
 

@@ -311,7 +311,7 @@ def mismatched_widgets(essay, results):
     return errors
 
 
-def files(essay, sheets, unfolded, docs, data, findings, scenes):
+def files(essay, sheets, unfolded, docs, data, findings, results, scenes):
     """Return {path: bytes} of all that belongs into build/pages."""
     wanted = {f"{sheet.path}index.md": sheet.text.encode() for sheet in sheets}
     wanted |= {offered(target): program.text.encode() for target, program in essay.programs.items()}
@@ -323,7 +323,7 @@ def files(essay, sheets, unfolded, docs, data, findings, scenes):
     paths = program_paths(essay)
     if bench := playground.files(essay, paths, data, docs)[1]:
         wanted |= bench | {f"{playground.FORMER}index.html": playground.redirect(paths[essay.main.target])}
-    wanted |= walk.files(essay, scenes)
+    wanted |= walk.files(essay, results, scenes)
     if essay.experiments:
         wanted["assets/poster.svg"] = minimap.poster(essay, findings, website.address()).encode()
     wanted["assets/chunks.json"] = json.dumps(unfolded, indent=0, sort_keys=True, ensure_ascii=False).encode()
