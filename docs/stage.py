@@ -409,7 +409,7 @@ def mlp_added(stage, moment, *_):
 def logits(stage, moment):
     """Show the 27 logits."""
     stage.bars(moment.names["return"])
-    stage.text("scale", WIDTH - 4, FOOT + 2, "logits", anchor="end")
+    stage.text("scale", WIDTH - 4, FOOT - 10, "logits", anchor="end")
     stage.count(moment)
     yield None
 
@@ -418,7 +418,7 @@ def shares(stage, *moments):
     """Show the exponentials of the logits, and the probabilities that they become."""
     for moment, name, what in zip(moments, ("exps", "return"), ("exponentials", "probabilities"), strict=True):
         stage.bars(moment.names[name])
-        stage.text("scale", WIDTH - 4, FOOT + 2, f"{what}, sum {sum(numbers(moment.names[name])):.2f}", anchor="end")
+        stage.text("scale", WIDTH - 4, FOOT - 10, f"{what}, sum {sum(numbers(moment.names[name])):.2f}", anchor="end")
         stage.count(moment)
         yield [(what, row_of(moment.names[name], 3))]
 
@@ -467,7 +467,7 @@ def last_asks(stage, *moments):
     yield [("cache", f"keys and values of {len(moments[0].names['cache'])} tokens")]
 
 
-def heads(stage, *_, passes, order=(0, 1, 2, 3)):
+def heads(stage, *_, passes, order):
     """Show where each head of the last token looks; `passes` counts those through the model before this name."""
     place = len(stage.signs) - 2
     for head in order:
@@ -504,7 +504,7 @@ def loss(stage, *moments):
     yield [("loss", written(value, 4))]
 
 
-def tape(stage, *_):
+def tape(stage, *_, model):
     """Show the whole tape, coloured by the part of the model that has written it."""
     stage.drop("surprise", "how", "mean", "scale", "tape")
     end = stage.moment("return total(logs)").count
@@ -515,8 +515,7 @@ def tape(stage, *_):
             now = stage.moment(quote, place).count
             stage.box(f"entries{place}-{part}", 8 + at * unit, FOOT + 30, (now - at) * unit, 34, look)
             at = now
-    a, b = (stage.moment("x = rmsnorm(add(tables").names["tables"][name] for name in ("wte", "wpe"))
-    a, b = a[stage.token("BOS")][0].data, b[0][0].data
+    a, b = model[0]["wte"][stage.token("BOS")][0], model[0]["wpe"][0][0]
     first = f"the first after the parameters: {written(a)} + {written(b)} = {written(a + b)}, derivatives 1 and 1"
     stage.text("tape", 8, FOOT + 20, f"the tape: {end:,} entries")
     left = 8
@@ -656,7 +655,7 @@ def writing(stage, *_, passes, letters):
         stage.tokens([*signs, "BOS"], asked=len(signs))
         stage.leave(i, passes + i)
         stage.bars(chances)
-        stage.text("scale", WIDTH - 4, FOOT + 2, "probabilities", anchor="end")
+        stage.text("scale", WIDTH - 4, FOOT - 10, "probabilities", anchor="end")
         yield [("token", signs[-1])]
         stage.tokens([*signs, [*stage.characters, "BOS"][token]])
         stage.bars(chances, [token])

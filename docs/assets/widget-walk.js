@@ -48,7 +48,7 @@ function walk(box, scenes) {
   function enter(at) {
     const { row, made, scene, number } = beats[at], line = lines[row - 1];
     if (scene !== beats[now]?.scene) says.innerHTML = scene.says;  // of the essay
-    inside.replaceChildren(make("code", {}, beats[at].function), ` ${beats[at].does}`);
+    inside.replaceChildren(make("code", {}, beats[at].function), make("span", {}, ` ${beats[at].does}`));
     now = at;
     lines.forEach((other) => other.classList.toggle("lit", other === line));
     beside.replaceChildren(...made.flatMap(([name, words]) => [make("b", {}, name), ` ${words}  `]));
