@@ -132,11 +132,11 @@ class Handler(http.server.SimpleHTTPRequestHandler):
 
 
 def walk_of(site):
-    """Return the path of the page of the walk on a site, and its scenes; raise OSError if there is none."""
+    """Return the walk on a site, with its `page` and its `scenes`; raise OSError if there is none."""
     given = tangle.read(site / walk.FILE)
     if not given:
         raise OSError("the essay has no walk, of which a film could be made")
-    return json.loads(given).values()
+    return json.loads(given)
 
 
 @contextlib.contextmanager
@@ -144,7 +144,7 @@ def screen(site):
     """Serve a site, and open the page of its walk in Chromium; raise OSError with what the browser says."""
     from playwright.sync_api import Error, sync_playwright
 
-    path, _ = walk_of(site)
+    path = walk_of(site)["page"]
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(site)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     looks = {"color_scheme": "light", "reduced_motion": "no-preference"}
@@ -255,7 +255,7 @@ def make(site, file, name=None, report=lambda text: None):
     The same site gives the same bytes. Raises OSError, and writes nothing, if that fails.
     """
     check(file)
-    clips = clips_of([*walk_of(site)][1], name)
+    clips = clips_of(walk_of(site)["scenes"], name)
     with tempfile.TemporaryDirectory(prefix="microgpt-film-") as folder, ThreadPoolExecutor(1) as encoder:
         jobs = []
         with screen(site) as shown:
