@@ -47,7 +47,7 @@ def test_the_numbers_on_its_frames_are_those_of_the_program(file):
     answers = [row[target].data for row, target in zip(shares[4::5], lessons[0][1:])]
     wanted = {
         "encoded.1": " ".join(map(str, lessons[0])), "surprise.0": f"probability {answers[0]:.4f}",
-        "looking-back.1": " ".join(f"{weight.data:.2f}" for weight in shares[31]),
+        "looking-back.0": " ".join(f"{weight.data:.2f}" for weight in shares[30]),
         "loss.0": " ".join(f"{-math.log(answer):.2f}" for answer in answers), "loss.1": f"loss {loss:.4f}",
         "tape.0": f"tape {entries:,} entries", "adam.0": f"gradient {gradient:.4f} mean {0.15 * gradient:.5f}",
         "adam.1": f"square {0.01 * gradient**2:.6f}", "adam.2": f"before {before:.4f}",
