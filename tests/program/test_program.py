@@ -13,7 +13,7 @@ import tokenize
 from pathlib import Path
 
 import pytest
-from programs import FENCES, MICROGPT, PROGRAMS, REFERENCE, ROOT, load, run
+from programs import FENCES, MICROGPT, PROGRAMS, REFERENCE, ROOT, interpreters, load, run
 
 import tangle
 
@@ -21,21 +21,6 @@ GOLDEN = (ROOT / "tests" / "golden.txt").read_text(encoding="utf-8")
 SHORT = ("--num_steps", 15, "--samples", 5)
 TINY = ("--num_steps", 3, "--samples", 2, "--n_embd", 4, "--n_head", 2)
 MODULE = load("microgpt.py")
-
-
-def interpreters():
-    """Return the supported Pythons on this machine, {"3.12": path}."""
-    found = {}
-    for minor in range(10, 15):
-        if path := shutil.which(f"python3.{minor}"):
-            found[f"3.{minor}"] = path
-    if shutil.which("pyenv"):
-        versions = subprocess.run(["pyenv", "versions", "--bare"], capture_output=True, text=True, check=False).stdout
-        for version in versions.split():
-            if match := re.match(r"3\.1[0-4]\b", version):
-                prefix = subprocess.run(["pyenv", "prefix", version], capture_output=True, text=True, check=True).stdout
-                found[match[0]] = f"{prefix.strip()}/bin/python"
-    return found
 
 
 @pytest.mark.parametrize("version", interpreters() or [pytest.param("", marks=pytest.mark.skip("no other Python"))])
