@@ -114,11 +114,6 @@ def test_a_later_token_never_changes_an_earlier_logit(small):
     assert one[4] != other[4]  # the same token in the same place, but after something else
 
 
-def test_position_matters(small):
-    first, second = logits_of(small, [1, 1])
-    assert first != second
-
-
 def test_one_name_can_be_learned_by_heart():
     random.seed(3)
     characters = ["a", "e", "m"]
@@ -127,16 +122,6 @@ def test_one_name_can_be_learned_by_heart():
     assert last < 0.02
     cold = flags(temperature=0.05)
     assert "".join(characters[t] for t in gpt.sample(model, 3, cold)) == "emma"
-
-
-def test_number_of_parameters():
-    random.seed(0)
-    assert len(gpt.parameters_of(gpt.new_model(27, 16, 1, 16))) == 4192
-    assert len(gpt.parameters_of(gpt.new_model(27, 16, 3, 16))) == 4192 + 2 * 3072
-
-
-def test_encode_puts_bos_around_the_document():
-    assert gpt.encode("emma", sorted("abcdefghijklmnopqrstuvwxyz")) == [26, 4, 12, 12, 0, 26]
 
 
 def test_sampling_leaves_no_tape_and_may_fill_block_size(small):

@@ -5,7 +5,6 @@ import io
 import os
 import random
 import re
-import shutil
 import signal
 import subprocess
 import sys

@@ -498,16 +498,6 @@ def test_the_program_and_its_text_can_be_downloaded(tab):
     assert "python3 microgpt.py names.txt" in page.inner_text("article")
 
 
-def test_a_foot_says_where_a_chunk_is_used_and_folds_the_rest(tab):
-    page = tab(MODEL)
-    foot = page.locator("#chunk-rmsnorm .chunk-foot")
-    assert re.match(r"used in ⟨model⟩(, ⟨[^⟩]*⟩)* · microgpt\.py lines \d+–\d+ and \d+ more", foot.inner_text())
-    foot.locator("summary").click()
-    assert "graph_search.py lines" in foot.inner_text()
-    foot.locator("a", has_text="–").first.click()
-    assert page.url.partition("#")[0].endswith(LISTING)
-
-
 # The page of a program: its lines, and what there is to say about one
 
 

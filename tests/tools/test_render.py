@@ -158,10 +158,9 @@ def test_links_in_a_figure_lead_to_the_right_page_and_have_a_name():
     page = Essay(SMALL).pages[1]
     shown = figure(SVG.format("", inside), "loss_1_", "alt", {"chunk-a": page})
     assert re.findall("<a .*?>", shown) == [
-        '<a href="@/two/#chunk-a" data-peek="">',
-        '<a href="@/two/#chunk-a" data-peek="" aria-label="chunk a">',
+        '<a href="@/two/#chunk-a" data-peek="">', '<a href="@/two/#chunk-a" data-peek="" aria-label="chunk a">',
         '<a href="https://x.y">',
-    ]
+    ]  # fmt: skip
     assert 'role="group"' in shown and 'href="#loss_1_a"' in shown
     loose = SVG.format("", '<a href="#b"/><a xlink:href="x.html"/><a xlink:href="#chunk-a"/><a href="mailto:a@b.c"/>')
     assert loose_links(loose, {"chunk-a": page}) == ["#b", "x.html"]
@@ -184,10 +183,8 @@ def test_the_listing_has_every_line_with_a_link_to_its_place(renderer):
 def test_the_index_of_chunks(renderer):
     rows = re.findall("<tr>(.*?)</tr>", str(renderer.chunk_index()).replace("\n", ""))[1:]
     assert [[text_of(cell) for cell in re.findall("<td>(.*?)</td>", row)] for row in rows] == [
-        ["⟨small.py⟩", "–", "–"],
-        ["⟨a part⟩", "part 2", "⟨small.py⟩"],
-        ["⟨other⟩", "–", "⟨small.py⟩"],
-    ]
+        ["⟨small.py⟩", "–", "–"], ["⟨a part⟩", "part 2", "⟨small.py⟩"], ["⟨other⟩", "–", "⟨small.py⟩"],
+    ]  # fmt: skip
 
 
 def test_the_index_of_names(renderer):

@@ -33,42 +33,36 @@ def main():
 
 def fail():
     double([3])
-    raise KeyError
+    raise KeyError(3)
 """
 RECORD = """\
 import json, sys
 import recorder
 record = recorder.Recording("small.py", ["often"])
+def caught(act, *given):
+    try:
+        return act(*given)
+    except (KeyError, ValueError) as error:
+        return str(error)
 returned = record.record(record.module.main, count=lambda: len(record.counts))
-def before(*_): pass
-sys.settrace(before)
-try:
-    record.record(record.module.fail)
-except KeyError:
-    ended = sys.gettrace() is before
+sys.settrace(lambda *_: None)
+print(caught(record.record, record.module.fail), *map(caught, [record.moment] * 2, ["nothing", "return"]), sep=";")
+print(sys.gettrace().__name__, [record.moment("twice = ", run) is None for run in (1, 2, -2, -3)])
 sys.settrace(None)
 record.module.main()  # nobody listens
-said = []
-for quote in ("nothing", "return"):
-    try:
-        record.moment(quote)
-    except ValueError as error:
-        said.append(str(error))
-later = [record.moment("twice = ", run) is None for run in (1, 2, -2, -3)]
-print(json.dumps([returned, ended, said, later, record.counts, [*record.moments.items()]]))
+print(json.dumps([returned, record.counts, [*record.moments.items()]]))
 """
 TWICE, DONE = [[4, 6], [4, 6, 0]], [[], [-4], [-4, -6], [-4, -6, 0]]
-RECORDED = {  # row: [(names that it has changed, their values, rows that had run before)], of the first run
-    4: [({"values": [1, 2], "twice": TWICE[0]}, 2)],  # one line, and the function in it is passed over
-    5: [({"twice": TWICE[1]}, 3)],  # what was kept of line 4 has not changed with it
-    6: [({"return": TWICE[1]}, 4)],
+COUNTS = {4: 2, 5: 2, 6: 2, 9: 4, 10: 3, 13: 1, 14: 4, 15: 3, 16: 1, 17: 1, 20: 1, 21: 1}  # not of `often`
+RECORDED = {  # row: [(what it has changed, how many rows had run)] of each time; in the second run that is not counted
+    4: [({"values": [1, 2], "twice": TWICE[0]}, 2), ({"values": [3], "twice": [8]}, 0)],  # one line is one moment
+    5: [({"twice": TWICE[1]}, 3), ({"twice": [8, 0]}, 0)],  # what was kept of line 4 has not changed with it
+    6: [({"return": TWICE[1]}, 4), ({"return": [8, 0]}, 0)],
     9: [({"values": TWICE[1], "value": 4}, 5), ({"value": 6}, 8), ({"value": 0}, 8), ({"return": None}, 8)],
     10: [({"return": -4}, 6), ({"return": -6}, 8), ({"return": 0}, 8)],
-    13: [({"found": DONE[0]}, 1)],
     14: [({"value": -4}, 7), ({"value": -6}, 8), ({"value": 0}, 8), ({}, 8)],
     15: [({"found": found}, 8) for found in DONE[1:]],
     16: [({"many": None}, 9)],  # which is too long to keep
-    17: [({"return": DONE[3]}, 10)],
 }
 
 
@@ -81,42 +75,46 @@ def test_a_recording_has_what_each_line_has_made_on_every_python(tmp_path, versi
     (tmp_path / "record.py").write_text(RECORD)
     done = run(program="record.py", python=interpreters()[version], cwd=tmp_path, env={"PYTHONPATH": ROOT / "docs"})
     assert done.stderr == ""
-    returned, ended, said, later, counts, moments = json.loads(done.stdout)
-    assert (returned, ended, later) == ([-4, -6, 0], True, [False, True, False, True])
-    assert said == ["no lines of small.py begin with nothing", "2 lines of small.py begin with return"]
-    assert {int(row): count for row, count in counts.items()} == {
-        **{row: len(found) + (row < 7) for row, found in RECORDED.items()}, 20: 1, 21: 1}  # fmt: skip
-    order, rows = [row for row, _ in moments], dict(moments)
-    assert order == [13, 4, 5, 6, 9, 10, 14, 15, 16, 17, 20, 21]
-    for row, expected in RECORDED.items():
-        assert all(moment[0] == row for moment in rows[row])
-        assert [({name: names[name] for name in made}, count) for _, names, made, count in rows[row]][
-            : len(expected)] == expected  # fmt: skip
+    said, ended, found = done.stdout.splitlines()
+    assert said == "3;no lines of small.py begin with nothing;2 lines of small.py begin with return"
+    assert ended == "<lambda> [False, True, False, True]"
+    returned, counts, moments = json.loads(found)
+    assert (returned, counts) == ([-4, -6, 0], {str(row): count for row, count in COUNTS.items()})
+    assert {row: [({name: names[name] for name in made}, count) for _, names, made, count in many]
+            for row, many in moments if row in RECORDED} == RECORDED  # fmt: skip
+    assert all(moment[0] == row for row, many in moments for moment in many)
+    assert [row for row, _ in moments] == [13, 4, 5, 6, 9, 10, 14, 15, 16, 17, 20, 21]  # as they were done first
 
 
 # What is said in a scene
 
 SAYS = """\
 Before. <!-- scene: first -->Here *is* `double` and ⟨a part⟩,[^a] 8<!-- = double(4) --> of
-[them](#two).<!-- end --> After. <!-- scene: other -->Other.<!-- end --> More. <!-- scene: first -->And again.<!-- end -->
+[them](#two).<!-- end --> After. <!-- scene: other -->Other.<!-- end -->
+More. <!-- scene: first -->And again.<!-- end -->
 
 [^a]: A note.
 """
 FIRST = "Here <em>is</em> <code>double</code> and ⟨a part⟩, 8 of them. And again."
-WALK = demonstration("walk", 'scene("first", "def double(x)")\nscene("second", "return")', ', widget="walk", alt="x"')
+WALK = demonstration("walk", 'scene("first", "def double(x)")\nscene("mute", "return")', ', widget="walk", alt="x"')
 
 
 def given(*titles):
-    """Return the result of a demonstration that gives scenes of two beats, the second one with a sentence of its own."""
+    """Return the result of a demonstration that gives scenes of two beats; the second scene has its own sentence."""
+    beats = [{"row": row, "made": [["x", "1"]], "put": {}, "gone": []} for row in (1, 2)]
     own = {"second": "Its *own*."}
-    scenes = [{"title": title, "chapter": "All", "says": own.get(title, ""),
-               "beats": [{"row": row, "made": [["x", "1"]], "put": {}, "gone": []} for row in (1, 2)]}
-              for title in titles]  # fmt: skip
+    scenes = [{"title": title, "chapter": "All", "says": own.get(title, ""), "beats": beats} for title in titles]
     return {"walk": Result("", [], json.dumps(scenes))}
 
 
+def read():
+    """Return an essay with a walk, and its Reading."""
+    essay = Essay(f"{SMALL}\n{SAYS}\n{WALK}")
+    return essay, Reading(essay)
+
+
 def test_a_marked_sentence_is_what_a_scene_says_and_stays_in_the_text():
-    reading = Reading(essay := Essay(f"{SMALL}\n{SAYS}\n{WALK}"))
+    essay, reading = read()
     assert (reading.errors, reading.said) == ([], {"first": (38, FIRST), "other": (39, "Other.")})
     shown = reading.pages["two/"][-1]
     assert [shown.count(f'<span class="scene" data-scene="{name}"></span>') for name in ("first", "other")] == [2, 1]
@@ -124,19 +122,18 @@ def test_a_marked_sentence_is_what_a_scene_says_and_stays_in_the_text():
     first, second = walk.scenes(essay, reading.said, given("first", "second"))
     assert (first["says"], second["says"]) == (FIRST, "Its <em>own</em>.")
     assert [beat["code"] for beat in first["beats"]] == ["def double(x):", "return 2 * x"]
-    longer = first["beats"][-1]["seconds"], second["beats"][-1]["seconds"]
-    assert longer[0] > longer[1] > 0  # who reads more needs more time
+    assert first["beats"][-1]["seconds"] > second["beats"][-1]["seconds"] > 0  # who reads more needs more time
     assert walk.told(first) == [(1, "x = 1"), (2, "x = 1")]
 
 
 def test_a_sentence_without_an_end_a_scene_or_a_sentence_is_told_with_its_line():
-    for prose, line in (("A <!-- scene: a -->b", 38), ("<!-- scene: a -->b\n<!-- scene: b -->c<!-- end -->", 38)):
+    for prose in ("\nA <!-- scene: a -->b", "\n<!-- scene: a -->b\n<!-- scene: b -->c<!-- end -->"):
         message = "what is said in the scene a has no end: <!-- end -->"
-        assert Reading(Essay(f"{SMALL}\n{prose}\n")).errors == [(line, message)]
-    reading = Reading(essay := Essay(f"{SMALL}\n{SAYS}\n{WALK}"))
+        assert Reading(Essay(f"{SMALL}{prose}\n")).errors == [(38, message)]
+    essay, reading = read()
     wrong = walk.complaints(essay, reading.said, given("first", "mute"))
-    assert [(line, message[:26]) for line, message in wrong] == [(43, "the scene mute says nothin"),
-                                                               (39, "the walk has no scene othe")]  # fmt: skip
+    said = [(46, "the scene mute says nothing"), (39, "the walk has no scene other")]
+    assert [(line, message[:27]) for line, message in wrong] == said
     assert walk.complaints(essay, reading.said, given("first", "other", "second")) == []
     assert walk.complaints(essay, reading.said, {}) == []  # it has not run yet
 
