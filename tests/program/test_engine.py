@@ -61,21 +61,6 @@ def test_relu_at_zero_passes_nothing(engine):
     assert evaluate(engine, lambda a: a.relu(), [0.0]) == (0.0, [0.0])
 
 
-def test_example_of_the_essay(engine):
-    a, b, c = (engine.value(x) for x in (2.0, -3.0, 10.0))
-    e = a * b + c
-    loss = e * e
-    engine.backward(loss)
-    assert loss.data == 16
-    assert (e.grad, a.grad, b.grad, c.grad) == (8, -24, 16, 8)
-
-
-def test_a_value_that_is_used_twice_adds_up_its_gradients(engine):
-    x = engine.value(3.0)
-    engine.backward(x * x * x + x)
-    assert x.grad == 28
-
-
 def test_a_chain_of_any_length_needs_no_recursion():
     engine = ENGINES[MICROGPT]
     x = total = engine.value(1.0)

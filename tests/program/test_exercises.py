@@ -82,7 +82,6 @@ def test_each_takes_the_flags_of_microgpt(target, tmp_path):
     assert done.stdout.count("\nsample ") == 2
 
 
-# ---------------------------------------------------------------------------------------------------------------------
 # keep.py
 
 
@@ -206,7 +205,6 @@ def test_gradients_of_another_model_are_right(name):
     check_gradients(load(f"exercises/{name}.py"))
 
 
-# ---------------------------------------------------------------------------------------------------------------------
 # top_k.py, weight_tying.py, clipping.py, batches.py
 
 
@@ -271,13 +269,6 @@ def test_adam_gets_what_the_exercise_says(name):
             assert gradient == pytest.approx([sum(both) / 2 for both in zip(*pair)], rel=1e-9, abs=1e-12)
 
 
-def test_batches_of_one_change_nothing():
-    short = ["--num_steps", 8, "--samples", 2]
-    done = run(*short, "--batch_size", 1, program=BUILD / "exercises/batches.py")
-    assert done.stdout == run(*short).stdout != ""
-
-
-# ---------------------------------------------------------------------------------------------------------------------
 # gpt2.py and rotary.py
 
 
@@ -352,7 +343,6 @@ def test_only_queries_and_keys_are_turned():
             assert data(content) == data(seen[0][2][0])
 
 
-# ---------------------------------------------------------------------------------------------------------------------
 # bpe.py, reward.py, plain_numbers.py
 
 

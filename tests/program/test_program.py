@@ -208,19 +208,6 @@ def test_a_full_disk_and_a_closed_output():
         assert re.fullmatch("microgpt: .*\n", done.stderr), done.stderr
 
 
-def test_a_text_of_many_different_characters_begins_at_once(tmp_path, monkeypatch):
-    """Only what the steps will see is encoded, and of a long line only its beginning."""
-    text = tmp_path / "text.txt"
-    text.write_text("".join(map(chr, range(0x4E00, 0x4E00 + 300))) + "\n" + "\u4e00\n" * 50, encoding="utf-8")
-    module, encoded = load("microgpt.py"), []
-    encode = module.encode
-    module.encode = lambda document, characters: encoded.append(document) or encode(document, characters)
-    monkeypatch.setattr(sys, "argv", ["microgpt", str(text), "--num_steps", "3", "--samples", "1", "--n_embd", "4"])
-    assert module.main() == 0
-    assert len(encoded) == 3
-    assert max(map(len, encoded)) <= 16
-
-
 def test_a_long_document_is_learned_as_far_as_the_context_reaches(tmp_path):
     text = tmp_path / "text.txt"
     text.write_text("abcdefg\n", encoding="utf-8")

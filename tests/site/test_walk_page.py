@@ -236,5 +236,5 @@ def test_the_picture_goes_along_with_the_chapter(tab, scenes, width):
             assert 0 <= other["y"] - box["y"] - box["height"] < 60
         else:
             assert other["x"] + other["width"] <= box["x"] and box["x"] + box["width"] <= width
-            assert 0 <= box["y"] and box["y"] + box["height"] <= 900  # it has stayed in sight
+            assert box["y"] >= 0 and box["y"] + box["height"] <= 900  # it has stayed in sight
     assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -92,23 +92,6 @@ def test_names_of_the_program_are_links_in_code(renderer):
     assert chunk.count(once_more) == 1  # one stop for Tab is enough
 
 
-@pytest.mark.parametrize(
-    "code", ["print(quadruple(1) < 5)", "x = '<b>&\"`~~~'", "x = '''\n    ```\n~~~\n    \n'''", "if 1:\n\n\tpass"]
-)
-def test_code_is_shown_and_copied_as_it_stands(code):
-    chunk = shown(renderer_of(SMALL.replace("print(quadruple(1) < 5)", code)), "other")
-    (copied,) = re.findall(r'data-code="([^"]*)"', chunk)
-    assert html.unescape(copied) == code
-    assert text_of(re.search(r'(?s)<pre class="code"><code>(.*?)</code></pre>', chunk)[1]) == f"{code}\n"
-
-
-def test_lines_know_their_indentation_and_blank_ones_at_the_top_are_left_out(renderer):
-    assert '<span class="line" style="--indent: 4ch">    ' in shown(renderer, "a-part")
-    assert re.search(
-        '<pre class="code"><code><span class="line" style="--indent: 0ch">[^\n]*quadruple', shown(renderer, "a-part")
-    )
-
-
 def test_the_heading_of_a_chunk_follows_the_level_around_it(renderer):
     for name, level in (("small.py", 2), ("a-part", 3)):
         assert re.search(rf'<h{level} class="chunk-name" id="[\w-]+_[a-z]+">⟨.*?</h{level}>', shown(renderer, name))
@@ -185,20 +168,3 @@ def test_the_index_of_chunks(renderer):
     assert [[text_of(cell) for cell in re.findall("<td>(.*?)</td>", row)] for row in rows] == [
         ["⟨small.py⟩", "–", "–"], ["⟨a part⟩", "part 2", "⟨small.py⟩"], ["⟨other⟩", "–", "⟨small.py⟩"],
     ]  # fmt: skip
-
-
-def test_the_index_of_names(renderer):
-    rows = re.findall("<tr>(.*?)</tr>", str(renderer.name_index()).replace("\n", ""))[1:]
-    assert [[text_of(cell) for cell in re.findall("<td>(.*?)</td>", row)] for row in rows] == [
-        ["double", "⟨a part⟩", "⟨a part⟩"],
-        ["quadruple", "⟨a part⟩", "⟨other⟩"],
-    ]
-
-
-def test_unfolded_code_is_that_of_all_parts(renderer):
-    unfolded = renderer.unfolded()
-    assert [*unfolded] == ["a-part", "other"]
-    assert (
-        text_of(unfolded["a-part"])
-        == "def double(x):\n    return 2 * x\n\ndef quadruple(x): return double(double(x))\n"
-    )

@@ -271,17 +271,6 @@ def test_a_change_that_the_pairs_cannot_tell_from_none_is_called_luck(count, lim
 # The listing and the map
 
 
-def test_the_listing_leads_to_the_experiments_of_a_line():
-    essay = Essay(TEXT)
-    listing = str(Renderer(essay, {}, {}).program(essay.main, []))
-    marked = re.findall(r'id="L(\d+)"[^>]*>(?:(?!id="L).)*?<span class="experiments">(.*?)</span>', listing, re.S)
-    lines = {essay.main.lines[int(number) - 1].text.strip(): text_of(names) for number, names in marked}
-    assert lines == {"import math": "No root & all", "size = math.sqrt(len(query))": "No root & all",
-                     "def attend(query):": "Nothing"}  # fmt: skip
-    assert '<a href="@/#experiment-no-root" tabindex="-1" data-peek' in listing
-    assert "experiments" not in str(Renderer(essay, {}, {}).program(essay.programs["hidden.py"], []))
-
-
 def test_the_poster_has_every_line_of_the_program_in_its_order():
     essay = Essay(TEXT)
     poster = minimap.poster(essay, Findings(record_of(nothing=ENTRY)), "https://example.org/")
