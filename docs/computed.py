@@ -128,6 +128,41 @@ def way(model, beginning, characters):
             "numbers": {name: data_of(vector) for name, vector in (at | {"heads": heads}).items()}}  # fmt: skip
 
 
+def recorded(record, flags, trained):
+    """Record step 1 of the run, then the same name once more with trained parameters, and a name that these write.
+
+    `record` is a recorder.Recording of the program, `trained` are numbers. Beside it returns the documents, characters,
+    parameters at the `start`, their `gradients`, and how far they have `moved`, each {name: rows of numbers}.
+    """
+    program, random_before = record.module, random.getstate()
+    random.seed(42)
+    documents = program.read("docs/names.txt")
+    random.shuffle(documents)
+    characters = sorted(set("".join(documents)))
+    model = program.new_model(len(characters) + 1, n_embd=16, n_layer=1, block_size=16)
+    dice = random.getstate()  # as they lie when `main` begins to write
+    start = [{name: [data_of(row) for row in rows] for name, rows in part.items()} for part in model]
+    lesson = record.record(lambda: program.encode(documents[0], characters))
+    training = program.train(model, [lesson], flags)
+    record.record(lambda: next(training), count=lambda: len(program.tape))
+    means, gradients, moved = iter(training.gi_frame.f_locals["means"]), {}, {}
+    for part, old in zip(model, start, strict=True):
+        for name, rows in part.items():
+            gradients[name] = [[next(means) / (1 - 0.85) for _ in row] for row in rows]
+            moved[name] = [
+                [p.data - q for p, q in zip(*pair, strict=True)] for pair in zip(rows, old[name], strict=True)
+            ]
+    for p, number in zip(program.parameters_of(model), trained, strict=True):
+        p.data = number
+    record.record(lambda: program.loss_of(model, lesson, flags.n_head), count=lambda: len(program.tape))
+    program.tape.clear()
+    random.setstate(dice)
+    record.record(lambda: [*program.sample(model, len(characters), flags)])
+    random.setstate(random_before)
+    return SimpleNamespace(record=record, documents=documents, characters=characters, start=start,
+                           gradients=gradients, moved=moved)  # fmt: skip
+
+
 def data_of(vector):
     """Return a vector as plain numbers."""
     return [number.data for number in vector]

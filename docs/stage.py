@@ -8,7 +8,8 @@ which lines of the program and to which moments a change belongs, is in the essa
 
 import math
 
-WIDTH, HEIGHT = 480, 470
+WIDTH, HEIGHT = 480, 492
+ADDRESS = "{address}"  # words for which the weaver puts the address of the site
 COLUMN, FIRST = 60, 34  # the tokens of a name stand in columns: from one to the next, and the middle of the first
 TALL = 104  # a vector of 16 numbers as a column of cells
 TOP, LOW, FOOT = 62, 200, 330  # where the vectors x begin, those of keys and values, and the lowest third
@@ -141,9 +142,7 @@ class Stage:
             )
             if token in written_at:
                 middle = min(max(left + 6.5, 24), WIDTH - 28)
-                self.text(
-                    f"number{token}", middle, zero - max(0, x) * unit - 5, written(x, digits), "strong", anchor="middle"
-                )
+                self.text(f"number{token}", middle, FOOT + 10, written(x, digits), "strong", anchor="middle")
 
     def drop(self, *beginnings):
         """Take away the marks whose keys begin so."""
@@ -181,14 +180,19 @@ class Stage:
         self.strip(f"value{place}", place, value, 0.8, 8, LOW, "value", 12)
         self.legend()
 
-    def legend(self):
+    def legend(self, gradients=False):
         """Say what the strips are, to the right of all columns."""
+        if gradients:
+            self.drop("row")
+            for name, y in (("row-above", TOP + 58), ("row-below", LOW + 58)):
+                self.text(name, WIDTH - 2, y, "gradient", "gradient", 14, "end")
+            return
         self.text("row-x", WIDTH - 4, TOP + 58, "x", "residual", 17, "end")
         self.text("row-key", WIDTH - 4, LOW + 48, "keys,", "key", 15, "end")
         self.text("row-value", WIDTH - 4, LOW + 66, "values", "value", 15, "end")
 
     def surprise(self, place, run, later=None):
-        """Put how much the right token surprised the model at a place, as a bar below its column.
+        """Put how much the right token surprised the model at a place, as a bar below its column, and that token.
 
         Two bars have room: with `later` False it is the first of two, with True the second.
         """
@@ -198,8 +202,12 @@ class Stage:
         left = self.at(place) - (18 if later is None else -1 if later else 24)
         height, key = 22 * surprise, f"{'later' if later else 'surprise'}{place}"
         self.box(key, left, FOOT + 118 - height, width, height, "later" if later else "")
-        words = written(surprise, 2 if later is None else 1)
-        self.text(f"how-{key}", left + width / 2, FOOT + 112, words, "inside", 13, "middle")
+        words, fits = written(surprise, 2 if later is None else 1), height > 16
+        y, look = (FOOT + 112, "inside") if fits else (FOOT + 114 - height, "strong")
+        self.text(f"how-{key}", left + width / 2, y, words, look, 13, "middle")
+        self.text(
+            f"how-answer{place}", self.at(place), FOOT + 136, f"→ {self.signs[place + 1]}", size=15, anchor="middle"
+        )
 
     def look(self, place, head, weights):
         """Put lines from the query of a token to all keys, as thick as the weights, and these in figures."""
@@ -390,7 +398,7 @@ def mlp_added(stage, moment, *_):
     found = [b - a for a, b in zip(before, numbers(moment.names["x"]), strict=True)]
     stage.strip("addend", 0, found, 1.5, 30, start="after")
     stage.text("plus", stage.at(0) + 15, TOP + TALL / 2 + 5, "+", "strong", anchor="middle")
-    stage.text("what", stage.at(0) + 44, TOP + 16, "what the MLP found")
+    stage.text("what", stage.at(0) + 44, TOP + 16, "what fc2 makes of them")
     yield [("linear(hidden, …)", row_of(found))]
     stage.drop("addend", "plus", "what", "said", "answers", "after")
     stage.strip("x0", 0, moment.names["x"], 1.5, look="residual")
@@ -401,7 +409,7 @@ def mlp_added(stage, moment, *_):
 def logits(stage, moment):
     """Show the 27 logits."""
     stage.bars(moment.names["return"])
-    stage.text("scale", WIDTH - 4, FOOT + 2, "logits", anchor="end")
+    stage.text("scale", WIDTH - 4, FOOT - 10, "logits", anchor="end")
     stage.count(moment)
     yield None
 
@@ -410,7 +418,7 @@ def shares(stage, *moments):
     """Show the exponentials of the logits, and the probabilities that they become."""
     for moment, name, what in zip(moments, ("exps", "return"), ("exponentials", "probabilities"), strict=True):
         stage.bars(moment.names[name])
-        stage.text("scale", WIDTH - 4, FOOT + 2, what, anchor="end")
+        stage.text("scale", WIDTH - 4, FOOT - 10, f"{what}, sum {sum(numbers(moment.names[name])):.2f}", anchor="end")
         stage.count(moment)
         yield [(what, row_of(moment.names[name], 3))]
 
@@ -459,7 +467,7 @@ def last_asks(stage, *moments):
     yield [("cache", f"keys and values of {len(moments[0].names['cache'])} tokens")]
 
 
-def heads(stage, *_, passes, order=(0, 1, 2, 3)):
+def heads(stage, *_, passes, order):
     """Show where each head of the last token looks; `passes` counts those through the model before this name."""
     place = len(stage.signs) - 2
     for head in order:
@@ -469,14 +477,14 @@ def heads(stage, *_, passes, order=(0, 1, 2, 3)):
         yield [("weights", row_of(moment.names["weights"], 2, 7))]
 
 
-def found(stage, *moments):
+def found(stage, *_):
     """Show the means of the values: four numbers of each head, joined."""
-    place = len(stage.signs) - 2
+    place, joined = len(stage.signs) - 2, []
     stage.drop("look", "weight", "head")
-    joined = []
     for head in range(4):
         joined += numbers(stage.moment("return [dot(weights, column)", 4 * place + head).names["return"])
-        stage.strip("found", place, [*joined, *[0.0] * (16 - len(joined))], 0.8, -34, LOW, "value", 12)
+        stage.strip("found", place, [*joined, *[0.0] * (16 - len(joined))], 0.8, 30, look="value")
+        stage.text("found-name", stage.at(place) + 30, TOP + TALL + 16, "found", "value", 14, "middle")
         yield [("found", row_of(joined[4 * head :]))]
 
 
@@ -487,7 +495,7 @@ def loss(stage, *moments):
     stage.tokens(stage.signs)
     stage.leave(place, place)
     stage.surprise(place, place)
-    yield [("−log", written(-moments[0].names["logs"][-1].data, 4))]
+    yield [("−log", written(-stage.moment("logs.append(", place).names["logs"][-1].data, 4))]
     stage.drop("found")
     value = moments[-1].names["return"].data
     stage.line("mean", [(8, FOOT + 118 - 22 * value), (WIDTH - 4, FOOT + 118 - 22 * value)], "strong", 2)
@@ -496,7 +504,7 @@ def loss(stage, *moments):
     yield [("loss", written(value, 4))]
 
 
-def tape(stage, *_):
+def tape(stage, *_, model):
     """Show the whole tape, coloured by the part of the model that has written it."""
     stage.drop("surprise", "how", "mean", "scale", "tape")
     end = stage.moment("return total(logs)").count
@@ -507,12 +515,15 @@ def tape(stage, *_):
             now = stage.moment(quote, place).count
             stage.box(f"entries{place}-{part}", 8 + at * unit, FOOT + 30, (now - at) * unit, 34, look)
             at = now
-    stage.text("tape", 8, FOOT + 20, f"the tape: {end:,} entries, each made from earlier ones")
+    a, b = model[0]["wte"][stage.token("BOS")][0], model[0]["wpe"][0][0]
+    first = f"the first after the parameters: {written(a)} + {written(b)} = {written(a + b)}, derivatives 1 and 1"
+    stage.text("tape", 8, FOOT + 20, f"the tape: {end:,} entries")
     left = 8
     for part, look in [("parameters", "parameters"), *((part, look) for part, look, _ in PARTS)]:
         stage.box(f"legend-{part}", left, FOOT + 80, 12, 12, look)
         stage.text(f"legend-name-{part}", left + 16, FOOT + 91, part, size=13)
         left += 32 + 6.6 * len(part)
+    stage.text("passes", 8, FOOT + 126, first)
     yield [("tape", f"{end:,} entries")]
 
 
@@ -520,17 +531,21 @@ def first_entries(stage, *_):
     """Show the first entries that the walk back takes from the tape."""
     stage.box("head", WIDTH - 10, FOOT + 24, 4, 46, "gradient")
     yield [("loss.grad", "1.0")]
-    for i in range(3):
-        names = stage.moment("result, a, da, b, db = tape.pop()", i).names
-        da, gradient = written(names["da"], 4), written(names["result"].grad, 4)
-        line = f"a.grad += {da} × {gradient}"
-        stage.text("passes", 8, FOOT + 124, line, "strong", 18)
-        yield [("da", da), ("result.grad", gradient)]
+    for i, what, inputs in ((0, "the mean", "a"), (2, "a sum", "ab")):
+        entry = stage.moment("result, a, da, b, db = tape.pop()", i).names
+        gradient = written(entry["result"].grad, 4)
+        stage.text("passes", 8, FOOT + 126, f"{what}, with a gradient of {gradient}", "strong", 18)
+        yield [("result.grad", gradient)]
+        for name in inputs:
+            derivative = written(entry[f"d{name}"], 4)
+            stage.text("passes", 8, FOOT + 126, f"{what}: {name}.grad += {derivative} × {gradient}", "strong", 18)
+            yield [(f"d{name}", derivative), ("result.grad", gradient)]
 
 
 def walk_back(stage, *_):
     """Show how the walk goes from the end of the tape to its beginning, and leaves gradients everywhere."""
     stage.drop("passes")
+    stage.legend(gradients=True)
     end = stage.moment("return total(logs)").count
     unit = (WIDTH - 16) / end
     for place in reversed(range(len(stage.signs) - 1)):
@@ -563,12 +578,13 @@ def gradients(stage, *_, model):
     yield [("tape", "empty")]
 
 
-def one_step(stage, *moments, before, after, gradient):
+def one_step(stage, *moments, before, moved, gradient):
     """Show one parameter, and what Adam does with its gradient."""
     stage.drop("matrix", "called", "sum")
+    stage.text("adam-which", 60, 70, "the first number of wte, in the row of a", size=18)
     words = [("gradient", written(gradient, 4)), ("mean", written(moments[0].names["mean"], 5)),
              ("square", written(moments[1].names["square"], 6)), ("before", written(before, 4)),
-             ("after", written(after, 4))]  # fmt: skip
+             ("after", written(before + moved, 4))]  # fmt: skip
     for i, (name, number) in enumerate(words):
         stage.text(f"adam-{name}", 150, 120 + 54 * i, name, "label", 22, "end")
         stage.text(f"adam-is-{name}", 174, 120 + 54 * i, number, "strong", 26)
@@ -580,31 +596,32 @@ def all_moved(stage, *_, moved):
     """Show how far each parameter has moved, {name: rows}."""
     stage.drop("adam")
     stage.plan(moved, 0.01)
-    stage.text("sum", 8, FOOT + 62, "each moved by 0.01, up or down", size=18)
+    stage.text("sum", 8, FOOT + 62, "each moved by 0.01: up is blue, down orange", size=18)
     yield []
 
 
-def many_steps(stage, *_, losses, documents):
-    """Show the losses of the next steps, and their mean over fifty."""
+def many_steps(stage, *moments, losses, documents):
+    """Show the second step at all its lines, and then how the losses go on, with their mean over fifty."""
     stage.drop("matrix", "called", "sum")
-    for step in (2, 3, 30, 300, len(losses)):
-        document = documents[(step - 1) % len(documents)]
-        stage.text("name", WIDTH / 2, 70, document, "strong", 30, "middle")
+    stage.text("chart", 8, 180, "grey: the loss of each name; blue: the mean of fifty", size=16)
+    for step in (*[2] * (len(moments) - 1), 30, 300, len(losses)):
+        stage.text("name", WIDTH / 2, 70, documents[(step - 1) % len(documents)], "strong", 30, "middle")
         stage.text("step", WIDTH / 2, 110, f"step {step:,} of {len(losses):,}", size=18, anchor="middle")
-        every = max(1, step // 150)
-        points = [(8 + 464 * i / len(losses), 440 - 90 * (losses[i] - 1.2)) for i in range(0, step, every)]
-        means = [sum(losses[max(0, i - 49) : i + 1]) / min(50, i + 1) for i in range(0, step, every)]
-        stage.line("losses", points if step > 1 else points * 2, "faint", 1)
-        stage.line(
-            "means", [(x, 440 - 90 * (mean - 1.2)) for (x, _), mean in zip(points, means, strict=True)], "strong", 2.5
+        steps = [*range(0, step - 1, max(1, step // 150)), step - 1]
+        points = [(8 + 464 * i / len(losses), 460 - 90 * (losses[i] - 1.2)) for i in steps]
+        means = [sum(losses[max(0, i - 49) : i + 1]) / min(50, i + 1) for i in steps]
+        blue = [(x, 460 - 90 * (mean - 1.2)) for (x, _), mean in zip(points, means, strict=True)]
+        stage.line("losses", points, "faint", 1)
+        stage.line("means", blue, "strong", 2.5)
+        stage.text(
+            "loss", WIDTH / 2, 140, f"loss {losses[step - 1]:.4f}, mean {means[-1]:.2f}", size=18, anchor="middle"
         )
-        stage.text("loss", WIDTH - 4, 150, f"loss {losses[step - 1]:.4f}, mean {means[-1]:.2f}", size=18, anchor="end")
         yield [("step", step), ("loss", written(losses[step - 1], 4))]
 
 
 def learned(stage, *_):
     """Show the surprises of the same name, before and after all steps."""
-    stage.drop("name", "step", "loss", "mean")
+    stage.drop("name", "step", "loss", "mean", "chart")
     stage.tokens(stage.signs)
     places = len(stage.signs) - 1
     for place in range(places):
@@ -624,7 +641,7 @@ def trained_heads(stage, *_, passes):
     stage.strip(
         "query", place, stage.moment("query = linear(", passes + place).names["query"], 0.8, 24, LOW, "query", 12
     )
-    yield from heads(stage, passes=passes, order=(3, 0, 2, 1))
+    yield from heads(stage, passes=passes, order=(0, 1))
 
 
 def writing(stage, *_, passes, letters):
@@ -638,7 +655,7 @@ def writing(stage, *_, passes, letters):
         stage.tokens([*signs, "BOS"], asked=len(signs))
         stage.leave(i, passes + i)
         stage.bars(chances)
-        stage.text("scale", WIDTH - 4, FOOT + 2, "probabilities", anchor="end")
+        stage.text("scale", WIDTH - 4, FOOT - 10, "probabilities", anchor="end")
         yield [("token", signs[-1])]
         stage.tokens([*signs, [*stage.characters, "BOS"][token]])
         stage.bars(chances, [token])

@@ -13,8 +13,8 @@ const calm = matchMedia("(prefers-reduced-motion: reduce)"), wide = matchMedia("
 /** @param {HTMLElement} line @returns its code, without the indentation */
 const codeOf = ({ textContent }) => textContent?.trim() ?? "";
 
-/** @param {{ page: string, scenes: Scene[] }} walk @param {HTMLElement[]} marks in the text, one for each scene */
-function goAlong({ page, scenes }, marks) {
+/** @param {{ page: string, width: number, height: number, scenes: Scene[] }} walk @param {HTMLElement[]} marks in the text, one for each scene */
+function goAlong({ page, width, height, scenes }, marks) {
   const states = statesOf(scenes), svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   const show = picture(svg), says = make("p", { className: "along-says" }), link = make("a", {}, svg);
   const aside = make("aside", { className: "along" }, link, says);
@@ -51,7 +51,7 @@ function goAlong({ page, scenes }, marks) {
     turn(places.at(next < 0 ? -1 : Math.max(0, next - 1))?.title ?? "");
   }
 
-  svg.setAttribute("viewBox", "0 0 480 470");
+  svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
   svg.setAttribute("class", "walk-picture");
   svg.setAttribute("role", "img");
   const article = document.querySelector(".md-content__inner"), rail = make("div", { className: "along-rail" });

@@ -8,7 +8,8 @@ import { drawn } from "./elements.js";
  *   width?: number, height?: number, text?: string, size?: number, anchor?: string, by?: number[][], thick?: number,
  *   columns?: number, levels?: string, gaps?: number }} Mark
  * @typedef {Map<string, Mark>} State
- * @typedef {{ row: number, made: [string, string][], put: Record<string, Mark>, gone: string[], code: string, seconds: number }} Beat
+ * @typedef {{ row: number, made: [string, string][], put: Record<string, Mark>, gone: string[], code: string,
+ *   function: string, does: string, seconds: number }} Beat
  * @typedef {{ title: string, chapter: string, says: string, beats: Beat[] }} Scene
  */
 

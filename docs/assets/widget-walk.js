@@ -36,7 +36,7 @@ function walk(box, scenes) {
   const chosen = make("select", {}, ...chapters.map((chapter) => make("option", { textContent: chapter })));
   const speeds = make("select", {}, ...SPEEDS.map((x) => make("option", { value: String(x), textContent: `${x} ×`, selected: x === 1 })));
   const scrub = make("input", { type: "range", min: "0", max: String(beats.length - 1), step: "1", value: "0" });
-  const told = make("span", { className: "walk-time" }), read = make("p", { className: "walk-read" });
+  const inside = make("p", { className: "walk-inside" }), told = make("span", { className: "walk-time" }), read = make("p", { className: "walk-read" });
   scrub.setAttribute("aria-label", "moment");
   chosen.setAttribute("aria-label", "chapter");
   speeds.setAttribute("aria-label", "speed");
@@ -48,6 +48,7 @@ function walk(box, scenes) {
   function enter(at) {
     const { row, made, scene, number } = beats[at], line = lines[row - 1];
     if (scene !== beats[now]?.scene) says.innerHTML = scene.says;  // of the essay
+    inside.replaceChildren(make("code", {}, beats[at].function), make("span", {}, ` ${beats[at].does}`));
     now = at;
     lines.forEach((other) => other.classList.toggle("lit", other === line));
     beside.replaceChildren(...made.flatMap(([name, words]) => [make("b", {}, name), ` ${words}  `]));
@@ -138,7 +139,7 @@ function walk(box, scenes) {
   speeds.addEventListener("change", () => { speed = Number(speeds.value); });
   box.addEventListener("keydown", (event) => {
     const { target, key, shiftKey } = event, isField = target instanceof HTMLElement && /^(SELECT|INPUT)$/.test(target.tagName);
-    const act = isField ? null : { ArrowRight: () => (shiftKey ? turn(1) : step(1)), ArrowLeft: () => (shiftKey ? turn(-1) : step(-1)),
+    const act = isField && (key !== " " || target !== scrub) ? null : { ArrowRight: () => (shiftKey ? turn(1) : step(1)), ArrowLeft: () => (shiftKey ? turn(-1) : step(-1)),
       Home: () => jump(0), End: () => jump(beats.length - 1), " ": target instanceof HTMLButtonElement ? null : () => play.click() }[key];
     if (!act || event.ctrlKey || event.altKey || event.metaKey) return;
     event.preventDefault();
@@ -150,7 +151,8 @@ function walk(box, scenes) {
     if (found >= 0 && !(target instanceof HTMLAnchorElement)) jump(found);
   });
   addEventListener("hashchange", arrive);
-  box.append(make("div", { className: "walk-controls" }, play, back, on, scrub, chosen, speeds, told), read);
+  says.before(inside);
+  box.append(make("div", { className: "walk-controls" }, play, back, on, told, scrub), make("p", { className: "walk-choices" }, chosen, speeds), read);
   box.classList.add("walks");
   Object.assign(box, { walk: { seek, seconds: whole, beats: beats.map(({ seconds, scene, at }, i) => ({ start: starts[i], seconds, title: scene.title, at })) } });
   arrive();

@@ -7,6 +7,7 @@ duration       how long it takes to read
 trials         what experiments change, and what their record says of them
 curves         the picture of an experiment: the losses with and without it
 minimap        the program as a picture: its lines by what happens without them
+walk           the walk through the program: its scenes with their sentences, and a still of each
 results        what demonstrations printed and drew, and when that is still valid
 kernel         demonstrations are run, by Pweave; prelude is what they find there
 render         HTML for chunks, demonstrations, listings and indexes, by the templates in docs/templates

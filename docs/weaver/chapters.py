@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 from markupsafe import Markup
 
 import tangle
-from weaver import helpers, minimap, trials
+from weaver import helpers, minimap, trials, walk
 from weaver.essay import Heading, Names
 from weaver.prose import MENTION, NAME, NUMBER, QUOTED
 from weaver.render import NOT_YET, SVG, Forms, links_in
@@ -50,6 +50,7 @@ class Chapters(Forms):
 
     def __init__(self, essay, reading, results, findings):
         self.essay, self.reading, self.results, self.findings = essay, reading, results, findings
+        self.scenes = walk.scenes(essay, reading.said, results)
         self.headings = {heading.line: heading for heading in essay.headings}
         self.explaining = {number for numbers in reading.quoted.values() for number in numbers}
         self.ids = {anchor: name for page in essay.pages for anchor, name in self.ids_of(page)}
@@ -172,6 +173,8 @@ class Chapters(Forms):
         What it gives to a widget is left out: there is none.
         """
         fence = fence._replace(code=without_gifts(fence.code))
+        if fence.options.get("widget") == walk.WIDGET:
+            return joined(self.walk(), folded("The script", code(fence)))
         result = self.results.get(fence.name)
         text, drawn, _ = result or (NOT_YET, [], "")
         printed = text.strip("\n") and verbatim(text.strip("\n"), "text")
@@ -182,6 +185,13 @@ class Chapters(Forms):
         images = [f"![{alt}]({path})" for path in figure_paths(fence, result)]
         listing = "" if is_call(fence) else folded("Code for this figure", code(fence))
         return joined(place + images[0], *images[1:], caption and f"*{caption}*", printed, listing)
+
+    def walk(self):
+        """Return the walk through the program: what is said in each scene, and at which line."""
+        lines = [self.essay.main.lines[scene["beats"][-1]["row"] - 1] for scene in self.scenes]
+        places = [self.address_of(self.essay.block_at(line.origin)) for line in lines]
+        return "\n".join(f"{i}. {scene['says']} ([line {scene['beats'][-1]['row']}]({place}))"
+                         for i, (scene, place) in enumerate(zip(self.scenes, places, strict=True), 1))  # fmt: skip
 
     def experiment(self, fence):
         """Return an experiment: its title, what it changes, and, folded away but below their map, what happens."""
@@ -236,6 +246,11 @@ class Book(Chapters):
     def program(self, target):
         """Return what a program is called."""
         return escaped(target)
+
+    def walk(self):
+        """Return the walk through the program: a picture of each scene, and what is said in it."""
+        return joined(*(joined(f"![]({still(i)})", f"{scene['says']} (line {scene['beats'][-1]['row']})")
+                        for i, scene in enumerate(self.scenes, 1)))  # fmt: skip
 
     def whole(self, program):
         """Return a program in one piece, with its numbers."""
@@ -297,6 +312,11 @@ def folded(title, text):
 def figure_paths(fence, result):
     """Return the paths of the files of the figures of a demonstration."""
     return [f"{FIGURES}/{fence.name}{f'-{i}' if i > 1 else ''}.svg" for i in range(1, len(result.figures) + 1)]
+
+
+def still(number):
+    """Return the path of the file of the picture of a scene."""
+    return f"{FIGURES}/walk-{number}.svg"
 
 
 def figures(essay, results, findings):

@@ -12,7 +12,7 @@ import zipfile
 from pathlib import Path
 
 import tangle
-from weaver import chapters
+from weaver import chapters, walk
 from weaver.render import TEMPLATES
 
 FONTS = sorted((TEMPLATES.parent / "assets").glob("*.woff2"))
@@ -28,7 +28,11 @@ def files(essay, reading, results, findings):
     """Return {path: bytes} of pandoc's input: the essay as one text in Markdown, and its figures."""
     written = chapters.Book(essay, reading, results, findings)
     text = chapters.GAP.join(block for page in essay.pages for block in written.blocks(page)) + "\n"
-    return {TEXT: text.encode()} | chapters.figures(essay, results, findings)
+    stills = {
+        chapters.still(i): svg.encode()
+        for i, (_, svg) in enumerate(walk.stills(written.scenes, walk.size(essay, results)), 1)
+    }
+    return {TEXT: text.encode()} | chapters.figures(essay, results, findings) | stills
 
 
 def check_place(file):

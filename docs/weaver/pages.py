@@ -49,6 +49,8 @@ def sheets(essay, reading, results, data, docs, findings):
     scenes = walk.scenes(essay, reading.said, results)
     renderer = Renderer(essay, results, paths, reading.anchors, findings, folder, scenes)
     minutes, sheets = duration.minutes(essay, reading), []
+    if scenes:
+        minutes[walk.page_of(essay).path] += walk.seconds(scenes) / 60
     times = duration.times(essay, minutes)
     below = reading.glossaries | beside_the_main_program(essay) | to_look_up(essay)
     ahead = contents(renderer, reading, minutes)
@@ -102,7 +104,8 @@ def ways_in(renderer, reading, minutes, needed, ahead):
     data = [*map(file_of, needed)]
     return renderer.template(
         "ways", time=duration.about(sum(minutes[page.path] for page in read)),
-        program=offered(essay.main.target), data=data, ahead=ahead,
+        program=offered(essay.main.target), data=data, ahead=ahead, walk=walk.page_of(essay),
+        watching=duration.about(walk.seconds(renderer.scenes) / 60),
     )  # fmt: skip
 
 
@@ -308,7 +311,7 @@ def mismatched_widgets(essay, results):
     return errors
 
 
-def files(essay, sheets, unfolded, docs, data, findings, scenes):
+def files(essay, sheets, unfolded, docs, data, findings, results, scenes):
     """Return {path: bytes} of all that belongs into build/pages."""
     wanted = {f"{sheet.path}index.md": sheet.text.encode() for sheet in sheets}
     wanted |= {offered(target): program.text.encode() for target, program in essay.programs.items()}
@@ -320,7 +323,7 @@ def files(essay, sheets, unfolded, docs, data, findings, scenes):
     paths = program_paths(essay)
     if bench := playground.files(essay, paths, data, docs)[1]:
         wanted |= bench | {f"{playground.FORMER}index.html": playground.redirect(paths[essay.main.target])}
-    wanted |= walk.files(essay, scenes)
+    wanted |= walk.files(essay, results, scenes)
     if essay.experiments:
         wanted["assets/poster.svg"] = minimap.poster(essay, findings, website.address()).encode()
     wanted["assets/chunks.json"] = json.dumps(unfolded, indent=0, sort_keys=True, ensure_ascii=False).encode()

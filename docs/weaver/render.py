@@ -238,7 +238,9 @@ class Renderer(Forms):
         scenes = [(scene, [(row, lines[row - 1].strip(), made) for row, made in walk.told(scene)], walk.still_path(i))
                   for i, scene in enumerate(self.scenes, 1)]  # fmt: skip
         values = {"listing": self.whole(self.essay.main), "scenes": scenes, "alt": fence.options.get("alt", "")}
-        return self.template("walk", width=walk.WIDTH, height=walk.HEIGHT, **values)
+        values |= {"id": f"demonstration-{fence.name}", "script": self.code(fence)}
+        width, height = walk.size(self.essay, self.results)
+        return self.template("walk", width=width, height=height, **values)
 
     def bench(self, fence):
         """Return the path of the page on which a fence is edited, or an experiment is tried; None if no page can."""

@@ -11,12 +11,14 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from weaver import website
 from weaver.essay import SPAN, html_of
 
 WIDGET, FILE = "walk", "assets/walk.json"
 ALONG = 4  # a page that says so many scenes has the picture beside it
-WIDTH, HEIGHT = 480, 470  # of the picture, as docs/stage.py draws it
-READS, BEAT, REST = 2.6, 1.3, 1.6  # words a second; seconds for each beat, and at the end of a scene
+READS, REST = 2.6, 1.6  # words a second; seconds at the end of a scene
+BEAT, LONGEST = 1.3, 5  # seconds that a beat takes, unless it is the last of its scene
+ADDRESS = "{address}"  # of the site, in the words of a picture
 GAP = 1.4  # between the cells of one head and those of the next
 LETTERS = "abcdefghi"  # of numbers below 0, by their size
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
@@ -27,19 +29,51 @@ def fence_of(essay):
     return next((fence for fence in essay.fences if fence.options.get("widget") == WIDGET), None)
 
 
+def page_of(essay):
+    """Return the page of the walk, or None."""
+    fence = fence_of(essay)
+    return fence and essay.page_of(fence.line)
+
+
 def scenes(essay, said, results):
     """Return the scenes as the page plays them, [] where they have not been composed; `said` is Reading.said."""
-    fence = fence_of(essay)
-    given = json.loads(results[fence.name].given or "[]") if fence and fence.name in results else []
+    given = given_by(essay, results).get("scenes", [])
     lines = essay.main.text.split("\n")
     for scene in given:
         own = html_of([(span.lastgroup or "", span[span.lastgroup or 0]) for span in SPAN.finditer(scene["says"])])
         scene["says"] = str(own or said.get(scene["title"], (0, ""))[1])
-        reading = len(words(scene["says"]).split()) / READS + REST
-        for beat in scene["beats"]:
-            beat |= {"seconds": BEAT, "code": lines[beat["row"] - 1].strip()}
-        scene["beats"][-1]["seconds"] = round(max(2 * BEAT, reading - BEAT * (len(scene["beats"]) - 1)), 2)
+        beats = scene["beats"]
+        whole = max(BEAT * (len(beats) + 1), len(words(scene["says"]).split()) / READS + REST)
+        each = min(LONGEST, whole / len(beats))
+        for beat in beats:
+            for mark in beat["put"].values():
+                if "text" in mark:
+                    mark["text"] = mark["text"].replace(ADDRESS, re.sub("^https?://|/$", "", website.address()))
+            beat |= {"seconds": round(each, 2), "code": lines[beat["row"] - 1].strip()}
+            beat["function"], beat["does"] = function_at(lines, beat["row"])
+        beats[-1]["seconds"] = round(whole - each * (len(beats) - 1), 2)
     return given
+
+
+def given_by(essay, results):
+    """Return what the demonstration of the walk has given: the size of the picture and its scenes; {} without one."""
+    fence = fence_of(essay)
+    return json.loads(results[fence.name].given or "{}") if fence and fence.name in results else {}
+
+
+def size(essay, results):
+    """Return the width and the height of the picture; nothing is drawn without one."""
+    given = given_by(essay, results)
+    return given.get("width", 0), given.get("height", 0)
+
+
+def function_at(lines, row):
+    """Return the name of the function in which a line of the program is, and what its docstring says it does."""
+    above = [*enumerate(lines[:row], 1)][::-1]
+    number, head = next(((n, line) for n, line in above if re.match(r"def \w+", line)), (0, ""))
+    inside = bool(number) and not any(re.match(r"\S", line) for line in lines[number:row])
+    docstring = re.fullmatch(r'\s*"""(.*?)"""', lines[number])
+    return (head[4 : head.index("(")], docstring[1] if docstring else "") if inside else ("", "")
 
 
 def complaints(essay, said, results):
@@ -63,28 +97,34 @@ def words(html):
     return Markup(html).striptags()  # noqa: S704 (read, not shown)
 
 
-def stills(found):
-    """Return [(scene, its picture as SVG when it ends)]."""
+def stills(found, across):
+    """Return [(scene, its picture when it ends, as SVG)]; a picture is so wide and high."""
     marks, pictures = {}, []
     for scene in found:
         for beat in scene["beats"]:
             marks = {key: mark for key, mark in marks.items() if key not in beat["gone"]} | beat["put"]
-        pictures.append((scene, svg(marks)))
+        pictures.append((scene, svg(marks, across)))
     return pictures
 
 
-def svg(marks):
+def seconds(found):
+    """Return how long some scenes take."""
+    return sum(beat["seconds"] for scene in found for beat in scene["beats"])
+
+
+def svg(marks, across):
     """Return marks as an SVG with colours of its own, as docs/assets/walk-picture.js draws them in the page."""
     drawn = "".join(f'<g class="{mark["kind"]} {mark.get("look", "")}" transform="translate({mark["x"]} {mark["y"]})">'
                     f"{DRAW[mark['kind']](mark)}</g>" for mark in marks.values())  # fmt: skip
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" class="walk-picture" viewBox="0 0 {WIDTH} {HEIGHT}">'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" class="walk-picture" viewBox="0 0 {across[0]} {across[1]}">'
     return f'{head}<style>{looks()}</style><rect width="100%" height="100%" fill="#fffefb"/>{drawn}</svg>\n'
 
 
 def looks():
-    """Return the styles of a picture on its own: those of the page, with the colours of its light scheme."""
+    """Return the styles of a picture on its own: those of the page, with the colours of its light scheme for names."""
     page, picture = ((ASSETS / f"{name}.css").read_text(encoding="utf-8") for name in ("page", "walk-picture"))
-    return f"svg {{ {re.search(r'--paper: [^}]*', page)[0]}}} {picture}"
+    colours = dict(re.findall(r"(--[a-z]+): (#\w+)", page[: page.index("slate")]))
+    return re.sub(r"var\((--[a-z-]+)[^()]*\)", lambda match: colours.get(match[1], "Georgia, serif"), picture)
 
 
 def word(mark):
@@ -135,12 +175,13 @@ def still_path(number):
     return f"assets/walk-{number:02}.svg"
 
 
-def files(essay, found):
+def files(essay, results, found):
     """Return {path: bytes} of what the page of the walk needs, and those pages that it goes along with."""
     if not found:
         return {}
-    walk = {"page": essay.page_of(fence_of(essay).line).path, "scenes": found}
-    pictures = {still_path(i): picture.encode() for i, (_, picture) in enumerate(stills(found), 1)}
+    walk = given_by(essay, results) | {"page": page_of(essay).path, "scenes": found}
+    drawn = stills(found, size(essay, results))
+    pictures = {still_path(i): picture.encode() for i, (_, picture) in enumerate(drawn, 1)}
     return pictures | {FILE: json.dumps(walk, ensure_ascii=False, separators=(",", ":")).encode()}
 
 
