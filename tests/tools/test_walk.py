@@ -104,7 +104,7 @@ def given(*titles):
     beats = [{"row": row, "made": [["x", "1"]], "put": {}, "gone": []} for row in (1, 2)]
     own = {"second": "Its *own*."}
     scenes = [{"title": title, "chapter": "All", "says": own.get(title, ""), "beats": beats} for title in titles]
-    return {"walk": Result("", [], json.dumps(scenes))}
+    return {"walk": Result("", [], json.dumps({"scenes": scenes, "width": 480, "height": 470}))}
 
 
 def read():
@@ -121,7 +121,9 @@ def test_a_marked_sentence_is_what_a_scene_says_and_stays_in_the_text():
     assert "scene:" not in shown and "end" not in shown and " After. " in shown
     first, second = walk.scenes(essay, reading.said, given("first", "second"))
     assert (first["says"], second["says"]) == (FIRST, "Its <em>own</em>.")
-    assert [beat["code"] for beat in first["beats"]] == ["def double(x):", "return 2 * x"]
+    assert [(beat["code"], beat["function"]) for beat in first["beats"]] == [
+        ("def double(x):", "double"), ("return 2 * x", "double"),
+    ]  # fmt: skip
     assert first["beats"][-1]["seconds"] > second["beats"][-1]["seconds"] > 0  # who reads more needs more time
     assert walk.told(first) == [(1, "x = 1"), (2, "x = 1")]
 
@@ -141,4 +143,4 @@ def test_a_sentence_without_an_end_a_scene_or_a_sentence_is_told_with_its_line()
 def test_an_essay_without_a_walk_has_no_scenes():
     essay = Essay(SMALL)
     assert walk.scenes(essay, {}, {}) == walk.complaints(essay, {}, {}) == []
-    assert walk.files(essay, []) == {}
+    assert walk.files(essay, {}, []) == {}
