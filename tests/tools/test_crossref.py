@@ -1,10 +1,9 @@
 """The cross-referenced essay: pages, places and their ids, programs, what they define and use, the index."""
 
-import re
 
 import pytest
 from essays import SMALL
-from weaver.essay import Essay, Names
+from weaver.essay import Essay
 
 from tangle import TangleError
 
@@ -91,19 +90,7 @@ def test_chunks_of_similar_names_have_places_of_their_own(names):
         assert essay.first_block(name).fence.name == name
 
 
-def test_names_never_repeat():
-    names = Names("taken")
-    given = [names.new(title) for title in ("taken", "Taken", "taken 2", "x_y", "x y", "x-y-2", "", "-")]
-    assert len({"taken", *given}) == 9
-    assert all(re.fullmatch(r"[^\W_]+(-[^\W_]+)*", name) for name in given)
-
-
 # Programs
-
-
-def test_a_chunk_that_is_used_twice_has_two_runs():
-    essay = Essay(SMALL.replace("<<other>>\n", "<<other>>\n<<a-part>>\n"))
-    assert essay.main.runs(essay.chunks["a-part"][0]) == [[1, 2], [7, 8]]
 
 
 def test_the_uses_of_a_name_are_found_where_they_stand(essay):

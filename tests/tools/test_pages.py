@@ -13,7 +13,6 @@ import pytest
 from essays import SMALL, project, run_weave, with_prose
 from weaver import duration, pages, playground
 from weaver.essay import Essay, WeaveError
-from weaver.pages import offered
 from weaver.pipeline import Weave
 from weaver.prose import Reading
 from weaver.results import Result
@@ -446,10 +445,6 @@ def test_a_program_is_not_where_the_weaver_writes(tmp_path):
     with pytest.raises(WeaveError) as caught:
         Weave(project(tmp_path, "# One\n\n``` text {file=pages/a.py}\nx\n```\n"))
     assert caught.value.errors == [(3, "build/pages/a.py is reserved for the weaver: rename it")]
-
-
-def test_what_is_offered_is_never_a_page():
-    assert [offered("a.py"), offered("b/notes.md")] == ["files/a.py", "files/b/notes.md.txt"]
 
 
 def test_the_preview_builds_only_pages_that_have_changed_and_the_search_finds_the_others(tmp_path):

@@ -11,7 +11,7 @@ from textwrap import dedent
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from programs import PROGRAMS, ROOT, TEXT, run, snapshot
+from programs import ROOT, TEXT, run, snapshot
 
 import tangle as tangler
 from tangle import TangleError, parse, render, tangle
@@ -66,12 +66,6 @@ def test_references_are_replaced_and_indented():
         ```
         """) == {"deep/er.py": "def f():\n    if x:\n\n        return 1\n    return 2\nprint(f())\n",
                  "fast.c": "x = = 1;\n"}  # fmt: skip
-
-
-def test_every_line_knows_where_it_comes_from():
-    source = TEXT.split("\n")
-    for program in PROGRAMS.values():
-        assert all(line.text.endswith(source[line.origin - 1]) for line in program)
 
 
 def test_a_name_may_be_the_first_line_of_its_fence():

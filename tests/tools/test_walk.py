@@ -128,7 +128,7 @@ def test_a_marked_sentence_is_what_a_scene_says_and_stays_in_the_text():
     assert walk.told(first) == [(1, "x = 1"), (2, "x = 1")]
 
 
-def test_a_sentence_without_an_end_a_scene_or_a_sentence_is_told_with_its_line():
+def test_what_has_no_end_no_scene_or_no_sentence_is_told_with_its_line_and_an_essay_needs_no_walk():
     for prose in ("\nA <!-- scene: a -->b", "\n<!-- scene: a -->b\n<!-- scene: b -->c<!-- end -->"):
         message = "what is said in the scene a has no end: <!-- end -->"
         assert Reading(Essay(f"{SMALL}{prose}\n")).errors == [(38, message)]
@@ -138,9 +138,5 @@ def test_a_sentence_without_an_end_a_scene_or_a_sentence_is_told_with_its_line()
     assert [(line, message[:27]) for line, message in wrong] == said
     assert walk.complaints(essay, reading.said, given("first", "other", "second")) == []
     assert walk.complaints(essay, reading.said, {}) == []  # it has not run yet
-
-
-def test_an_essay_without_a_walk_has_no_scenes():
-    essay = Essay(SMALL)
-    assert walk.scenes(essay, {}, {}) == walk.complaints(essay, {}, {}) == []
-    assert walk.files(essay, {}, []) == {}
+    assert walk.scenes(Essay(SMALL), {}, {}) == walk.complaints(Essay(SMALL), {}, {}) == []
+    assert walk.files(Essay(SMALL), {}, []) == {}
