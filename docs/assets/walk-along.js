@@ -68,4 +68,4 @@ function goAlong({ page, width, height, scenes }, marks) {
 }
 
 const marks = /** @type {HTMLElement[]} */ ([...document.querySelectorAll("[data-scene]")]);
-fetch(new URL("walk.json", import.meta.url)).then((response) => response.json()).then((walk) => goAlong(walk, marks));
+fetch(new URL("walk-along.json", import.meta.url)).then((response) => response.json()).then((walk) => goAlong(walk, marks));

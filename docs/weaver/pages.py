@@ -49,6 +49,7 @@ def sheets(essay, reading, results, data, docs, findings):
     scenes = walk.scenes(essay, reading.said, results)
     renderer = Renderer(essay, results, paths, reading.anchors, findings, folder, scenes)
     minutes, sheets = duration.minutes(essay, reading), []
+    along = walk.pages_along(essay, reading.said) if scenes else ()
     if scenes:
         minutes[walk.page_of(essay).path] += walk.seconds(scenes) / 60
     times = duration.times(essay, minutes)
@@ -59,7 +60,7 @@ def sheets(essay, reading, results, data, docs, findings):
     times[""] = ways_in(renderer, reading, minutes, needed, ahead)
     for page in essay.pages:
         screen = len(read[""]) - len(reading.pages[""]) if not page.path else 0
-        sheet = essay_sheet(page, bodies[page.path], times[page.path], screen)
+        sheet = essay_sheet(page, bodies[page.path], times[page.path], screen, page.path in along)
         sheets.append(sheet._replace(text=lowered(sheet.text)) if page.path in below else sheet)
     for program in essay.programs.values():
         listing = renderer.program(program, [offered(program.target), *map(file_of, needed[:1])])
@@ -72,11 +73,14 @@ def sheets(essay, reading, results, data, docs, findings):
     return sheets, renderer.unfolded()
 
 
-def essay_sheet(page, parts, time, before=0):
-    """Return a page of the essay, with a line below its title, or after some parts, that says how long it takes."""
+def essay_sheet(page, parts, time, before=0, goes_along=False):
+    """Return a page of the essay, with a line below its title, or after some parts, that says how long it takes.
+
+    The picture of the walk may go along with it.
+    """
     at = 1 + before
     text = f"{markdown_of(parts[:at])}\n{raw(time)}\n\n{markdown_of(parts[at:])}"
-    if text.count("data-scene=") >= walk.ALONG:
+    if goes_along:
         text = f"{text}\n\n{raw(ALONG)}"
     if 'class="walk"' in text:
         text = f"---\nhide: {ALONE}\n---\n{text}"
@@ -311,7 +315,7 @@ def mismatched_widgets(essay, results):
     return errors
 
 
-def files(essay, sheets, unfolded, docs, data, findings, results, scenes):
+def files(essay, reading, sheets, unfolded, docs, data, findings, results, scenes):
     """Return {path: bytes} of all that belongs into build/pages."""
     wanted = {f"{sheet.path}index.md": sheet.text.encode() for sheet in sheets}
     wanted |= {offered(target): program.text.encode() for target, program in essay.programs.items()}
@@ -323,7 +327,7 @@ def files(essay, sheets, unfolded, docs, data, findings, results, scenes):
     paths = program_paths(essay)
     if bench := playground.files(essay, paths, data, docs)[1]:
         wanted |= bench | {f"{playground.FORMER}index.html": playground.redirect(paths[essay.main.target])}
-    wanted |= walk.files(essay, results, scenes)
+    wanted |= walk.files(essay, reading.said, results, scenes)
     if essay.experiments:
         wanted["assets/poster.svg"] = minimap.poster(essay, findings, website.address()).encode()
     wanted["assets/chunks.json"] = json.dumps(unfolded, indent=0, sort_keys=True, ensure_ascii=False).encode()

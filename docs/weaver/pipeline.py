@@ -83,7 +83,9 @@ class Weave:
         results, docs = self.results(old), self.root / "docs"
         sheets, unfolded = pages.sheets(self.essay, self.reading, results, self.data, docs, self.findings)
         scenes = walk.scenes(self.essay, self.reading.said, results)
-        wanted = pages.files(self.essay, sheets, unfolded, docs, self.data, self.findings, results, scenes)
+        wanted = pages.files(
+            self.essay, self.reading, sheets, unfolded, docs, self.data, self.findings, results, scenes
+        )
         pages.write(self.build / "pages", wanted)
         website.write_settings(self.build, sheets)
         return results

@@ -6,6 +6,7 @@ its own, or what the prose marks for it. The page plays it, film.py makes a film
 
 import json
 import re
+from collections import Counter
 from html import escape
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from markupsafe import Markup
 from weaver import website
 from weaver.essay import SPAN, html_of
 
-WIDGET, FILE = "walk", "assets/walk.json"
+WIDGET, FILE, FILE_ALONG = "walk", "assets/walk.json", "assets/walk-along.json"
 ALONG = 4  # a page that says so many scenes has the picture beside it
 READS, REST = 2.6, 1.6  # words a second; seconds at the end of a scene
 BEAT, LONGEST = 1.3, 5  # seconds that a beat takes, unless it is the last of its scene
@@ -175,14 +176,29 @@ def still_path(number):
     return f"assets/walk-{number:02}.svg"
 
 
-def files(essay, results, found):
+def files(essay, said, results, found):
     """Return {path: bytes} of what the page of the walk needs, and those pages that it goes along with."""
     if not found:
         return {}
     walk = given_by(essay, results) | {"page": page_of(essay).path, "scenes": found}
     drawn = stills(found, size(essay, results))
     pictures = {still_path(i): picture.encode() for i, (_, picture) in enumerate(drawn, 1)}
-    return pictures | {FILE: json.dumps(walk, ensure_ascii=False, separators=(",", ":")).encode()}
+    along = pages_along(essay, said)
+    last = max((i for i, scene in enumerate(found, 1) if page_saying(essay, said, scene) in along), default=0)
+    data = {FILE: walk, FILE_ALONG: walk | {"scenes": found[:last]}}
+    return pictures | {path: json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
+                       for path, content in data.items()}  # fmt: skip
+
+
+def pages_along(essay, said):
+    """Return the paths of the pages that say so many scenes that the picture goes along with them."""
+    counts = Counter(essay.page_of(line).path for line, _ in said.values())
+    return {path for path, count in counts.items() if count >= ALONG}
+
+
+def page_saying(essay, said, scene):
+    """Return the path of the page that says a scene, or None."""
+    return essay.page_of(said[scene["title"]][0]).path if scene["title"] in said else None
 
 
 def told(scene):
