@@ -74,7 +74,7 @@ class Stage:
     def scene(self, title, *quotes, picture, run=0, only=None, says="", **given):
         """Add a scene: lines of the program, by how they begin, one for each beat; the last one may have more.
 
-        `run` counts how often a line ran before. `only` are the names whose values stand beside it. `says` is the
+        `run` counts how often a line ran before. `only` are the names whose values appear beside it. `says` is the
         sentence, if the prose marks none of this title. Raises ValueError for a line that the program does not have.
         """
         moments = [self.record.moment(quote, run) for quote in quotes]
@@ -155,7 +155,7 @@ class Stage:
     # Groups of marks that several pictures have
 
     def tokens(self, signs, until=99, asked=None):
-        """Put the tokens of a name, and below each its number; later ones are pale, and one may be asked for."""
+        """Put the tokens of a name, and below each its number; later ones are pale, and the one `asked` for is a question mark."""
         self.drop("sign", "token")
         for i, sign in enumerate(signs):
             look, is_asked = ("pale" if i > until else "strong"), i == asked

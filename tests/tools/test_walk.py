@@ -139,4 +139,4 @@ def test_what_has_no_end_no_scene_or_no_sentence_is_told_with_its_line_and_an_es
     assert walk.complaints(essay, reading.said, given("first", "other", "second")) == []
     assert walk.complaints(essay, reading.said, {}) == []  # it has not run yet
     assert walk.scenes(Essay(SMALL), {}, {}) == walk.complaints(Essay(SMALL), {}, {}) == []
-    assert walk.files(Essay(SMALL), {}, []) == {}
+    assert walk.files(Essay(SMALL), {}, {}, []) == {}
