@@ -155,7 +155,7 @@ class Stage:
     # Groups of marks that several pictures have
 
     def tokens(self, signs, until=99, asked=None):
-        """Put the tokens of a name, and below each its number; later ones are pale, and the one `asked` for is a question mark."""
+        """Put the tokens of a name, and below each its number; later ones are pale, one is `asked` for."""
         self.drop("sign", "token")
         for i, sign in enumerate(signs):
             look, is_asked = ("pale" if i > until else "strong"), i == asked
