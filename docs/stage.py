@@ -253,7 +253,7 @@ def names(stage, *_, documents):
 
 def letters(stage, *_):
     """Show the letters of the name, and then its tokens."""
-    stage.drop("name")
+    stage.drop("matrix", "called", "sum")
     for i, sign in enumerate(stage.signs[1:-1], 1):
         stage.text(f"sign{i}", stage.at(i), 26, sign, "strong", 22, "middle")
     yield []
@@ -280,7 +280,6 @@ def parameters(stage, *_, model):
 
 def task(stage, moment):
     """Show the token that is there, and the one that is asked for."""
-    stage.drop("matrix", "called", "sum")
     stage.tokens(stage.signs, 0, asked=1)
     stage.count(moment)
     yield made({name: moment.names[name] for name in ("token", "target")})
@@ -443,7 +442,7 @@ def again(stage, *_):
         stage.leave(place, place)
         stage.surprise(place, place)
         stage.count(stage.moment("logs.append(", place))
-        yield [("token", stage.signs[place]), ("position", f"{place} of 0 to {last}")]
+        yield [("token", stage.signs[place]), ("position", place)]
 
 
 def last_asks(stage, *moments):
@@ -473,7 +472,8 @@ def heads(stage, *_, passes, order):
     for head in order:
         moment = stage.moment("weights = softmax(scale(", 4 * (passes + place) + head)
         stage.look(place, head, moment.names["weights"])
-        stage.count(moment)
+        if not passes:
+            stage.count(moment)
         yield [("weights", row_of(moment.names["weights"], 2, 7))]
 
 
@@ -485,6 +485,7 @@ def found(stage, *_):
         joined += numbers(stage.moment("return [dot(weights, column)", 4 * place + head).names["return"])
         stage.strip("found", place, [*joined, *[0.0] * (16 - len(joined))], 0.8, 30, look="value")
         stage.text("found-name", stage.at(place) + 30, TOP + TALL + 16, "found", "value", 14, "middle")
+        stage.count(stage.moment("found += attend(", 4 * place + head))
         yield [("found", row_of(joined[4 * head :]))]
 
 
@@ -495,6 +496,7 @@ def loss(stage, *moments):
     stage.tokens(stage.signs)
     stage.leave(place, place)
     stage.surprise(place, place)
+    stage.count(stage.moment("logs.append(", place))
     yield [("−log", written(-stage.moment("logs.append(", place).names["logs"][-1].data, 4))]
     stage.drop("found")
     value = moments[-1].names["return"].data
@@ -516,7 +518,7 @@ def tape(stage, *_, model):
             stage.box(f"entries{place}-{part}", 8 + at * unit, FOOT + 30, (now - at) * unit, 34, look)
             at = now
     a, b = model[0]["wte"][stage.token("BOS")][0], model[0]["wpe"][0][0]
-    first = f"the first after the parameters: {written(a)} + {written(b)} = {written(a + b)}, derivatives 1 and 1"
+    first = f"the first after the parameters: {written(a, 3)} + {written(b, 3)} = {written(a + b, 3)}, derivatives 1, 1"
     stage.text("tape", 8, FOOT + 20, f"the tape: {end:,} entries")
     left = 8
     for part, look in [("parameters", "parameters"), *((part, look) for part, look, _ in PARTS)]:
@@ -531,7 +533,7 @@ def first_entries(stage, *_):
     """Show the first entries that the walk back takes from the tape."""
     stage.box("head", WIDTH - 10, FOOT + 24, 4, 46, "gradient")
     yield [("loss.grad", "1.0")]
-    for i, what, inputs in ((0, "the mean", "a"), (2, "a sum", "ab")):
+    for i, what, inputs in ((0, f"the mean of {len(stage.signs) - 1}", "a"), (2, "a sum", "ab")):
         entry = stage.moment("result, a, da, b, db = tape.pop()", i).names
         gradient = written(entry["result"].grad, 4)
         stage.text("passes", 8, FOOT + 126, f"{what}, with a gradient of {gradient}", "strong", 18)
@@ -656,7 +658,7 @@ def writing(stage, *_, passes, letters):
         stage.leave(i, passes + i)
         stage.bars(chances)
         stage.text("scale", WIDTH - 4, FOOT - 10, "probabilities", anchor="end")
-        yield [("token", signs[-1])]
+        yield None
         stage.tokens([*signs, [*stage.characters, "BOS"][token]])
         stage.bars(chances, [token])
         yield [("token", f"{token}, which is {[*stage.characters, 'BOS'][token]}")]

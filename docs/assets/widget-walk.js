@@ -150,6 +150,7 @@ function walk(box, scenes) {
     const found = beats.findIndex((beat) => beat.row === row);
     if (found >= 0 && !(target instanceof HTMLAnchorElement)) jump(found);
   });
+  box.addEventListener("click", () => { if (!box.contains(document.activeElement)) code.focus({ preventScroll: true }); });  // for the keys
   addEventListener("hashchange", arrive);
   says.before(inside);
   box.append(make("div", { className: "walk-controls" }, play, back, on, told, scrub), make("p", { className: "walk-choices" }, chosen, speeds), read);
