@@ -141,7 +141,8 @@ LOOK = """() => {  // what is to be seen on a page, at the width that it has
     seen.covered = notes.filter(note => others.some(other => !other.contains(note) && meet(box(note), box(other))))
         .map(note => note.textContent);
     for (const fold of document.querySelectorAll('article details')) fold.open = true;
-    seen.broken = [...document.querySelectorAll('.code .line:not(.goes-along *, .walk *, .walk ~ * *)')].filter(line => {
+    const narrow = '.goes-along *, .walk *, .walk ~ * *';
+    seen.broken = [...document.querySelectorAll(`.code .line:not(${narrow})`)].filter(line => {
         const range = document.createRange();
         range.selectNodeContents(line.querySelector('.source') ?? line);
         return range.getBoundingClientRect().height > 1.7 * parseFloat(getComputedStyle(line).lineHeight);
