@@ -397,7 +397,7 @@ def mlp_added(stage, moment, *_):
     found = [b - a for a, b in zip(before, numbers(moment.names["x"]), strict=True)]
     stage.strip("addend", 0, found, 1.5, 30, start="after")
     stage.text("plus", stage.at(0) + 15, TOP + TALL / 2 + 5, "+", "strong", anchor="middle")
-    stage.text("what", stage.at(0) + 44, TOP + 16, "what fc2 turns into them")
+    stage.text("what", stage.at(0) + 44, TOP + 16, "what fc2 computes from them")
     yield [("linear(hidden, …)", row_of(found))]
     stage.drop("addend", "plus", "what", "said", "answers", "after")
     stage.strip("x0", 0, moment.names["x"], 1.5, look="residual")
