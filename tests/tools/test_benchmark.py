@@ -49,3 +49,23 @@ def test_the_record_in_the_essay_is_of_the_programs_that_there_are():
     assert {*record["growth"]} == {*benchmark.SIZES, "batch_size"}
     assert {*record["parts"]} == {*parts.PROGRAMS}
     assert record["peak"] > 0
+
+
+def test_devices_times_a_step_on_the_processor_and_beside_it_microgpt(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("torch", reason="PyTorch is not installed: .venv/bin/pip install --group torch")
+    from laboratory import devices
+
+    monkeypatch.setattr(devices, "enough", lambda words, *_, **__: 4)
+    monkeypatch.setattr(devices, "measure", lambda words, steps: (7.0, 2.0))
+    monkeypatch.setattr(devices, "peaks", lambda device: {"float64": 1.0})
+    words = ["--widths", "16", "--batches", "2", "--record", str(tmp_path / "new.json")]
+    monkeypatch.setattr(sys, "argv", ["devices.py", *words])
+    devices.main()
+    record = json.loads((tmp_path / "new.json").read_bytes())
+    row = record["rows"][0]
+    assert (row["device"], row["parameters"]) == ("cpu", 2 * 27 * 16 + 16 * 16 + 12 * 16 * 16)
+    # 32 tokens; for each weight of a matrix two operations forward and four back; half of 16 scores, and as many means
+    assert row["operations"] == 32 * 6 * (12 * 16 * 16 + 27 * 16 + 16 * 16)
+    assert 0 < row["from"] <= row["seconds"] <= row["to"]
+    assert record["others"]["microgpt.py"] == [[16, 0.007]]
+    assert "not a record of this tool" in refused(devices.main, ["--record", RECORD], monkeypatch, capsys)

@@ -1,7 +1,9 @@
 """All pages of the site: their Markdown, the files in build/pages, the settings, and what mkdocs makes of them."""
 
 import json
+import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -418,6 +420,28 @@ def test_titles_are_text_in_the_navigation(odd):
     for title in ("A &lt; B &amp; &quot;C&quot; d_e_f g", "Emoji 😀 *not em* link", "a+b_c.d.py"):
         assert title in page
     assert "<c>" not in page
+
+
+def test_zensical_builds_the_same_site(odd, built):
+    zensical = shutil.which("zensical", path=os.path.dirname(sys.executable))  # noqa: PTH120
+    if not zensical:
+        pytest.skip("Zensical is not installed")
+    copy = odd / "zensical"
+    shutil.copytree(odd / "build" / "pages", copy / "build" / "pages")
+    shutil.copy(odd / "build" / "mkdocs.yml", copy / "build")
+    shutil.copy(odd / "mkdocs.yml", copy)
+    shutil.copytree(odd / "docs" / "theme", copy / "docs" / "theme")
+    command = [zensical, "build", "-f", "build/mkdocs.yml"]
+    done = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    other = read_site(copy / "build" / "site")
+    assert other.keys() == built.keys()
+    for page in built:
+        assert other[page].copied == built[page].copied
+        assert [name for name in built[page].ids if name[:2] != "__"] == [
+            name for name in other[page].ids if name[:2] != "__"
+        ]
+        assert all(line.strip() in other[page].text for line in PRINTED.split("\n") if line in built[page].text)
 
 
 # The command
