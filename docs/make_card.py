@@ -8,7 +8,6 @@ It needs Chromium.
 
 import argparse
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,11 +18,10 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "docs"), str(ROOT)]
 
 from laboratory import record as records  # noqa: E402
-from weaver import minimap, trials, website  # noqa: E402
+from weaver import film, minimap, trials, website  # noqa: E402
 from weaver.essay import Essay  # noqa: E402
 
 ASSETS = ROOT / "docs" / "assets"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 PAGE = """<!doctype html><meta charset="utf-8"><title>{title}</title><link rel="stylesheet" href="{css}">
 <body data-md-color-scheme="default"><style>
 @page {{ size: 420mm 297mm; margin: 0 }}
@@ -65,9 +63,9 @@ def draw(browser, body, *options):
 def main():
     """Draw both, and return the exit status."""
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    browser = film.chromium()
     if not browser:
-        print(f"make_card.py: no browser draws it: install one of {', '.join(BROWSERS)}", file=sys.stderr)
+        print(f"make_card.py: no browser draws it: install one of {', '.join(film.BROWSERS)}", file=sys.stderr)
         return 1
     essay = Essay((ROOT / "microgpt.md").read_text(encoding="utf-8"))
     findings = trials.Findings(records.read(ROOT / trials.RECORD))

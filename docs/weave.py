@@ -6,6 +6,8 @@
     python docs/weave.py --update    also update the committed files: the numbers in the prose of microgpt.md, and
                                      build/essay, the essay with its output and figures, as GitHub shows it
     python docs/weave.py --epub FILE write the essay as an EPUB instead, with pandoc
+    python docs/weave.py --film FILE also make a film of the walk through the program, with Chromium and ffmpeg;
+                                     --scene NAME makes only that scene
     python docs/weave.py --serve     show the site at http://127.0.0.1:8000/ and reload it after every save
 
 Every `# ` heading of the essay begins a page. Chunks become HTML with links; Pweave runs the demonstrations, and their
@@ -48,10 +50,14 @@ def main():
     )
     modes.add_argument("--update", action="store_true", help="correct the numbers in the prose, and write build/essay")
     modes.add_argument("--epub", type=Path, metavar="FILE", help="write the essay as an EPUB, and stop there")
+    modes.add_argument("--film", type=Path, metavar="FILE", help="also make a film of the walk, and its captions")
     modes.add_argument(
         "--serve", nargs="?", type=int, const=8000, metavar="PORT", help="serve the site, and follow every save"
     )
+    parser.add_argument("--scene", metavar="NAME", help="with --film: make only this scene")
     options = parser.parse_args()
+    if options.scene and not options.film:
+        parser.error("--scene needs --film FILE")
     gc.set_threshold(200_000)  # nearly all that a weave makes stays: to look for garbage took a sixth of its time
     ended = []  # by what number
 
@@ -70,7 +76,7 @@ def main():
         if options.run:
             begin(ROOT).run(say)
         else:
-            weave(ROOT, say, options.update, build=not options.pages, book=options.epub)
+            weave(ROOT, say, options.update, not options.pages, options.epub, options.film, options.scene)
     except KeyboardInterrupt:
         return 130
     except (tangle.TangleError, DemonstrationError, SiteError, OSError) as error:

@@ -22,20 +22,19 @@ import tangle
 hypothesis.settings.register_profile("suite", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("suite")
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 WEAVES = all(map(importlib.util.find_spec, ("mkdocs", "pweave")))
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-             "--disable-component-update", "--disable-sync"]  # fmt: skip
 
 
 @pytest.fixture(scope="session")
 def browser():
     """The system's Chromium, driven by Playwright."""
     playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-    if not CHROMIUM:
+    from weaver import film  # it takes a moment, and most tests need none
+
+    if not film.chromium():
         pytest.skip("Chromium is not installed: apt-get install chromium, or another Chrome")
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        browser = driver.chromium.launch(executable_path=film.chromium(), args=film.ARGUMENTS)
         yield browser
         browser.close()
 

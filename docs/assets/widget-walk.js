@@ -159,7 +159,7 @@ function walk(box, scenes) {
   box.append(make("div", { className: "walk-controls" }, play, back, on, told, scrub), make("p", { className: "walk-choices" }, chosen, speeds, HINT), read);
   for (const { row } of beats) lines[row - 1].classList.add("runs");
   box.classList.add("walks");
-  Object.assign(box, { walk: { seek, seconds: whole, beats: beats.map(({ seconds, scene, at }, i) => ({ start: starts[i], seconds, title: scene.title, at })) } });
+  Object.assign(box, { walk: { seek, seconds: whole, moving: MOVING, beats: beats.map(({ seconds, scene, at }, i) => ({ start: starts[i], seconds, title: scene.title, at })) } });
   arrive();
 }
 

@@ -16,6 +16,7 @@ website        the site's settings, and build/site, by mkdocs
 playground     what the page that edits and runs the essay needs
 chapters       the essay in Markdown that GitHub shows, build/essay: its own lines, and what its fences print and draw
 epub           the essay as an EPUB, made of these chapters by pandoc
+film           the film of the walk, made by a browser and ffmpeg
 pipeline       all of this in its order
 serve          the same while the essay is being written
 """

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 import tangle
-from weaver import duration, minimap, playground, walk, website
+from weaver import duration, film, minimap, playground, walk, website
 from weaver.essay import Heading, Names
 from weaver.prose import SLOT
 from weaver.render import Renderer, loose_links
@@ -47,7 +47,7 @@ def sheets(essay, reading, results, data, docs, findings):
     paths, needed = program_paths(essay), [name for name in data if not name.endswith(RECORDS)]
     folder = playground.files(essay, paths, data, docs)[0]
     scenes = walk.scenes(essay, reading.said, results)
-    renderer = Renderer(essay, results, paths, reading.anchors, findings, folder, scenes)
+    renderer = Renderer(essay, results, paths, reading.anchors, findings, folder, scenes, film.size(docs.parent))
     minutes, sheets = duration.minutes(essay, reading), []
     along = walk.pages_along(essay, reading.said) if scenes else ()
     if scenes:
@@ -328,6 +328,8 @@ def files(essay, reading, sheets, unfolded, docs, data, findings, results, scene
     if bench := playground.files(essay, paths, data, docs)[1]:
         wanted |= bench | {f"{playground.FORMER}index.html": playground.redirect(paths[essay.main.target])}
     wanted |= walk.files(essay, reading.said, results, scenes)
+    if scenes:
+        wanted |= {file_of(path.name): path.read_bytes() for path in film.published(docs.parent)}
     if essay.experiments:
         wanted["assets/poster.svg"] = minimap.poster(essay, findings, website.address()).encode()
     wanted["assets/chunks.json"] = json.dumps(unfolded, indent=0, sort_keys=True, ensure_ascii=False).encode()

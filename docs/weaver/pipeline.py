@@ -8,7 +8,7 @@ from pathlib import Path
 from laboratory import record as records
 
 import tangle
-from weaver import chapters, epub, pages, prose_numbers, trials, walk, website
+from weaver import chapters, epub, film, pages, prose_numbers, trials, walk, website
 from weaver.essay import Essay, WeaveError
 from weaver.prose import Reading
 from weaver.results import Cache, DemonstrationError, Outcome, environment, imported, sessions_of, set_keys
@@ -140,14 +140,17 @@ def begin(root):
     return Weave(root, known)
 
 
-def weave(root, report, update=False, build=True, book=None):
+def weave(root, report, update=False, build=True, book=None, video=None, scene=None):
     """Weave the essay: run what has to run, write the pages, let mkdocs build the site. Raises what the steps raise.
 
     With `update` what is committed is brought up to date as well: numbers in the prose, and build/essay. With `book`,
-    the path of a file, an EPUB is made and no site. Another weave waits with its pages until this one is done.
+    the path of a file, an EPUB is made and no site; with `video` a film of the walk on the site, or of one `scene`.
+    Another weave waits with its pages until this one is done.
     """
     if book:
         epub.check_place(book)
+    if video:
+        film.check(video)
     woven = begin(root)
     if wrong := trials.complaints(woven.essay, woven.stale, compiles=True):  # before what takes long
         raise WeaveError(wrong)
@@ -167,6 +170,8 @@ def weave(root, report, update=False, build=True, book=None):
             report(f"build/essay: files that have changed: {len(changed)}, such as {changed[0]}; commit them")
         if build:
             website.build_site(woven.build, woven.build / "site")
+    if video:
+        film.make(woven.build / "site", video, scene, report)
 
 
 def say(text):

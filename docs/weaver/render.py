@@ -112,11 +112,11 @@ class Renderer(Forms):
 
     `results` is {name of a demonstration: Result}, `paths` {target: path of the page of that program}. `anchors` is
     {id: page} of all that a link in a figure may lead to; `folder` has what edits and runs programs, if anything does;
-    `scenes` are those of the walk.
+    `scenes` are those of the walk, and `film` says how long and how large its film is, if there is one.
     """
 
-    def __init__(self, essay, results, paths, anchors=None, findings=None, folder="", scenes=()):
-        self.essay, self.results, self.scenes = essay, results, scenes
+    def __init__(self, essay, results, paths, anchors=None, findings=None, folder="", scenes=(), film=""):
+        self.essay, self.results, self.scenes, self.film = essay, results, scenes, film
         self.anchors = essay.anchors if anchors is None else anchors
         self.findings = findings or trials.Findings()
         self.begin_page()
@@ -238,7 +238,7 @@ class Renderer(Forms):
         scenes = [(scene, [(row, lines[row - 1].strip(), made) for row, made in walk.told(scene)], walk.still_path(i))
                   for i, scene in enumerate(self.scenes, 1)]  # fmt: skip
         values = {"listing": self.whole(self.essay.main), "scenes": scenes, "alt": fence.options.get("alt", "")}
-        values |= {"id": f"demonstration-{fence.name}", "script": self.code(fence)}
+        values |= {"id": f"demonstration-{fence.name}", "script": self.code(fence), "film": self.film}
         width, height = walk.size(self.essay, self.results)
         return self.template("walk", width=width, height=height, **values)
 
