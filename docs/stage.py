@@ -74,7 +74,7 @@ class Stage:
     def scene(self, title, *quotes, picture, run=0, only=None, says="", **given):
         """Add a scene: lines of the program, by how they begin, one for each beat; the last one may have more.
 
-        `run` counts how often a line ran before. `only` are the names whose values stand beside it. `says` is the
+        `run` counts how often a line ran before. `only` are the names whose values appear beside it. `says` is the
         sentence, if the prose marks none of this title. Raises ValueError for a line that the program does not have.
         """
         moments = [self.record.moment(quote, run) for quote in quotes]
@@ -155,7 +155,7 @@ class Stage:
     # Groups of marks that several pictures have
 
     def tokens(self, signs, until=99, asked=None):
-        """Put the tokens of a name, and below each its number; later ones are pale, and one may be asked for."""
+        """Put the tokens of a name, and below each its number; later ones are pale, one is `asked` for."""
         self.drop("sign", "token")
         for i, sign in enumerate(signs):
             look, is_asked = ("pale" if i > until else "strong"), i == asked
@@ -170,7 +170,7 @@ class Stage:
 
     def count(self, moment):
         """Say how long the tape is at a moment."""
-        self.text("tape", WIDTH - 4, HEIGHT - 2, f"tape: {moment.count:,} entries", size=14, anchor="end")
+        self.text("tape", WIDTH - 4, HEIGHT - 6, f"tape: {moment.count:,} entries", size=14, anchor="end")
 
     def leave(self, place, run):
         """Put what a token leaves behind in its column: x, its key and its value."""
@@ -275,7 +275,7 @@ def parameters(stage, *_, model):
         yield []
     count = sum(len(row) for part in model for rows in part.values() for row in rows)
     stage.text("sum", 8, FOOT + 62, f"{count:,} random numbers", size=18)
-    yield [("each", "a number from the bell curve, about 0.08 from 0")]
+    yield [("each", "random, with a standard deviation of 0.08")]
 
 
 def task(stage, moment):
@@ -299,23 +299,24 @@ def two_rows(stage, *_, model):
     stage.strip("first", 0, token, 0.25, start="row-wte")
     stage.strip("second", 0, place, 0.25, 30, start="row-wpe")
     stage.text("plus", stage.at(0) + 15, TOP + TALL / 2 + 5, "+", "strong", anchor="middle")
-    yield [(f"wte[{rows['wte']}]", row_of(token)), ("wpe[0]", row_of(place))]
+    yield [(f"wte[{rows['wte']}]", row_of(token, 3)), ("wpe[0]", row_of(place, 3))]
     both = [a + b for a, b in zip(numbers(token), numbers(place), strict=True)]
     stage.drop("second", "plus", "row-w", "which")
     stage.strip("first", 0, both, 0.25)
-    yield [("sum", row_of(both))]
+    yield [("sum", row_of(both, 3))]
 
 
-def norm(stage, moment, *_):
+def norm(stage, moment):
     """Show a vector before and after the norm, in the same colours."""
-    before, after = numbers(moment.names["x"]), numbers(moment.names["return"])
     stage.drop("matrix", "called", "first")
-    for vector in before, after:
+    for name in ("x", "return"):
+        vector = numbers(moment.names[name])
         size = math.sqrt(sum(x * x for x in vector) / len(vector))
         stage.strip("x0", 0, vector, 1.5, look="residual")
         stage.text("size", 80, TOP + 58, f"root of the mean square: {size:.2f}")
-        yield [("x" if vector is before else "return", row_of(vector))]
-    stage.count(moment)
+        if name == "return":
+            stage.count(moment)
+        yield [(name, row_of(vector, 3))]
 
 
 def questions(stage, *moments, model):
@@ -323,6 +324,7 @@ def questions(stage, *moments, model):
     made_here = moments[-1].names
     query, matrix = numbers(made_here["query"]), model[1]["wq"]
     stage.drop("size")
+    stage.count(moments[-1])
     stage.text("called-wq", 62, FOOT + 4, "wq", "query", anchor="end")
     stage.cells("matrix-wq", 70, FOOT - 8, 128, 128, matrix, 0.25, "query")
     for i in (0, 1, len(query) - 1):
@@ -335,7 +337,6 @@ def questions(stage, *moments, model):
         stage.text("answer", 300, FOOT + 84, written(query[i]), "strong", 20)
         stage.strip("query", 0, [*query[: i + 1], *[0.0] * (15 - i)], 0.8, 26, LOW, "query", 12)
         yield [(f"query[{i}]", written(query[i]))]
-    stage.count(moments[-1])
 
 
 def three(stage, *moments):
@@ -358,6 +359,7 @@ def alone(stage, moment):
     stage.drop("word")
     stage.legend()
     stage.look(0, 0, moment.names["weights"])
+    stage.drop("head-name")
     stage.count(moment)
     yield None
 
@@ -365,11 +367,12 @@ def alone(stage, moment):
 def added(stage, *moments, place, what, source):
     """Show how a contribution to x is added to it; `source` is the key of the mark from which it comes."""
     contribution = moments[0].names["return"]
-    stage.drop("look", "weight", "head", "query", "found")
+    stage.drop("look", "weight", "head", "query")
     stage.strip("addend", place, contribution, 1.5, 30, start=source)
     stage.text("plus", stage.at(place) + 15, TOP + TALL / 2 + 5, "+", "strong", anchor="middle")
     side = -40 if place > 4 else 44
     stage.text("what", stage.at(place) + side, TOP + 16, what, anchor="end" if side < 0 else "start")
+    stage.drop("found")
     yield [(what, row_of(contribution))]
     stage.drop("addend", "plus", "what")
     stage.strip(f"x{place}", place, moments[-1].names["x"], 1.5, look="residual")
@@ -384,7 +387,7 @@ def mlp(stage, moment, *_, model):
     hidden = numbers(moment.names["hidden"])
     stage.text("said", 8, FOOT + 6, "64 answers", size=14)
     stage.cells("answers", 8, FOOT + 12, 464, 22, [asked], 1.2, start="x0")
-    yield [("fc1 · x", row_of(asked))]
+    yield [("fc1 · rmsnorm(x)", row_of(asked))]
     stage.text("said-after", 8, FOOT + 66, f"after relu: {sum(x > 0 for x in hidden)} are left", size=14)
     stage.cells("after", 8, FOOT + 72, 464, 22, [hidden], 1.2, start="answers")
     stage.count(moment)
@@ -397,7 +400,7 @@ def mlp_added(stage, moment, *_):
     found = [b - a for a, b in zip(before, numbers(moment.names["x"]), strict=True)]
     stage.strip("addend", 0, found, 1.5, 30, start="after")
     stage.text("plus", stage.at(0) + 15, TOP + TALL / 2 + 5, "+", "strong", anchor="middle")
-    stage.text("what", stage.at(0) + 44, TOP + 16, "what fc2 makes of them")
+    stage.text("what", stage.at(0) + 44, TOP + 16, "what fc2 computes from them")
     yield [("linear(hidden, …)", row_of(found))]
     stage.drop("addend", "plus", "what", "said", "answers", "after")
     stage.strip("x0", 0, moment.names["x"], 1.5, look="residual")
@@ -466,14 +469,13 @@ def last_asks(stage, *moments):
     yield [("cache", f"keys and values of {len(moments[0].names['cache'])} tokens")]
 
 
-def heads(stage, *_, passes, order):
-    """Show where each head of the last token looks; `passes` counts those through the model before this name."""
+def heads(stage, *_, order):
+    """Show where some heads of the last token look."""
     place = len(stage.signs) - 2
     for head in order:
-        moment = stage.moment("weights = softmax(scale(", 4 * (passes + place) + head)
+        moment = stage.moment("weights = softmax(scale(", 4 * place + head)
         stage.look(place, head, moment.names["weights"])
-        if not passes:
-            stage.count(moment)
+        stage.count(moment)
         yield [("weights", row_of(moment.names["weights"], 2, 7))]
 
 
@@ -533,10 +535,15 @@ def first_entries(stage, *_):
     """Show the first entries that the walk back takes from the tape."""
     stage.box("head", WIDTH - 10, FOOT + 24, 4, 46, "gradient")
     yield [("loss.grad", "1.0")]
-    for i, what, inputs in ((0, f"the mean of {len(stage.signs) - 1}", "a"), (2, "a sum", "ab")):
+    entries = (
+        (0, f"the mean of {len(stage.signs) - 1}", "ab"),
+        (1, "a constant, −1/7: no inputs", ""),
+        (2, "a sum", "ab"),
+    )
+    for i, what, inputs in entries:
         entry = stage.moment("result, a, da, b, db = tape.pop()", i).names
         gradient = written(entry["result"].grad, 4)
-        stage.text("passes", 8, FOOT + 126, f"{what}, with a gradient of {gradient}", "strong", 18)
+        stage.text("passes", 8, FOOT + 126, what, "strong", 18)
         yield [("result.grad", gradient)]
         for name in inputs:
             derivative = written(entry[f"d{name}"], 4)
@@ -583,7 +590,7 @@ def gradients(stage, *_, model):
 def one_step(stage, *moments, before, moved, gradient):
     """Show one parameter, and what Adam does with its gradient."""
     stage.drop("matrix", "called", "sum")
-    stage.text("adam-which", 60, 70, "the first number of wte, in the row of a", size=18)
+    stage.text("adam-which", 60, 70, "the first number in the row of a in wte", size=18)
     words = [("gradient", written(gradient, 4)), ("mean", written(moments[0].names["mean"], 5)),
              ("square", written(moments[1].names["square"], 6)), ("before", written(before, 4)),
              ("after", written(before + moved, 4))]  # fmt: skip
@@ -602,13 +609,15 @@ def all_moved(stage, *_, moved):
     yield []
 
 
-def many_steps(stage, *moments, losses, documents):
+def many_steps(stage, *_, losses, documents):
     """Show the second step at all its lines, and then how the losses go on, with their mean over fifty."""
     stage.drop("matrix", "called", "sum")
-    stage.text("chart", 8, 180, "grey: the loss of each name; blue: the mean of fifty", size=16)
-    for step in (*[2] * (len(moments) - 1), 30, 300, len(losses)):
+    stage.text("chart", 8, 190, "grey: losses; blue: their mean over up to fifty names", size=16)
+    for step in (2, 30, 300, len(losses)):
         stage.text("name", WIDTH / 2, 70, documents[(step - 1) % len(documents)], "strong", 30, "middle")
         stage.text("step", WIDTH / 2, 110, f"step {step:,} of {len(losses):,}", size=18, anchor="middle")
+        if step == 2:
+            yield [("step", step - 1)]
         steps = [*range(0, step - 1, max(1, step // 150)), step - 1]
         points = [(8 + 464 * i / len(losses), 460 - 90 * (losses[i] - 1.2)) for i in steps]
         means = [sum(losses[max(0, i - 49) : i + 1]) / min(50, i + 1) for i in steps]
@@ -618,7 +627,10 @@ def many_steps(stage, *moments, losses, documents):
         stage.text(
             "loss", WIDTH / 2, 140, f"loss {losses[step - 1]:.4f}, mean {means[-1]:.2f}", size=18, anchor="middle"
         )
-        yield [("step", step), ("loss", written(losses[step - 1], 4))]
+        yield [("loss", written(losses[step - 1], 4))]
+        if step == 2:
+            yield []
+            yield []
 
 
 def learned(stage, *_):
@@ -636,14 +648,19 @@ def learned(stage, *_):
     yield [("loss", written(stage.moment("return total(logs)", 1).names["return"].data, 4))]
 
 
-def trained_heads(stage, *_, passes):
-    """Show where the heads of the trained model look, when the last letter asks."""
+def trained_heads(stage, *_, passes, head):
+    """Show where a head looks when the last letter asks, before and after training."""
     place = len(stage.signs) - 2
     stage.drop("surprise", "later", "how", "scale")
-    stage.strip(
-        "query", place, stage.moment("query = linear(", passes + place).names["query"], 0.8, 24, LOW, "query", 12
-    )
-    yield from heads(stage, passes=passes, order=(0, 1))
+    for before, state in ((0, "untrained"), (passes, "trained")):
+        for i in range(place + 1):
+            stage.leave(i, before + i)
+        query = stage.moment("query = linear(", before + place).names["query"]
+        stage.strip("query", place, query, 0.8, 24, LOW, "query", 12)
+        weights = stage.moment("weights = softmax(scale(", 4 * (before + place) + head).names["weights"]
+        stage.look(place, head, weights)
+        stage.text("head-name", WIDTH - 4, LOW - 14, f"head {head + 1}, {state}", "query", 16, "end")
+        yield [("weights", row_of(weights, 2, 7))]
 
 
 def writing(stage, *_, passes, letters):

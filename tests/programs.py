@@ -3,6 +3,7 @@
 import atexit
 import functools
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -42,6 +43,22 @@ def run(*arguments, program=MICROGPT, python=sys.executable, cwd=ROOT, **options
         [python, program, *map(str, arguments)],
         cwd=cwd, env=environment, capture_output=True, encoding="utf-8", timeout=600, check=False, **options,
     )  # fmt: skip
+
+
+@functools.cache
+def interpreters():
+    """Return the supported Pythons on this machine, {"3.12": path}."""
+    found = {}
+    for minor in range(10, 15):
+        if path := shutil.which(f"python3.{minor}"):
+            found[f"3.{minor}"] = path
+    if shutil.which("pyenv"):
+        versions = subprocess.run(["pyenv", "versions", "--bare"], capture_output=True, text=True, check=False).stdout
+        for version in versions.split():
+            if match := re.match(r"3\.1[0-4]\b", version):
+                prefix = subprocess.run(["pyenv", "prefix", version], capture_output=True, text=True, check=True).stdout
+                found[match[0]] = f"{prefix.strip()}/bin/python"
+    return found
 
 
 def snapshot(folder):

@@ -7,21 +7,25 @@ import { picture, statesOf } from "./walk-picture.js";
 /** @typedef {import("./walk-picture.js").Scene} Scene */
 
 const MOVING = 700;  // milliseconds from one scene to the next
-const READING = 0.4;  // of the window: what is above this is being read
+const READING = 0.4, SOON = 0.95, LONG_AGO = -1.5;  // windows: above the first of these a place is read; the others hide it
 const calm = matchMedia("(prefers-reduced-motion: reduce)"), wide = matchMedia("(min-width: 76.25em)");
 
 /** @param {HTMLElement} line @returns its code, without the indentation */
 const codeOf = ({ textContent }) => textContent?.trim() ?? "";
 
-/** @param {{ page: string, width: number, height: number, scenes: Scene[] }} walk @param {HTMLElement[]} marks in the text, one for each scene */
-function goAlong({ page, width, height, scenes }, marks) {
+/** @param {{ about: string, page: string, width: number, height: number, scenes: Scene[] }} walk @param {HTMLElement[]} marks in the text, one for each scene */
+function goAlong({ about, page, width, height, scenes }, marks) {
   const states = statesOf(scenes), svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   const show = picture(svg), says = make("p", { className: "along-says" }), link = make("a", {}, svg);
   const aside = make("aside", { className: "along" }, link, says);
   const lines = /** @type {HTMLElement[]} */ ([...document.querySelectorAll(".chunk .line")]);
   const said = new Set(marks.map(({ dataset }) => dataset.scene)), here = scenes.filter(({ title }) => said.has(title));
-  const places = [...marks.map((place) => ({ place, title: place.dataset.scene ?? "" })), ...lines.flatMap((place) => (
-    here.filter(({ beats }) => beats.some(({ code }) => code === codeOf(place))).map(({ title }) => ({ place, title }))))];
+  const places = marks.map((place) => ({ place, title: place.dataset.scene ?? "" }));
+  for (const chunk of document.querySelectorAll(".chunk")) {  // it shows one scene, or the picture would flicker there
+    const code = /** @type {HTMLElement[]} */ ([...chunk.querySelectorAll(".line")]).map(codeOf);
+    const scene = here.find(({ beats }) => beats.some((beat) => code.includes(beat.code)));
+    if (scene) places.push({ place: /** @type {HTMLElement} */ (chunk), title: scene.title });
+  }
   places.sort((one, other) => (one.place.compareDocumentPosition(other.place) & Node.DOCUMENT_POSITION_FOLLOWING ? -1 : 1));
   let before = states[0], now = "";
 
@@ -33,9 +37,9 @@ function goAlong({ page, width, height, scenes }, marks) {
     const [start, from, to] = [performance.now(), before, states[last]], codes = scene.beats.map(({ code }) => code);
     const { row, code } = scene.beats[scene.beats.length - 1];
     [now, before] = [title, to];
-    link.href = new URL(`../${page}#scene=${title}`, import.meta.url).href;
+    link.href = new URL(`../${page}#scene=${title}.${codes.length}`, import.meta.url).href;
     svg.setAttribute("aria-label", `The picture at line ${row} of the program. See it run`);
-    says.replaceChildren(`Line ${row}: `, make("code", {}, code), make("a", { href: link.href, tabIndex: -1 }, "See it run"));
+    says.replaceChildren(`Line ${row}, in ${about}: `, make("code", {}, code), make("a", { href: link.href, tabIndex: -1 }, "See it run"));
     for (const line of lines) line.classList.toggle("lit", codes.includes(codeOf(line)));
     const move = (/** @type {number} */ moment) => {
       if (now !== title) return;
@@ -46,9 +50,13 @@ function goAlong({ page, width, height, scenes }, marks) {
     requestAnimationFrame(move);
   }
 
+  /** Show what is read; the picture is hidden where the text is about something else. */
   function follow() {
-    const next = places.findIndex(({ place }) => place.getBoundingClientRect().top > innerHeight * READING);
-    turn(places.at(next < 0 ? -1 : Math.max(0, next - 1))?.title ?? "");
+    if (!wide.matches) return turn(places[0].title);
+    const tops = places.map(({ place }) => place.getBoundingClientRect().top / innerHeight);
+    const next = tops.findIndex((top) => top > READING), at = next < 0 ? places.length - 1 : Math.max(0, next - 1);
+    turn(places[at].title);
+    aside.classList.toggle("away", tops[at] > SOON || tops[at] < LONG_AGO);
   }
 
   svg.setAttribute("viewBox", `0 0 ${width} ${height}`);

@@ -9,6 +9,7 @@ import { allow, button } from "./widgets.js";
 
 const MOVING = 0.7;  // seconds in which the picture moves at the beginning of a beat
 const SPEEDS = [0.5, 1, 1.5, 2];
+const HINT = "Arrow keys go from beat to beat, with Shift from scene to scene; a click on a line goes to where it runs.";
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
 /** @param {number} seconds */
@@ -130,8 +131,9 @@ function walk(box, scenes) {
   function arrive() {
     const [, title, at] = location.hash.match(/^#scene=([a-z0-9-]+)(?:\.(\d+))?$/) ?? [];
     const found = beats.findIndex((beat) => beat.scene.title === title && beat.at === Math.max(0, Number(at ?? 1) - 1));
-    if (found >= 0) seek(starts[found] + MOVING);
-    else if (now < 0) seek(MOVING);
+    if (found >= 0) return seek(starts[found] + MOVING);
+    if (now < 0) seek(MOVING);
+    if (title) says.textContent = "The link leads to a scene that is no longer there. Here is the beginning.";
   }
 
   scrub.addEventListener("input", () => jump(Number(scrub.value)));
@@ -147,13 +149,15 @@ function walk(box, scenes) {
   });
   code.addEventListener("click", ({ target }) => {
     const row = lines.findIndex((line) => line.contains(/** @type {Node} */ (target))) + 1;
-    const found = beats.findIndex((beat) => beat.row === row);
+    const later = beats.findIndex((beat, at) => at > now && beat.row === row);
+    const found = later < 0 ? beats.findIndex((beat) => beat.row === row) : later;
     if (found >= 0 && !(target instanceof HTMLAnchorElement)) jump(found);
   });
   box.addEventListener("click", () => { if (!box.contains(document.activeElement)) code.focus({ preventScroll: true }); });  // for the keys
   addEventListener("hashchange", arrive);
   says.before(inside);
-  box.append(make("div", { className: "walk-controls" }, play, back, on, told, scrub), make("p", { className: "walk-choices" }, chosen, speeds), read);
+  box.append(make("div", { className: "walk-controls" }, play, back, on, told, scrub), make("p", { className: "walk-choices" }, chosen, speeds, HINT), read);
+  for (const { row } of beats) lines[row - 1].classList.add("runs");
   box.classList.add("walks");
   Object.assign(box, { walk: { seek, seconds: whole, moving: MOVING, beats: beats.map(({ seconds, scene, at }, i) => ({ start: starts[i], seconds, title: scene.title, at })) } });
   arrive();

@@ -64,15 +64,10 @@ def compiled(tmp_path_factory):
     return command_of
 
 
-@pytest.mark.parametrize(
-    ("target", "batch", "more"),
-    [
-        ("efficiency/exact.c", 1, []),
-        ("efficiency/native.c", 1, []),
-        ("efficiency/batched.c", 4, ["--batch_size=4"]),
-        ("efficiency/batched.c", 4, ["--batch_size=4", "--workers=3"]),
-    ],
-)
+@pytest.mark.parametrize(("target", "batch", "more"), [
+    ("efficiency/exact.c", 1, []), ("efficiency/native.c", 1, []),
+    *(("efficiency/batched.c", 4, ["--batch_size=4", *more]) for more in ([], ["--workers=3"])),
+])  # fmt: skip
 def test_every_gradient_in_c_is_that_of_the_tape(target, batch, more, names, tmp_path):
     if missing := lacking(target):
         pytest.skip(f"{target} needs {missing}")

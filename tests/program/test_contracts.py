@@ -117,16 +117,11 @@ BAD_COMMANDS = [  # and what the refusal says
     *([[f"--{name}", "many"], f"argument --{name}: invalid"] for name in NAMES),
     *([[f"--{name}=0"], f"--{name} must"] for name in NAMES if name != "seed"),
     (["--n_embd", "10", "--n_head", "4"], "--n_embd must be a multiple of --n_head"),
-    (["--n_embd=-1"], "--n_embd must"),
-    (["--n_embd", "1.5"], "argument --n_embd: invalid"),
-    (["--n_layer", f"{10**20}"], "--n_layer must"),
-    (["--temperature", "1e-320"], "--temperature must"),
-    (["--learning_rate", "1e300"], "--learning_rate must"),
-    (["--width", "3"], "--width"),
-    (["--toString", "5"], "--toString"),
-    (["docs/names.txt", "another.txt"], "another.txt"),
-    (["a", "n_embd"], "n_embd"),
-]
+    (["--n_embd=-1"], "--n_embd must"), (["--n_embd", "1.5"], "argument --n_embd: invalid"),
+    (["--n_layer", f"{10**20}"], "--n_layer must"), (["--temperature", "1e-320"], "--temperature must"),
+    (["--learning_rate", "1e300"], "--learning_rate must"), (["--width", "3"], "--width"),
+    (["--toString", "5"], "--toString"), (["docs/names.txt", "other.txt"], "other.txt"), (["a", "n_embd"], "n_embd"),
+]  # fmt: skip
 FOR_PYTHON = [(["--temperature", "nan"], "--temperature must"), (["--learning_rate", "inf"], "--learning_rate must")]
 
 

@@ -114,46 +114,9 @@ def test_a_later_token_never_changes_an_earlier_logit(small):
     assert one[4] != other[4]  # the same token in the same place, but after something else
 
 
-def test_position_matters(small):
-    first, second = logits_of(small, [1, 1])
-    assert first != second
-
-
-def test_one_name_can_be_learned_by_heart():
-    random.seed(3)
-    characters = ["a", "e", "m"]
-    model, tokens = gpt.new_model(4, 8, 1, 8), gpt.encode("emma", characters)
-    *_, last = gpt.train(model, [tokens], flags(num_steps=60, learning_rate=0.05))
-    assert last < 0.02
-    cold = flags(temperature=0.05)
-    assert "".join(characters[t] for t in gpt.sample(model, 3, cold)) == "emma"
-
-
-def test_number_of_parameters():
-    random.seed(0)
-    assert len(gpt.parameters_of(gpt.new_model(27, 16, 1, 16))) == 4192
-    assert len(gpt.parameters_of(gpt.new_model(27, 16, 3, 16))) == 4192 + 2 * 3072
-
-
-def test_encode_puts_bos_around_the_document():
-    assert gpt.encode("emma", sorted("abcdefghijklmnopqrstuvwxyz")) == [26, 4, 12, 12, 0, 26]
-
-
 def test_sampling_leaves_no_tape_and_may_fill_block_size(small):
     assert max(len(list(gpt.sample(small, 4, flags(block_size=3)))) for _ in range(20)) == 3
     assert gpt.tape == []
-
-
-def test_training_goes_round_when_it_has_seen_all_documents(small):
-    documents = [[4, 0, 4], [4, 1, 4]]
-    seen = []
-    loss_of = gpt.loss_of
-    gpt.loss_of = lambda model, tokens, n_head: seen.append(tokens) or loss_of(model, tokens, n_head)
-    try:
-        assert len(list(gpt.train(small, documents, flags(num_steps=5)))) == 5
-    finally:
-        gpt.loss_of = loss_of
-    assert seen == [documents[0], documents[1], documents[0], documents[1], documents[0]]
 
 
 def test_sums_that_python_cannot_compile_are_refused_with_a_line():

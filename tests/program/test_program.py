@@ -5,7 +5,6 @@ import io
 import os
 import random
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +12,7 @@ import tokenize
 from pathlib import Path
 
 import pytest
-from programs import FENCES, MICROGPT, PROGRAMS, REFERENCE, ROOT, load, run
+from programs import FENCES, MICROGPT, PROGRAMS, REFERENCE, ROOT, interpreters, load, run
 
 import tangle
 
@@ -21,21 +20,6 @@ GOLDEN = (ROOT / "tests" / "golden.txt").read_text(encoding="utf-8")
 SHORT = ("--num_steps", 15, "--samples", 5)
 TINY = ("--num_steps", 3, "--samples", 2, "--n_embd", 4, "--n_head", 2)
 MODULE = load("microgpt.py")
-
-
-def interpreters():
-    """Return the supported Pythons on this machine, {"3.12": path}."""
-    found = {}
-    for minor in range(10, 15):
-        if path := shutil.which(f"python3.{minor}"):
-            found[f"3.{minor}"] = path
-    if shutil.which("pyenv"):
-        versions = subprocess.run(["pyenv", "versions", "--bare"], capture_output=True, text=True, check=False).stdout
-        for version in versions.split():
-            if match := re.match(r"3\.1[0-4]\b", version):
-                prefix = subprocess.run(["pyenv", "prefix", version], capture_output=True, text=True, check=True).stdout
-                found[match[0]] = f"{prefix.strip()}/bin/python"
-    return found
 
 
 @pytest.mark.parametrize("version", interpreters() or [pytest.param("", marks=pytest.mark.skip("no other Python"))])
@@ -222,19 +206,6 @@ def test_a_full_disk_and_a_closed_output():
         done = subprocess.run(["sh", "-c", words], cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == 1
         assert re.fullmatch("microgpt: .*\n", done.stderr), done.stderr
-
-
-def test_a_text_of_many_different_characters_begins_at_once(tmp_path, monkeypatch):
-    """Only what the steps will see is encoded, and of a long line only its beginning."""
-    text = tmp_path / "text.txt"
-    text.write_text("".join(map(chr, range(0x4E00, 0x4E00 + 300))) + "\n" + "\u4e00\n" * 50, encoding="utf-8")
-    module, encoded = load("microgpt.py"), []
-    encode = module.encode
-    module.encode = lambda document, characters: encoded.append(document) or encode(document, characters)
-    monkeypatch.setattr(sys, "argv", ["microgpt", str(text), "--num_steps", "3", "--samples", "1", "--n_embd", "4"])
-    assert module.main() == 0
-    assert len(encoded) == 3
-    assert max(map(len, encoded)) <= 16
 
 
 def test_a_long_document_is_learned_as_far_as_the_context_reaches(tmp_path):

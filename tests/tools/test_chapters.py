@@ -63,9 +63,8 @@ VERBATIM = [
     "`[x](#two)`, `⟨a part⟩`, ``8<!-- = 1 -->``, `<!-- = 1 -->`",
     '<div class="box">\n`double` ⟨a part⟩ <a href="https://e.org">8</a><!-- aside -->\n</div>',
     "[x](https://e.org/?f=g&h), <https://e.org/a_b_c>, a [x] of [x](https://e.org/a_(b))",
-    "| `x \\| y` | 1 \\| 2 |\n| --- | --- |\n| `c` | *d* |",
-    "> quoted\n>\n> - twice\n\n- one\n    - two\n\n3. three",
-]
+    "| `x \\| y` | 1 \\| 2 |\n| --- | --- |\n| `c` | *d* |", "> quoted\n>\n> - twice\n\n- one\n    - two\n\n3. three",
+]  # fmt: skip
 
 
 def test_names_links_and_numbers_are_shown_as_on_the_site():
@@ -230,10 +229,9 @@ def test_chapters_follow_each_other():
     assert f"<details><summary>Contents</summary>\n\n{listed}" in files["README.md"]
     ways = [text.rpartition("---\n\n")[2].strip() for path, text in files.items()]
     assert ways == [
-        "Next: [Two](two.md)",
-        "[Contents](README.md) · Previous: [One](README.md) · Next: [Two](two-2.md)",
+        "Next: [Two](two.md)", "[Contents](README.md) · Previous: [One](README.md) · Next: [Two](two-2.md)",
         "[Contents](README.md) · Previous: [Two](two.md)",
-    ]
+    ]  # fmt: skip
 
 
 def test_a_new_chapter_changes_its_neighbours_and_the_contents_alone():

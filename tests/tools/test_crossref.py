@@ -1,10 +1,9 @@
 """The cross-referenced essay: pages, places and their ids, programs, what they define and use, the index."""
 
-import re
 
 import pytest
 from essays import SMALL
-from weaver.essay import Essay, Names
+from weaver.essay import Essay
 
 from tangle import TangleError
 
@@ -71,15 +70,6 @@ def test_a_heading_that_begins_with_solution_folds(heading, folds):
 # Names of pages and places
 
 
-def test_parts_of_a_chunk_have_ids_from_their_names(essay):
-    assert [(place.id, place.number) for place in essay.blocks.values()] == [
-        ("program-small-py", 1),
-        ("chunk-a-part", 1),
-        ("chunk-a-part-2", 2),
-        ("chunk-other", 1),
-    ]
-
-
 @pytest.mark.parametrize(("title", "path"), [
     ("日本語", "日本語/"), ("Ελληνικά!", "ελληνικά/"), ("!!!", "untitled/"), ("Indexes", "indexes-2/"),
     ("Two", "two-2/"), ("../../etc", "etc/"), ("A+B", "a-b/"), ("Cafe\u0301", "café/"), ("*em* `code`", "em-code/"),
@@ -100,36 +90,7 @@ def test_chunks_of_similar_names_have_places_of_their_own(names):
         assert essay.first_block(name).fence.name == name
 
 
-def test_names_never_repeat():
-    names = Names("taken")
-    given = [names.new(title) for title in ("taken", "Taken", "taken 2", "x_y", "x y", "x-y-2", "", "-")]
-    assert len({"taken", *given}) == 9
-    assert all(re.fullmatch(r"[^\W_]+(-[^\W_]+)*", name) for name in given)
-
-
 # Programs
-
-
-def test_programs_know_where_their_lines_come_from(essay):
-    program = essay.programs["small.py"]
-    assert program.runs(essay.chunks["other"][0]) == [[6, 6]]
-    assert [program.runs(fence) for fence in essay.chunks["a-part"]] == [[[1, 2]], [[3, 4]]]
-
-
-def test_a_chunk_that_is_used_twice_has_two_runs():
-    essay = Essay(SMALL.replace("<<other>>\n", "<<other>>\n<<a-part>>\n"))
-    assert essay.main.runs(essay.chunks["a-part"][0]) == [[1, 2], [7, 8]]
-
-
-def test_a_chunk_knows_who_refers_to_it(essay):
-    assert [place.title for place in essay.users["a-part"]] == ["small.py"]
-    assert [place.title for place in essay.siblings(essay.first_block("a-part"))] == ["a part"] * 2
-
-
-def test_names_have_the_place_where_they_are_defined(essay):
-    assert essay.definition("double").id == "chunk-a-part"
-    assert essay.definition("quadruple").id == "chunk-a-part-2"
-    assert essay.definition("print") is None
 
 
 def test_the_uses_of_a_name_are_found_where_they_stand(essay):
@@ -139,10 +100,8 @@ def test_the_uses_of_a_name_are_found_where_they_stand(essay):
 
 
 @pytest.mark.parametrize(("code", "used"), [
-    ("def f(double): return double", []),
-    ("x = [double for double in ()]", []),
-    ("def f():\n    global double\n    double = double(1)", [(3, 13)]),
-    ("x = 'é' + double(1)", [(1, 10)]),
+    ("def f(double): return double", []), ("x = [double for double in ()]", []),
+    ("def f():\n    global double\n    double = double(1)", [(3, 13)]), ("x = 'é' + double(1)", [(1, 10)]),
     ("import math\nx = math.double + x.double", [(2, 20)]),
     ("class A:\n    def double(self): return self.double()", [(2, 34)]),
 ])  # fmt: skip
@@ -156,11 +115,6 @@ def test_only_what_is_used_is_a_use(code, used):
 def test_the_index_has_every_name_with_its_users(essay):
     shown = [(name, place.id, [user.id for user in users]) for name, place, users in essay.index]
     assert shown == [("double", "chunk-a-part", ["chunk-a-part-2"]), ("quadruple", "chunk-a-part-2", ["chunk-other"])]
-
-
-def test_a_redefinition_is_no_use():
-    text = SMALL.replace("print(quadruple(1) < 5)", "counter = 0\ncounter += 1\n\ndef nobody(): pass")
-    assert ("counter", []) in [(name, users) for name, _, users in Essay(text).index]
 
 
 def test_two_programs_may_define_the_same_name():

@@ -15,13 +15,11 @@ compiler = pytest.mark.skipif(bool(missing("cc")), reason=missing("cc"))
 SOURCE = (BUILD / "microgpt.py").read_text(encoding="utf-8")
 ZERO = "        p.grad = 0.0\n"
 BROKEN = {
-    "nothing": [],
-    "= for +=": [("a.grad += da * result.grad", "a.grad = da * result.grad")],
+    "nothing": [], "= for +=": [("a.grad += da * result.grad", "a.grad = da * result.grad")],
     "no bypass": [('x = add(linear(hidden, layer["fc2"]), x)', 'x = linear(hidden, layer["fc2"])')],
     "weights tied": [('return linear(x, tables["lm_head"])', 'return linear(x, tables["wte"])')],
-    "original order": [("= tape.pop()", "= tape.pop(0)")],
-    "gradients kept": [(ZERO, "")],
-}
+    "original order": [("= tape.pop()", "= tape.pop(0)")], "gradients kept": [(ZERO, "")],
+}  # fmt: skip
 
 
 def changed_source(*changes):

@@ -15,7 +15,6 @@ import pytest
 from essays import SMALL, project, run_weave, with_prose
 from weaver import duration, pages, playground
 from weaver.essay import Essay, WeaveError
-from weaver.pages import offered
 from weaver.pipeline import Weave
 from weaver.prose import Reading
 from weaver.results import Result
@@ -60,11 +59,9 @@ def listed(root):
 def test_a_heading_of_the_first_level_is_a_page_in_the_navigation(tmp_path):
     nav = nav_of(woven(project(tmp_path), SMALL + "\n# A *pause* & <b>5<!-- = 8 --></b> `x`\n\n# 日本\n"))
     assert nav[:4] == [
-        {"One": "index.md"},
-        {"Two": "two/index.md"},
-        {"A pause &amp; 5 x": "a-pause-b-5-8-b-x/index.md"},
+        {"One": "index.md"}, {"Two": "two/index.md"}, {"A pause &amp; 5 x": "a-pause-b-5-8-b-x/index.md"},
         {"日本": "日本/index.md"},
-    ]
+    ]  # fmt: skip
     assert nav[4] == {"Programs": [{"small.py": "programs/small-py/index.md"}]}
     assert [*nav[5]["Reference"][-1]] == ["Everything on one page"]
 
@@ -86,12 +83,11 @@ def test_the_source_says_where_a_part_begins_and_its_chapters_are_numbered(tmp_p
     text = SMALL.replace("# Two\n", "# Two\n<!-- part: First & last -->\n") + PARTS.format("[there](#two)")
     nav = nav_of(woven(project(tmp_path), text + "\n``` c {file=deep/x.c}\nint x;\n```\n"))
     assert nav[:5] == [
-        {"One": "index.md"},
-        {"First &amp; last": [{"1. Two": "two/index.md"}]},
+        {"One": "index.md"}, {"First &amp; last": [{"1. Two": "two/index.md"}]},
         {"By &lt;hand&gt;": [{"2. Three": "three/index.md"}, {"3. Four": "four/index.md"}]},
         {"At the back": [{"Words": "words/index.md"}]},
         {"Programs": [{"small.py": "programs/small-py/index.md"}, {"deep": [{"x.c": "programs/deep-x-c/index.md"}]}]},
-    ]
+    ]  # fmt: skip
     first, two, everything = ((tmp_path / "build" / "pages" / path / "index.md").read_text(encoding="utf-8")
                               for path in ("", "two", "everything"))  # fmt: skip
     assert two.startswith("# <span data-search-exclude>1. </span>Two { #two }")
@@ -122,22 +118,12 @@ def test_everything_is_one_level_deeper_and_leads_to_itself(tmp_path):
     woven(project(tmp_path))
     text = (tmp_path / "build" / "pages" / "everything" / "index.md").read_text(encoding="utf-8")
     assert re.findall(r"^#+ .* \{ #.* \}$", text, re.M) == [
-        "## One { #one }",
-        "## Two { #two }",
-        "### Deeper { #deeper }",
-    ]
+        "## One { #one }", "## Two { #two }", "### Deeper { #deeper }",
+    ]  # fmt: skip
     assert re.findall("<h([0-9])", text) == ["3", "4", "4", "4"]
     assert 'class="chunk-link" href="#chunk-a-part"' in text
     assert 'href="../programs/small-py/#L1"' in text
     assert "exclude: true" in text
-
-
-def test_the_search_shows_a_glossary_below_the_pages_that_explain(tmp_path):
-    woven(project(tmp_path), SMALL + "\n# Words\n\ndouble\n: Twice as much.\n")
-    texts = {path: (tmp_path / "build" / "pages" / path / "index.md").read_text(encoding="utf-8")
-             for path in ("", "two", "words")}  # fmt: skip
-    assert texts["words"].startswith("---\nsearch:\n  boost: 0.05\n---\n# Words")
-    assert not any("boost" in texts[path] for path in ("", "two"))
 
 
 def test_markdown_finds_nothing_to_read_in_html():
@@ -192,22 +178,6 @@ def test_each_page_says_how_long_it_takes_and_the_first_one_the_whole():
     for lines, time in ((24, "2 minutes"), (1200, "2 hours")):
         code = "int x;\n" * lines
         assert times_of(f"# One\n\n``` c {{file=x.c}}\n{code}```\n") == [f"about {time}"]
-
-
-def test_code_that_nobody_reads_takes_no_time():
-    figure = f'```python name="f"\n{"f()" + chr(10)}```\n'.replace("f()\n", "f()\n" * 36)
-    text = (
-        "# One\n\n``` c {file=x.c}\n" + "<<a>>\n" * 36 + "```\n\n``` c {#a}\nint x;\n```\n"
-    )  # references are not read
-    assert times_of(text) == times_of(text + figure.replace('"f"', '"f", alt="x"')) == ["about 1 minute"]
-    assert times_of(text + figure) == ["about 3 minutes"]
-
-
-def test_the_time_stands_below_the_title(tmp_path):
-    woven(project(tmp_path), SMALL)
-    page = (tmp_path / "build" / "pages" / "two" / "index.md").read_text(encoding="utf-8")
-    time = '<p class="reading-time" data-search-exclude>about 1 minute</p>'
-    assert page.startswith(f"# Two {{ #two }}\n\n<div>\n{time}\n</div>\n\n## Deeper")
 
 
 # Nothing foreign is touched
@@ -425,11 +395,6 @@ def test_links_in_prose_lead_to_their_headings(odd):
     assert {heading.text: heading.id for heading in essay.headings}["A-B"] == "a-b-2"
 
 
-def test_ids_are_unique_on_every_page_of_the_odd_essay(built):
-    for page, here in built.items():
-        assert sorted(here.ids) == sorted({*here.ids}), page
-
-
 def test_no_page_shows_a_tag_or_a_mark(built):
     own = [ODD, PRINTED]
     for page, here in built.items():
@@ -448,12 +413,6 @@ def test_code_and_output_are_shown_as_they_are(odd, built):
     assert built["everything/"].copied == ["\n".join(place.fence.code) for place in essay.blocks.values()]
     for target in essay.programs:
         assert (odd / "build" / "site" / "files" / target).read_text(encoding="utf-8") == essay.programs[target].text
-
-
-def test_nothing_counts_in_verbatim_fences(built):
-    assert "# comment ⟨no⟩ `f` 5<!-- = 6 -->\n<b>\n" in built["other/"].text
-    assert '# not a heading\n```python name="x"\n⟨nobody⟩ 5<!-- = 6 -->\n```\n' in built[""].text
-    assert "hidden </details>\n" in built["everything/"].text
 
 
 def test_titles_are_text_in_the_navigation(odd):
@@ -510,10 +469,6 @@ def test_a_program_is_not_where_the_weaver_writes(tmp_path):
     with pytest.raises(WeaveError) as caught:
         Weave(project(tmp_path, "# One\n\n``` text {file=pages/a.py}\nx\n```\n"))
     assert caught.value.errors == [(3, "build/pages/a.py is reserved for the weaver: rename it")]
-
-
-def test_what_is_offered_is_never_a_page():
-    assert [offered("a.py"), offered("b/notes.md")] == ["files/a.py", "files/b/notes.md.txt"]
 
 
 def test_the_preview_builds_only_pages_that_have_changed_and_the_search_finds_the_others(tmp_path):

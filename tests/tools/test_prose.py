@@ -70,9 +70,7 @@ def test_a_name_may_be_wrapped(prose):
 
 
 @pytest.mark.parametrize(("prose", "line", "name"), [
-    ("One\ntwo ⟨no\nname⟩.", 13, "no name"),
-    ("| a |\n| - |\n| ⟨no⟩ |", 14, "no"),
-    ("[⟨no⟩](https://x.y)", 12, "no"),
+    ("One\ntwo ⟨no\nname⟩.", 13, "no name"), ("| a |\n| - |\n| ⟨no⟩ |", 14, "no"), ("[⟨no⟩](https://x.y)", 12, "no"),
     ("## About ⟨no⟩", 12, "no"),
 ])  # fmt: skip
 def test_a_name_in_the_prose_that_is_no_chunk(prose, line, name):
@@ -90,11 +88,8 @@ def test_links_stand_wherever_prose_is(prose):
 def test_a_link_leads_to_a_heading_on_any_page_or_to_another_site():
     reading = Reading(Essay(SMALL + "\n[there](#one), [here](#two), [deep](#deeper), [out](https://x.y/#z).\n"))
     assert re.findall('href="([^"]*)"', reading.pages["two/"][-1])[-4:] == [
-        "@/#one",
-        "@/two/#two",
-        "@/two/#deeper",
-        "https://x.y/#z",
-    ]
+        "@/#one", "@/two/#two", "@/two/#deeper", "https://x.y/#z",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("target", ["#nowhere", "#term-nowhere", "docs/names.txt"])
@@ -206,11 +201,8 @@ def test_other_comments_are_comments():
 
 
 @pytest.mark.parametrize(("prose", "tag"), [
-    ("<div>\nopen", "div"),
-    ("x\n\n</div>", "div"),
-    ("<details>\n\nx\n\n## Next\n\n</details>", "details"),
-    ("## A <script>", "script"),
-    ("<b><i>x</b></i>", "i"),
+    ("<div>\nopen", "div"), ("x\n\n</div>", "div"), ("<details>\n\nx\n\n## Next\n\n</details>", "details"),
+    ("## A <script>", "script"), ("<b><i>x</b></i>", "i"),
 ])  # fmt: skip
 def test_html_that_would_swallow_what_follows_is_an_error(prose, tag):
     errors = read(f"A line.\n\n{prose}")[1].errors

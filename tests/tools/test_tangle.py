@@ -2,7 +2,6 @@
 
 import ast
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from textwrap import dedent
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from programs import BUILD, PROGRAMS, ROOT, TEXT, run, snapshot
+from programs import ROOT, TEXT, run, snapshot
 
 import tangle as tangler
 from tangle import TangleError, parse, render, tangle
@@ -67,12 +66,6 @@ def test_references_are_replaced_and_indented():
         ```
         """) == {"deep/er.py": "def f():\n    if x:\n\n        return 1\n    return 2\nprint(f())\n",
                  "fast.c": "x = = 1;\n"}  # fmt: skip
-
-
-def test_every_line_knows_where_it_comes_from():
-    source = TEXT.split("\n")
-    for program in PROGRAMS.values():
-        assert all(line.text.endswith(source[line.origin - 1]) for line in program)
 
 
 def test_a_name_may_be_the_first_line_of_its_fence():
@@ -523,7 +516,7 @@ def test_odd_streams(folder, words):
     assert "Traceback" not in done.stderr
 
 
-# Against other tanglers, and whatever comes
+# Against the most obvious way, and whatever comes
 
 CHUNKS = [f"chunk-{i}" for i in range(6)]
 
@@ -565,30 +558,6 @@ def test_a_random_graph_of_chunks_expands_as_the_naive_way_does(graph, cut, data
     essay = "\n\nProse.\n\n".join(text for _, text in pieces)
     expected = "\n".join(naive(graph, "root")).rstrip("\n") + "\n"
     assert render(tangle(essay)["out.txt"]) == expected
-
-
-def test_entangled_makes_the_same_programs(tmp_path):
-    """Entangled, an independent tangler, makes the same bytes of all that is Python, but for the last line end."""
-    entangled = Path(sys.executable).with_name("entangled")
-    if not entangled.exists():
-        pytest.skip("entangled-cli is not installed: pip install --group test")
-    text = re.sub(r"^(``` \w+)\n<<(.+)>>=$", r"\1 {#\2}", TEXT, flags=re.M)
-    (tmp_path / "microgpt.md").write_text(text, encoding="utf-8")
-    (tmp_path / "entangled.toml").write_text(
-        dedent(r"""
-        version = "2.0"
-        watch_list = ["microgpt.md"]
-        annotation = "naked"
-        [markers]
-        open = '^(?P<indent>\s*)``` python\s+{(?P<properties>[^{}]*)}\s*$'
-        close = '^(?P<indent>\s*)```\s*$'
-        """)
-    )
-    subprocess.run([entangled, "tangle"], cwd=tmp_path, check=True, capture_output=True)
-    ours = {Path(target) for target in PROGRAMS if target.endswith(".py")}
-    assert ours == {path.relative_to(tmp_path) for path in tmp_path.rglob("*.py")}
-    for path in ours:
-        assert (tmp_path / path).read_text(encoding="utf-8") + "\n" == (BUILD / path).read_text(encoding="utf-8")
 
 
 PIECES = ["``` python {file=a.py}", "``` c {file=b/c}", "``` c {#x}", "``` python {#y}", "``` c", "<<x>>=", "<<x>>",

@@ -152,11 +152,8 @@ def text_of(markup):
 
 
 @pytest.mark.parametrize(("lines", "gone", "followed"), [
-    ("+a = 2\n-a = 1", [7], []),
-    ("+a = 2\n a = 1", [], [7]),
-    (" c = 3\n+a = 2", [], [9]),
-    ("-a = 1\n-b = 2\n+d = 1\n c = 3\n+e = 1", [7, 8], [9]),
-    ("-a = 1\n@@\n-c = 3", [7, 9], []),
+    ("+a = 2\n-a = 1", [7], []), ("+a = 2\n a = 1", [], [7]), (" c = 3\n+a = 2", [], [9]),
+    ("-a = 1\n-b = 2\n+d = 1\n c = 3\n+e = 1", [7, 8], [9]), ("-a = 1\n@@\n-c = 3", [7, 9], []),
 ])  # fmt: skip
 def test_a_line_is_marked_where_something_is_put_after_it_and_not_where_one_replaces_it(lines, gone, followed):
     essay = Essay(f"# One\n``` python {{file=x.py}}\n<<a>>\n```\n\n``` python {{#a}}\na = 1\nb = 2\nc = 3\n```\n\n"
@@ -229,13 +226,6 @@ def test_the_quotation_directly_after_an_experiment_is_its_explanation():
     assert line[number.column :].startswith("8<!-- = 8 -->")
 
 
-def test_experiments_have_anchors_that_show_a_preview():
-    first = Reading(Essay(TEXT)).pages[""][1]
-    assert '<a data-peek="" href="@/#experiment-no-root">root</a>' in first
-    ids = [heading.id for heading in Essay(f"{TEXT}\n## Experiment no root\n").headings]
-    assert ids[-1] == "experiment-no-root-2"
-
-
 # The record, in words
 
 
@@ -279,17 +269,6 @@ def test_a_change_that_the_pairs_cannot_tell_from_none_is_called_luck(count, lim
 
 
 # The listing and the map
-
-
-def test_the_listing_leads_to_the_experiments_of_a_line():
-    essay = Essay(TEXT)
-    listing = str(Renderer(essay, {}, {}).program(essay.main, []))
-    marked = re.findall(r'id="L(\d+)"[^>]*>(?:(?!id="L).)*?<span class="experiments">(.*?)</span>', listing, re.S)
-    lines = {essay.main.lines[int(number) - 1].text.strip(): text_of(names) for number, names in marked}
-    assert lines == {"import math": "No root & all", "size = math.sqrt(len(query))": "No root & all",
-                     "def attend(query):": "Nothing"}  # fmt: skip
-    assert '<a href="@/#experiment-no-root" tabindex="-1" data-peek' in listing
-    assert "experiments" not in str(Renderer(essay, {}, {}).program(essay.programs["hidden.py"], []))
 
 
 def test_the_poster_has_every_line_of_the_program_in_its_order():
