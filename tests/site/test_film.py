@@ -45,20 +45,19 @@ def test_the_numbers_on_its_frames_are_those_of_the_program(file):
     first, training = model[0]["wte"][0][0], program.train(model, lessons, flags(n_head=4, num_steps=1000))
     loss, (entries, before, gradient) = next(training), noted
     answers = [row[target].data for row, target in zip(shares[4::5], lessons[0][1:])]
-    wanted = {
-        "encoded.1": " ".join(map(str, lessons[0])), "surprise.0": f"probability {answers[0]:.4f}",
-        "looking-back.0": " ".join(f"{weight.data:.2f}" for weight in shares[30]),
-        "loss.0": " ".join(f"{-math.log(answer):.2f}" for answer in answers), "loss.1": f"loss {loss:.4f}",
-        "tape.0": f"tape {entries:,} entries", "adam.0": f"gradient {gradient:.4f} mean {0.15 * gradient:.5f}",
-        "adam.1": f"square {0.01 * gradient**2:.6f}", "adam.2": f"before {before:.4f}",
-        "adam.3": f"after {first.data:.4f}", "many-steps.0": f"loss {next(training):.4f}",
-    }  # fmt: skip
+    wanted = [
+        ("encoded", " ".join(map(str, lessons[0]))), ("surprise", f"probability {answers[0]:.4f}"),
+        ("looking-back", " ".join(f"{weight.data:.2f}" for weight in shares[30])), ("tape", f"{entries:,}"),
+        ("loss", " ".join(f"{-math.log(answer):.2f}" for answer in answers)), ("loss", f"loss {loss:.4f}"),
+        ("adam", f"gradient {gradient:.4f}"), ("adam", f"mean {0.15 * gradient:.5f} square {0.01 * gradient**2:.6f}"),
+        ("adam", f"before {before:.4f} after {first.data:.4f}"), ("many-steps", f"loss {next(training):.4f}"),
+    ]  # fmt: skip
     with film.screen(SITE) as screen:
         for beat in screen.walk["beats"]:
             screen.seek(beat["start"] + beat["seconds"] / 2)
-            shown, number = screen.read(), wanted.pop(f"{beat['title']}.{beat['at']}", "")
-            assert {*number.split()} <= {*" ".join([shown["made"], *shown["words"]]).split()}
-    assert wanted == {}
+            words = {*" ".join([(shown := screen.read())["made"], *shown["words"]]).split()}
+            wanted = [(title, text) for title, text in wanted if title != beat["title"] or not words >= {*text.split()}]
+    assert wanted == []
 
 
 def test_what_is_missing_is_said_and_the_page_links_a_film_that_is_there(tmp_path, monkeypatch):
