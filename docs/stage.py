@@ -219,7 +219,7 @@ class Stage:
             points = [(start, LOW - 3), ((start + end) / 2, LOW - 34), (end, LOW - 3)]
             self.line(f"look{i}", points, "query", min(6, max(0.5, 14 * weight)))
             self.text(f"weight{i}", self.at(i), LOW + TALL + 17, written(weight), "strong", 14, "middle")
-        self.text("head-name", WIDTH - 4, LOW - 14, f"head {head + 1}", "query", 16, "end")
+        self.text("head-name", WIDTH - 4, LOW - 24, f"head {head + 1}", "query", 16, "end")
 
     def plan(self, matrices, largest):
         """Put matrices, {name: rows}, where all of them have room."""
@@ -370,8 +370,10 @@ def added(stage, *moments, place, what, source):
     stage.drop("look", "weight", "head", "query")
     stage.strip("addend", place, contribution, 1.5, 30, start=source)
     stage.text("plus", stage.at(place) + 15, TOP + TALL / 2 + 5, "+", "strong", anchor="middle")
-    side = -40 if place > 4 else 44
-    stage.text("what", stage.at(place) + side, TOP + 16, what, anchor="end" if side < 0 else "start")
+    if place > 4:
+        stage.text("what", stage.at(place) + 40, TOP + TALL + 18, what, anchor="end")
+    else:
+        stage.text("what", stage.at(place) + 44, TOP + 16, what)
     stage.drop("found")
     yield [(what, row_of(contribution))]
     stage.drop("addend", "plus", "what")
@@ -659,7 +661,7 @@ def trained_heads(stage, *_, passes, head):
         stage.strip("query", place, query, 0.8, 24, LOW, "query", 12)
         weights = stage.moment("weights = softmax(scale(", 4 * (before + place) + head).names["weights"]
         stage.look(place, head, weights)
-        stage.text("head-name", WIDTH - 4, LOW - 14, f"head {head + 1}, {state}", "query", 16, "end")
+        stage.text("head-name", WIDTH - 4, LOW - 24, f"head {head + 1}, {state}", "query", 16, "end")
         yield [("weights", row_of(weights, 2, 7))]
 
 
