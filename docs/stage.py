@@ -619,7 +619,7 @@ def many_steps(stage, *_, losses, documents):
         stage.text("name", WIDTH / 2, 70, documents[(step - 1) % len(documents)], "strong", 30, "middle")
         stage.text("step", WIDTH / 2, 110, f"step {step:,} of {len(losses):,}", size=18, anchor="middle")
         if step == 2:
-            yield [("step", step - 1)]
+            yield [("step", f"{step - 1}, counted from 0")]
         steps = [*range(0, step - 1, max(1, step // 150)), step - 1]
         points = [(8 + 464 * i / len(losses), 460 - 90 * (losses[i] - 1.2)) for i in steps]
         means = [sum(losses[max(0, i - 49) : i + 1]) / min(50, i + 1) for i in steps]

@@ -29,7 +29,7 @@ function walk(box, scenes) {
   const states = statesOf(scenes), find = (/** @type {string} */ name) => /** @type {HTMLElement} */ (box.querySelector(name));
   const code = find(".walk-code"), says = find(".walk-says"), lines = /** @type {HTMLElement[]} */ ([...code.querySelectorAll(".line")]);
   const show = picture(/** @type {SVGSVGElement} */ (box.querySelector("svg"))), beside = make("span", { className: "made" });
-  let time = 0, now = -1, speed = 1, frame = 0, last = 0;
+  let time = 0, now = -1, speed = 1, frame = 0, last = 0, tops = [0, 0];
 
   const play = button("Play", () => (frame ? pause() : go()));
   const back = button("Back", () => step(-1)), on = button("Step", () => step(1));
@@ -45,6 +45,9 @@ function walk(box, scenes) {
   read.setAttribute("role", "status");
   play.classList.add("md-button--primary");
 
+  /** @param {HTMLElement} line @returns how far the listing is scrolled while a line is lit */
+  const topOf = (line) => Math.max(0, line.offsetTop - code.clientHeight * 0.42);
+
   /** @param {number} at the number of a beat */
   function enter(at) {
     const { row, made, scene, number } = beats[at], line = lines[row - 1];
@@ -54,7 +57,7 @@ function walk(box, scenes) {
     lines.forEach((other) => other.classList.toggle("lit", other === line));
     beside.replaceChildren(...made.flatMap(([name, words]) => [make("b", {}, name), ` ${words}  `]));
     line.append(beside);
-    code.scrollTop = line.offsetTop - code.clientHeight * 0.42;
+    tops = [at ? topOf(lines[beats[at - 1].row - 1]) : topOf(line), topOf(line)];
     scrub.value = String(at);
     const words = `line ${row}: ${made.map((pair) => pair.join(" is ")).join(", ") || line.textContent}`;
     scrub.setAttribute("aria-valuetext", `${scene.chapter}, scene ${number + 1} of ${scenes.length}, line ${row}`);
@@ -74,6 +77,8 @@ function walk(box, scenes) {
     if (at !== now) enter(at);
     const share = calm.matches ? 1 : Math.min(1, (time - starts[at]) / MOVING);
     show(states[Math.max(0, at - 1)], states[at], eased(share));
+    if (tops.length) code.scrollTop = tops[0] + (tops[1] - tops[0]) * eased(share);
+    if (share === 1) tops = [];  // from here on it is the reader who scrolls
     told.textContent = `${clock(time)} of ${clock(whole)}`;
   }
 
