@@ -172,13 +172,17 @@ class Stage:
         """Say how long the tape is at a moment."""
         self.text("tape", WIDTH - 4, HEIGHT - 6, f"tape: {moment.count:,} entries", size=14, anchor="end")
 
-    def leave(self, place, run):
-        """Put what a token leaves behind in its column: x, its key and its value."""
+    def leave(self, place, run, gradients=False):
+        """Put what a token leaves behind in its column, x, its key and its value, or the gradients of these."""
         key, value = self.moment("cache.append(", run).names["cache"][-1]
-        self.strip(f"x{place}", place, self.moment("x = add(linear(hidden", run).names["x"], 1.5, look="residual")
-        self.strip(f"key{place}", place, key, 0.8, -8, LOW, "key", 12)
-        self.strip(f"value{place}", place, value, 0.8, 8, LOW, "value", 12)
-        self.legend()
+        x = self.moment("x = add(linear(hidden", run).names["x"]
+        kinds = (("x", x, "residual", 1.5, 0, TOP, 16), ("key", key, "key", 0.8, -8, LOW, 12),
+                 ("value", value, "value", 0.8, 8, LOW, 12))  # fmt: skip
+        for name, vector, look, largest, shift, top, width in kinds:
+            shown = [number.grad for number in vector] if gradients else vector
+            most, frame = (max(map(abs, shown)), "gradient") if gradients else (largest, look)
+            self.strip(f"{name}{place}", place, shown, most, shift, top, frame, width)
+        self.legend(gradients)
 
     def legend(self, gradients=False):
         """Say what the strips are, to the right of all columns."""
@@ -365,9 +369,13 @@ def alone(stage, moment):
 
 
 def added(stage, *moments, place, what, source):
-    """Show how a contribution to x is added to it; `source` is the key of the mark from which it comes."""
-    contribution = moments[0].names["return"]
+    """Show how what attention returns is added to x; `source` is the key of the mark from which it comes."""
     stage.drop("look", "weight", "head", "query")
+    yield from adding(stage, place, moments[0].names["return"], what, source, moments[-1])
+
+
+def adding(stage, place, contribution, what, source, moment):
+    """Show a contribution beside x, and then x at a moment when it was added."""
     stage.strip("addend", place, contribution, 1.5, 30, start=source)
     stage.text("plus", stage.at(place) + 15, TOP + TALL / 2 + 5, "+", "strong", anchor="middle")
     if place > 4:
@@ -376,10 +384,10 @@ def added(stage, *moments, place, what, source):
         stage.text("what", stage.at(place) + 44, TOP + 16, what)
     stage.drop("found")
     yield [(what, row_of(contribution))]
-    stage.drop("addend", "plus", "what")
-    stage.strip(f"x{place}", place, moments[-1].names["x"], 1.5, look="residual")
-    stage.count(moments[-1])
-    yield [("x", row_of(moments[-1].names["x"]))]
+    stage.drop("addend", "plus", "what", "said", "answers", "after")
+    stage.strip(f"x{place}", place, moment.names["x"], 1.5, look="residual")
+    stage.count(moment)
+    yield [("x", row_of(moment.names["x"]))]
 
 
 def mlp(stage, moment, *_, model):
@@ -396,18 +404,11 @@ def mlp(stage, moment, *_, model):
     yield None
 
 
-def mlp_added(stage, moment, *_):
+def mlp_added(stage, moment):
     """Show how what the MLP has found is added to x."""
     before = numbers(stage.moment("x = add(attention(").names["x"])
     found = [b - a for a, b in zip(before, numbers(moment.names["x"]), strict=True)]
-    stage.strip("addend", 0, found, 1.5, 30, start="after")
-    stage.text("plus", stage.at(0) + 15, TOP + TALL / 2 + 5, "+", "strong", anchor="middle")
-    stage.text("what", stage.at(0) + 44, TOP + 16, "what fc2 computes from them")
-    yield [("linear(hidden, …)", row_of(found))]
-    stage.drop("addend", "plus", "what", "said", "answers", "after")
-    stage.strip("x0", 0, moment.names["x"], 1.5, look="residual")
-    stage.count(moment)
-    yield None
+    yield from adding(stage, 0, found, "what fc2 computes from them", "after", moment)
 
 
 def logits(stage, moment):
@@ -450,25 +451,16 @@ def again(stage, *_):
         yield [("token", stage.signs[place]), ("position", place)]
 
 
-def last_asks(stage, *moments):
+def last_asks(stage, moment):
     """Show the last letter with its query, key and value."""
     place = len(stage.signs) - 2
     stage.tokens(stage.signs, place, asked=place + 1)
-    key, value = moments[0].names["cache"][-1]
+    key, value = moment.names["cache"][-1]
     stage.strip(f"x{place}", place, stage.moment("x = rmsnorm(add(tables", place).names["x"], 1.5, look="residual")
-    stage.strip(
-        "query",
-        place,
-        moments[0].names["query"],
-        0.8,
-        24,
-        LOW,
-        "query",
-        12,
-    )
+    stage.strip("query", place, moment.names["query"], 0.8, 24, LOW, "query", 12)
     stage.strip(f"key{place}", place, key, 0.8, -8, LOW, "key", 12)
     stage.strip(f"value{place}", place, value, 0.8, 8, LOW, "value", 12)
-    yield [("cache", f"keys and values of {len(moments[0].names['cache'])} tokens")]
+    yield [("cache", f"keys and values of {len(moment.names['cache'])} tokens")]
 
 
 def heads(stage, *_, order):
@@ -556,28 +548,13 @@ def first_entries(stage, *_):
 def walk_back(stage, *_):
     """Show how the walk goes from the end of the tape to its beginning, and leaves gradients everywhere."""
     stage.drop("passes")
-    stage.legend(gradients=True)
-    end = stage.moment("return total(logs)").count
+    start, end = (stage.moment(quote).count for quote in ("for token, target in zip(tokens", "return total(logs)"))
     unit = (WIDTH - 16) / end
     for place in reversed(range(len(stage.signs) - 1)):
-        begins = (
-            stage.moment("logs.append(", place - 1).count
-            if place
-            else stage.moment("for token, target in zip(tokens").count
-        )
+        begins = stage.moment("logs.append(", place - 1).count if place else start
         stage.box("head", 8 + begins * unit - 2, FOOT + 24, 4, 46, "gradient")
         stage.box("walked", 8 + begins * unit, FOOT + 30, (end - begins) * unit, 34, "walked")
-        key, value = stage.moment("cache.append(", place).names["cache"][-1]
-        x = stage.moment("x = add(linear(hidden", place).names["x"]
-        for name, vector, shift, top, width in (
-            ("x", x, 0, TOP, 16),
-            ("key", key, -8, LOW, 12),
-            ("value", value, 8, LOW, 12),
-        ):
-            gradients = [number.grad for number in vector]
-            stage.strip(
-                f"{name}{place}", place, gradients, max(map(abs, gradients)) or 1, shift, top, "gradient", width
-            )
+        stage.leave(place, place, gradients=True)
         yield [("tape", f"{begins:,} entries left")]
 
 
@@ -585,7 +562,8 @@ def gradients(stage, *_, model):
     """Show the gradients of all parameters; `model` has them, {name: rows of gradients}."""
     stage.drop("sign", "token", "x", "key", "value", "row", "entries", "legend", "head", "walked", "tape")
     stage.plan(model, 0.05)
-    stage.text("sum", 8, FOOT + 62, "4,192 gradients", size=18)
+    count = sum(len(row) for rows in model.values() for row in rows)
+    stage.text("sum", 8, FOOT + 62, f"{count:,} gradients", size=18)
     yield [("tape", "empty")]
 
 
@@ -677,7 +655,7 @@ def writing(stage, *_, passes, letters):
         stage.leave(i, passes + i)
         stage.bars(chances)
         stage.text("scale", WIDTH - 4, FOOT - 10, "probabilities", anchor="end")
-        yield None
+        yield [("probabilities", row_of(chances))]
         stage.tokens([*signs, [*stage.characters, "BOS"][token]])
         stage.bars(chances, [token])
         yield [("token", f"{token}, which is {[*stage.characters, 'BOS'][token]}")]
