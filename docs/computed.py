@@ -131,12 +131,14 @@ def way(model, beginning, characters):
 def recorded(record, flags, trained):
     """Record step 1 of the run, then the same name once more with trained parameters, and a name that these write.
 
-    `record` is a recorder.Recording of the program, `trained` are numbers. Beside it returns the documents, characters,
-    parameters at the `start`, their `gradients`, and how far they have `moved`, each {name: rows of numbers}.
+    `record` is a recorder.Recording of the program, `trained` are numbers. Returns it with the documents, the first of
+    them `unshuffled`, the characters, and, each as {name: rows of numbers}, the parameters at the `start`, their
+    `gradients`, and how far they have `moved`.
     """
     program, random_before = record.module, random.getstate()
     random.seed(42)
     documents = program.read("docs/names.txt")
+    unshuffled = documents[:9]
     random.shuffle(documents)
     characters = sorted(set("".join(documents)))
     model = program.new_model(len(characters) + 1, n_embd=16, n_layer=1, block_size=16)
@@ -159,8 +161,8 @@ def recorded(record, flags, trained):
     random.setstate(dice)
     record.record(lambda: [*program.sample(model, len(characters), flags)])
     random.setstate(random_before)
-    return SimpleNamespace(record=record, documents=documents, characters=characters, start=start,
-                           gradients=gradients, moved=moved)  # fmt: skip
+    return SimpleNamespace(record=record, documents=documents, unshuffled=unshuffled, characters=characters,
+                           start=start, gradients=gradients, moved=moved)  # fmt: skip
 
 
 def data_of(vector):

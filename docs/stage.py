@@ -244,12 +244,13 @@ def title(stage, *_):
     yield []
 
 
-def names(stage, *_, documents):
-    """Show the first names, in the order of the alphabet and shuffled."""
+def names(stage, *_, documents, unshuffled):
+    """Show the first names, as they are in the file and shuffled."""
     stage.drop("")
-    for i, name in enumerate(sorted(documents[:9])):
+    for i, name in enumerate(unshuffled):
         stage.text(f"name-{name}", WIDTH / 2, 80 + 40 * i, name, "strong", 22, "middle")
     yield [("documents", f"{len(documents):,} names")]
+    stage.drop("name")
     for i, name in enumerate(documents[:9]):
         stage.text(f"name-{name}", WIDTH / 2, 80 + 40 * i, name, "pale" if i else "strong", 22, "middle")
     yield [("documents[0]", documents[0])]
@@ -291,6 +292,7 @@ def task(stage, moment):
 
 def two_rows(stage, *_, model):
     """Show the rows of the two tables, and their sum."""
+    stage.drop("tape")
     rows, size = {"wte": len(stage.characters), "wpe": 0}, 4.6
     for name, left, what in (("wte", 60, "the token BOS"), ("wpe", 270, "position 0")):
         table, row = model[0][name], rows[name]
@@ -327,8 +329,7 @@ def questions(stage, *moments, model):
     """Show how the rows of wq put their questions to x, one after the other."""
     made_here = moments[-1].names
     query, matrix = numbers(made_here["query"]), model[1]["wq"]
-    stage.drop("size")
-    stage.count(moments[-1])
+    stage.drop("size", "tape")
     stage.text("called-wq", 62, FOOT + 4, "wq", "query", anchor="end")
     stage.cells("matrix-wq", 70, FOOT - 8, 128, 128, matrix, 0.25, "query")
     for i in (0, 1, len(query) - 1):
@@ -348,7 +349,9 @@ def three(stage, *moments):
     key, value = moments[-1].names["cache"][-1]
     stage.drop("matrix", "called", "row-w", "asked", "answer")
     stage.text("word-query", 120, LOW + 30, "query: what I am looking for", "query")
+    stage.count(moments[0])
     yield [("query", row_of(moments[0].names["query"]))]
+    stage.drop("tape")
     stage.strip("key0", 0, key, 0.8, -8, LOW, "key", 12, start="x0")
     stage.text("word-key", 120, LOW + 58, "key: what I can be found by", "key")
     yield [("key", row_of(key))]
@@ -371,6 +374,7 @@ def alone(stage, moment):
 def added(stage, *moments, place, what, source):
     """Show how what attention returns is added to x; `source` is the key of the mark from which it comes."""
     stage.drop("look", "weight", "head", "query")
+    stage.count(moments[0])
     yield from adding(stage, place, moments[0].names["return"], what, source, moments[-1])
 
 
@@ -395,6 +399,7 @@ def mlp(stage, moment, *_, model):
     normed = numbers(stage.moment("return scale(x, (dot(x, x)", 2).names["return"])
     asked = [sum(w * x for w, x in zip(row, normed, strict=True)) for row in model[1]["fc1"]]
     hidden = numbers(moment.names["hidden"])
+    stage.drop("tape")
     stage.text("said", 8, FOOT + 6, "64 answers", size=14)
     stage.cells("answers", 8, FOOT + 12, 464, 22, [asked], 1.2, start="x0")
     yield [("fc1 · rmsnorm(x)", row_of(asked))]
@@ -408,6 +413,7 @@ def mlp_added(stage, moment):
     """Show how what the MLP has found is added to x."""
     before = numbers(stage.moment("x = add(attention(").names["x"])
     found = [b - a for a, b in zip(before, numbers(moment.names["x"]), strict=True)]
+    stage.drop("tape")
     yield from adding(stage, 0, found, "what fc2 computes from them", "after", moment)
 
 
@@ -419,11 +425,13 @@ def logits(stage, moment):
     yield None
 
 
-def shares(stage, *moments):
-    """Show the exponentials of the logits, and the probabilities that they become."""
-    for moment, name, what in zip(moments, ("exps", "return"), ("exponentials", "probabilities"), strict=True):
+def shares(stage, shift, *moments):
+    """Show the exponentials of the logits, less the largest one, and the probabilities that they become."""
+    yield [("shift", written(shift.names["shift"].data, 4))]
+    kinds = (("exps", "exponentials, once shifted"), ("return", "probabilities"))
+    for moment, (name, what) in zip(moments, kinds, strict=True):
         stage.bars(moment.names[name])
-        stage.text("scale", WIDTH - 4, FOOT - 10, f"{what}, sum {sum(numbers(moment.names[name])):.2f}", anchor="end")
+        stage.text("scale", WIDTH - 4, FOOT - 10, f"{what}: sum {sum(numbers(moment.names[name])):.2f}", anchor="end")
         stage.count(moment)
         yield [(what, row_of(moment.names[name], 3))]
 
@@ -463,26 +471,41 @@ def last_asks(stage, moment):
     yield [("cache", f"keys and values of {len(moment.names['cache'])} tokens")]
 
 
-def heads(stage, *_, order):
-    """Show where some heads of the last token look."""
+def looking(stage, moment):
+    """Show where the first head of the last token looks."""
+    stage.look(len(stage.signs) - 2, 0, moment.names["weights"])
+    stage.count(moment)
+    yield [("weights", row_of(moment.names["weights"], 2, 7))]
+
+
+def means(stage, *_, head=0):
+    """Show the mean of the values that a head of the last token takes, below those of the heads before."""
     place = len(stage.signs) - 2
-    for head in order:
+    runs = [stage.moment("return [dot(weights, column)", 4 * place + i) for i in range(head + 1)]
+    joined = [number for run in runs for number in numbers(run.names["return"])]
+    stage.strip("found", place, [*joined, *[0.0] * (16 - len(joined))], 0.8, 30, look="value")
+    stage.text("found-name", stage.at(place) + 30, TOP - 5, "found", "value", 14, "middle")
+    stage.count(runs[head])
+    yield [("found", row_of(joined[4 * head :]))]
+
+
+def heads(stage, *_):
+    """Show the same for the other heads."""
+    place = len(stage.signs) - 2
+    for head in (1, 2, 3):
         moment = stage.moment("weights = softmax(scale(", 4 * place + head)
         stage.look(place, head, moment.names["weights"])
         stage.count(moment)
         yield [("weights", row_of(moment.names["weights"], 2, 7))]
+        yield from means(stage, head=head)
 
 
-def found(stage, *_):
-    """Show the means of the values: four numbers of each head, joined."""
-    place, joined = len(stage.signs) - 2, []
+def mixed(stage, joined, *moments):
+    """Show what all heads have found, and how it is mixed and added to x."""
     stage.drop("look", "weight", "head")
-    for head in range(4):
-        joined += numbers(stage.moment("return [dot(weights, column)", 4 * place + head).names["return"])
-        stage.strip("found", place, [*joined, *[0.0] * (16 - len(joined))], 0.8, 30, look="value")
-        stage.text("found-name", stage.at(place) + 30, TOP + TALL + 16, "found", "value", 14, "middle")
-        stage.count(stage.moment("found += attend(", 4 * place + head))
-        yield [("found", row_of(joined[4 * head :]))]
+    stage.count(joined)
+    yield [("found", row_of(joined.names["found"]))]
+    yield from added(stage, *moments, place=len(stage.signs) - 2, what="mixed by wo", source="found")
 
 
 def loss(stage, *moments):
@@ -515,7 +538,8 @@ def tape(stage, *_, model):
             at = now
     a, b = model[0]["wte"][stage.token("BOS")][0], model[0]["wpe"][0][0]
     first = f"the first after the parameters: {written(a, 3)} + {written(b, 3)} = {written(a + b, 3)}, derivatives 1, 1"
-    stage.text("tape", 8, FOOT + 20, f"the tape: {end:,} entries")
+    own = stage.moment("for token, target in zip(tokens").count
+    stage.text("tape", 8, FOOT + 20, f"the tape: {end:,} entries; the first {own:,} are the parameters")
     left = 8
     for part, look in [("parameters", "parameters"), *((part, look) for part, look, _ in PARTS)]:
         stage.box(f"legend-{part}", left, FOOT + 80, 12, 12, look)
@@ -555,6 +579,7 @@ def walk_back(stage, *_):
         stage.box("head", 8 + begins * unit - 2, FOOT + 24, 4, 46, "gradient")
         stage.box("walked", 8 + begins * unit, FOOT + 30, (end - begins) * unit, 34, "walked")
         stage.leave(place, place, gradients=True)
+        stage.text("tape", 8, FOOT + 20, f"the tape: {begins:,} entries left")
         yield [("tape", f"{begins:,} entries left")]
 
 
@@ -574,9 +599,16 @@ def one_step(stage, *moments, before, moved, gradient):
     words = [("gradient", written(gradient, 4)), ("mean", written(moments[0].names["mean"], 5)),
              ("square", written(moments[1].names["square"], 6)), ("before", written(before, 4)),
              ("after", written(before + moved, 4))]  # fmt: skip
+    corrected = {
+        "mean": moments[0].names["mean"] / (1 - 0.85),
+        "square": (moments[1].names["square"] / (1 - 0.99)) ** 0.5,
+    }
     for i, (name, number) in enumerate(words):
         stage.text(f"adam-{name}", 150, 120 + 54 * i, name, "label", 22, "end")
         stage.text(f"adam-is-{name}", 174, 120 + 54 * i, number, "strong", 26)
+        if name in corrected:
+            what = "corrected" if name == "mean" else "corrected, its root"
+            stage.text(f"adam-so-{name}", 300, 120 + 54 * i, f"{what}: {written(corrected[name], 4)}", size=16)
         if i:
             yield words[i : i + 1]
 
@@ -585,7 +617,7 @@ def all_moved(stage, *_, moved):
     """Show how far each parameter has moved, {name: rows}."""
     stage.drop("adam")
     stage.plan(moved, 0.01)
-    stage.text("sum", 8, FOOT + 62, "each moved by 0.01: up is blue, down orange", size=18)
+    stage.text("sum", 8, FOOT + 62, "each moved by about 0.01: up is blue, down orange", size=18)
     yield []
 
 

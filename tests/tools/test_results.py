@@ -160,7 +160,8 @@ def test_data_libraries_and_the_weaver_itself_change_keys(tmp_path):
 
 def test_a_result_depends_on_what_it_calls_of_the_helpers_and_on_nothing_else_of_them(tmp_path, monkeypatch):
     monkeypatch.setattr("weaver.helpers.FOLDER", tmp_path)
-    (tmp_path / "figures.py").write_text("")
+    for name in helpers.MODULES:
+        (tmp_path / f"{name}.py").write_text("")
     keys, code = [], "def one(): return two()\n\ndef two(): import deep.two\n"
     for text in (code, code + "\ndef other(): pass\n", code.replace(": import", ": return 3; import")):
         (tmp_path / "computed.py").write_text(text)
