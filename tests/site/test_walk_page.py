@@ -97,9 +97,8 @@ def test_the_scenes_show_the_numbers_of_the_run(scenes):
     program.softmax = noted
     loss = program.loss_of(model, tokens, n_head=4)
     assert shown(scenes, "tape")[0][0] == {"tape": f"{len(program.tape):,} entries"}
-    words, texts = (
-        shown(scenes, "looking-back", "weight")[i] + shown(scenes, "heads-apart", "weight")[i] for i in (0, 1)
-    )
+    first, others = shown(scenes, "looking-back", "weight"), shown(scenes, "heads-apart", "weight")
+    words, texts = (first[i] + others[i][::2] for i in (0, 1))
     for head, (beside, drawn) in enumerate(zip(words, texts, strict=True)):
         weights = [f"{weight:.2f}" for weight in chances[-5 + head]]  # of the last token; then come the probabilities
         assert (beside, drawn) == ({"weights": " ".join(weights)}, weights)

@@ -6,6 +6,7 @@ import re
 import pytest
 from essays import SMALL, demonstration, keys_of, with_prose
 from programs import ROOT
+from weaver import helpers
 from weaver.essay import Essay, WeaveError
 from weaver.prose import Reading
 from weaver.results import Cache, Outcome, Result, environment, sessions_of, set_keys
