@@ -64,7 +64,7 @@ def f(mixtures, rows):
     return result"""
 
 def sparse_mix_of(size):
-    """Write a function: for each list of weights, the sum of all rows, each times its weight; zeros take no time."""
+    """Write a function: the same for any number of rows; where a weight is 0, nothing is computed."""
     return f"""
 def f(mixtures, rows):
     result = []
