@@ -227,7 +227,7 @@ def main():
     parser.add_argument("--list", action="store_true", help="only list the programs that are timed")
     parser.add_argument("--beside", metavar="COMMAND", help="time a program that is not ours beside --programs")
     parser.add_argument("--steps", nargs=2, type=int, metavar="N", help="with --beside: its steps, few and many")
-    parser.add_argument("--names", type=int, default=1, metavar="N", help="with --beside: its names a step (%(default)s)")
+    parser.add_argument("--names", type=int, default=1, metavar="N", help="with --beside: its names a step")
     options = parser.parse_args()
     if options.rounds < 1:
         parser.error("--rounds must be at least 1")
