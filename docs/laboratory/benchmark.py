@@ -19,7 +19,7 @@ parts.py shows where the time of a step goes.
 
 With --beside it times a program of somebody else in turn with ours. The number of steps is put where its command says
 {steps}: in a flag, in a variable (env STEPS={steps} ./another) or, for a program that has its number compiled in, in
-the name of a file (./another-{steps}, with --steps 1 20000). The command runs in the folder where you are, since it may
+the name of a file (./another-{steps}, with --steps 1 4000). The command runs in the folder where you are, since it may
 read its text there. That goes on until half of the ratios are within 5 % of each other, or it says that the machine is
 too noisy.
 """
@@ -226,7 +226,7 @@ def main():
     parser.add_argument("--grow", action="store_true", help="also time some programs at other sizes")
     parser.add_argument("--list", action="store_true", help="only list the programs that are timed")
     parser.add_argument("--beside", metavar="COMMAND", help="time a program that is not ours beside --programs")
-    parser.add_argument("--steps", nargs=2, type=int, metavar="N", help="with --beside: its steps, few and many")
+    parser.add_argument("--steps", nargs=2, type=int, metavar="N", help="with --beside: steps of all, few and many")
     parser.add_argument("--names", type=int, default=1, metavar="N", help="with --beside: its names a step")
     options = parser.parse_args()
     if options.rounds < 1:
@@ -285,8 +285,7 @@ def beside(words, options):
     names = dict.fromkeys(runs, 1) | {theirs: options.names}
     with tempfile.TemporaryDirectory() as folder:
         commands = {theirs: words} | {label: command_of(label, folder) for label in options.programs}
-        steps = {label: (1, enough(commands[label])) for label in options.programs}
-        steps[theirs] = options.steps or (1, enough(words))
+        steps = {label: options.steps or (1, enough(command)) for label, command in commands.items()}
         while len(runs[theirs]) < most:
             print(f"round {len(runs[theirs]) + 1}, {most} at the most", end="\r", file=sys.stderr, flush=True)
             for label, times in runs.items():

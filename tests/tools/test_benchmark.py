@@ -40,7 +40,6 @@ def test_what_makes_no_sense_is_refused_before_anything_is_measured(tmp_path, mo
 
 
 def test_a_program_that_is_not_ours_is_timed_beside_ours(monkeypatch, capsys):
-    monkeypatch.setattr(benchmark, "enough", lambda words: 9)
     monkeypatch.setattr(benchmark, "NOISE", 9.0)  # so two rounds will do
 
     def said(command):
