@@ -92,7 +92,7 @@ def run(words, steps):
 
 
 def is_foreign(words):
-    """Return whether a command is of another program than ours: it says where the number of steps has to be put."""
+    """Return whether a command is of another program than ours: it says where the number of steps must be put."""
     return any(STEPS in str(word) for word in words)
 
 
@@ -256,7 +256,7 @@ def checked_command(options, parser):
     for label in options.programs:
         target = label.partition(" ")[0]
         if target not in CONTRACTS:
-            parser.error(f"{target} is no program of ours")
+            parser.error(f"{target} is not one of our programs")
         if missing := lacking(target):
             parser.error(f"{target} needs {missing}")
     try:
