@@ -344,7 +344,7 @@ def doubled():
         """Return a function that returns the probabilities after each of some tokens but the last."""
 
         def guesses(tokens):
-            logits, _ = quick.gpt(model, model, np.array(tokens[:-1]), (len(tokens) - 1, 4))
+            logits, _ = quick.gpt(model, model, np.array(tokens[:-1]), 4)
             return quick.softmax(logits)[0]
 
         return guesses
@@ -444,7 +444,7 @@ def difference(names, characters):
 
     def logits(name):
         tokens = np.array(encode(name, characters)[:-1])
-        return arrays.gpt(model, model, tokens, (len(tokens), 4))[0][1]
+        return arrays.gpt(model, model, tokens, 4)[0][1]
 
     one, other = map(logits, names)
     return abs(one - other).max()

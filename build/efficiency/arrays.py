@@ -16,7 +16,7 @@ def matrix(rows, columns):
 def new_model(vocab_size, n_embd, n_layer, block_size):
     """Return an untrained model: a list of dicts of matrices, first the tables and then each layer."""
     tables = {"wte": (vocab_size, n_embd), "wpe": (block_size, n_embd), "lm_head": (vocab_size, n_embd)}
-    layer = dict.fromkeys(["wq", "wk", "wv", "wo"], (n_embd, n_embd))
+    layer = {"wqkv": (3 * n_embd, n_embd), "wo": (n_embd, n_embd)}
     layer |= {"fc1": (4 * n_embd, n_embd), "fc2": (n_embd, 4 * n_embd)}
     return [{name: matrix(*shape) for name, shape in part.items()} for part in [tables] + [layer] * n_layer]
 
@@ -33,13 +33,15 @@ def in_the_shape_of(model, numbers):
 def linear(x, weights, grads):
     """Return the dot products of each row of x with each row of the weights, and the way back."""
     def back(grad):
-        grads[...] += grad.T @ x  # (rows, columns), as the weights
-        return grad @ weights
-    return x @ weights.T, back
+        grad.T.dot(x, out=grads)  # (rows, columns), as the weights
+        return grad.dot(weights)
+    return x.dot(weights.T), back
 
 def add(x, y): return x + y
 
-def relu(x): return np.maximum(x, 0.0), lambda grad: grad * (x > 0)
+def relu(x):
+    y = np.maximum(x, 0.0)
+    return y, lambda grad: grad * np.sign(y)
 
 def dots(x, y): return np.vecdot(x, y)[..., None]  # each row of x with the same row of y, a column of shape (T, 1)
 
@@ -58,8 +60,8 @@ def softmax(logits):
     def back(grad): return probabilities * (grad - dots(probabilities, grad))
     return probabilities, back
 
-def split(x, shape): return x.reshape(*shape, -1).swapaxes(-3, -2)  # (T, n_embd) to (n_head, T, n_embd / n_head)
-def join(heads, x): return heads.swapaxes(-3, -2).reshape(x.shape)  # and back, to the shape of x
+def split(x, n_head): return x.reshape(len(x), n_head, -1).swapaxes(0, 1)  # (T, n_embd) to (n_head, T, n_embd / n_head)
+def join(heads): return heads.swapaxes(0, 1).reshape(heads.shape[1], -1)  # and back
 def transpose(x): return x.swapaxes(-2, -1)
 
 @functools.cache
@@ -74,15 +76,13 @@ def attend(query, keys, values):
         return scores_grad @ keys, transpose(scores_grad) @ query, transpose(weights) @ grad
     return weights @ values, back
 
-def attention(x, layer, grads, shape):
-    """Return what each token finds when each of its heads looks back, and the way back; shape is (T, n_head)."""
-    vectors, backs = zip(*(linear(x, layer[name], grads[name]) for name in ("wq", "wk", "wv")))
-    found, back_attend = attend(*(split(vector, shape) for vector in vectors))
-    result, back_wo = linear(join(found, x), layer["wo"], grads["wo"])
-    def back(grad):
-        head_grads = back_attend(split(back_wo(grad), shape))
-        return functools.reduce(add, [back(join(heads, x)) for back, heads in zip(backs, head_grads)])
-    return result, back
+def attention(x, layer, grads, n_head):
+    """Return what each token finds when each of its heads looks back, and the way back."""
+    vectors, back_vectors = linear(x, layer["wqkv"], grads["wqkv"])
+    heads = split(vectors, 3 * n_head)
+    found, back_attend = attend(*heads.reshape(3, n_head, *heads.shape[1:]))
+    result, back_wo = linear(join(found), layer["wo"], grads["wo"])
+    return result, lambda grad: back_vectors(join(np.concatenate(back_attend(split(back_wo(grad), n_head)))))
 
 def mlp(x, layer, grads):
     """Return the output of the MLP for each token, and the backward function."""
@@ -97,49 +97,53 @@ def residual(x, step, *details):
     more, back_step = step(normed, *details)
     return add(x, more), lambda grad: add(grad, back_norm(back_step(grad)))
 
-def embed(tokens, shape, tables, grads):
+def embed(tokens, tables, grads):
     """Return the sum of both embeddings of each token, of shape (T, n_embd), and the way back."""
-    positions = np.arange(len(tokens)) % shape[-2]
     def back(grad):
+        grads["wte"][:] = grads["wpe"][:] = 0.0
         np.add.at(grads["wte"], tokens, grad)  # and not +=, which would count a token that comes twice only once
-        np.add.at(grads["wpe"], positions, grad)
-    return tables["wte"][tokens] + tables["wpe"][positions], back
+        grads["wpe"][: len(tokens)] = grad
+    return tables["wte"][tokens] + tables["wpe"][: len(tokens)], back
 
-def gpt(model, grads, tokens, shape):
-    """Return the logits after each token, of shape (T, vocab_size), and the steps of the way back, in reverse order."""
+def gpt(model, grads, tokens, n_head):
+    """Return the logits after each token, a row for each, and the steps of the way back, in reverse order."""
     (tables, *layers), (table_grads, *layer_grads) = model, grads
-    x, back_embed = embed(tokens, shape, tables, table_grads)
+    x, back_embed = embed(tokens, tables, table_grads)
     x, back_norm = rmsnorm(x)
     backs = [back_embed, back_norm]
     for layer, grad in zip(layers, layer_grads):
-        x, back_attention = residual(x, attention, layer, grad, shape)
+        x, back_attention = residual(x, attention, layer, grad, n_head)
         x, back_mlp = residual(x, mlp, layer, grad)
         backs += [back_attention, back_mlp]
     logits, back_head = linear(x, tables["lm_head"], table_grads["lm_head"])
     return logits, [*backs, back_head]
 
 def loss_of(model, grads, tokens, n_head):
-    """Return the loss, and add its gradients to grads."""
+    """Return the loss, and set grads to its gradients."""
     places, targets = np.arange(len(tokens) - 1), tokens[1:]
-    logits, backs = gpt(model, grads, tokens[:-1], (len(places), n_head))
+    logits, backs = gpt(model, grads, tokens[:-1], n_head)
     probabilities, _ = softmax(logits)
     loss = -np.log(probabilities[places, targets]).sum() / len(places)
     if not loss < math.inf:
         raise OverflowError("the numbers grew too large: try a smaller --learning_rate")
+    probabilities[places, targets] -= 1
     grad = probabilities / len(places)
-    grad[places, targets] -= 1 / len(places)
     for back in reversed(backs):
         grad = back(grad)
     return loss
 
 def adam(parameters, grads, means, squares, step, rate, beta1=0.85, beta2=0.99, epsilon=1e-8):
-    """Move all parameters a little against their gradients, and reset these to 0; each is one long array."""
+    """Move all parameters a little against their gradients; each is one long array."""
+    root = ((1 - beta2**step) / (1 - beta2)) ** 0.5
     means *= beta1
-    means += (1 - beta1) * grads
+    means += grads
     squares *= beta2
-    squares += (1 - beta2) * grads**2
-    parameters -= rate / (1 - beta1**step) * means / ((squares / (1 - beta2**step)) ** 0.5 + epsilon)
-    grads[:] = 0.0
+    squares += grads**2
+    moves = squares**0.5
+    moves += epsilon * root
+    np.divide(means, moves, out=moves)
+    moves *= rate * root * (1 - beta1) / (1 - beta1**step)
+    parameters -= moves
 
 def train(model, documents, flags):
     """Show the model one document per step, and yield the loss of each."""
@@ -157,7 +161,7 @@ def sample(model, bos, flags):
     """Yield the tokens of a new document, each drawn at random from the model's prediction after all before it."""
     tokens = [bos]
     for _ in range(flags.block_size):
-        logits, _ = gpt(model, model, tokens, (len(tokens), flags.n_head))  # nobody walks back: no gradients needed
+        logits, _ = gpt(model, model, tokens, flags.n_head)  # nobody walks back: no gradients needed
         probabilities, _ = softmax(logits[-1] / flags.temperature)
         tokens += random.choices(range(bos + 1), probabilities)
         if tokens[-1] == bos:

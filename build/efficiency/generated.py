@@ -16,7 +16,7 @@ def matrix(rows, columns):
 def new_model(vocab_size, n_embd, n_layer, block_size):
     """Return an untrained model: a list of dicts of matrices, first the tables and then each layer."""
     tables = {"wte": (vocab_size, n_embd), "wpe": (block_size, n_embd), "lm_head": (vocab_size, n_embd)}
-    layer = dict.fromkeys(["wq", "wk", "wv", "wo"], (n_embd, n_embd))
+    layer = {"wqkv": (3 * n_embd, n_embd), "wo": (n_embd, n_embd)}
     layer |= {"fc1": (4 * n_embd, n_embd), "fc2": (n_embd, 4 * n_embd)}
     return [{name: matrix(*shape) for name, shape in part.items()} for part in [tables] + [layer] * n_layer]
 
@@ -51,55 +51,77 @@ def f(xs, rows):
         result.append(products)
     return result"""
 
-def mix_of(size):
-    """Write a function: for each list of weights, the sum of all rows, each times its weight."""
+def mix_of(count, size):
+    """Write a function: for each list of weights, the sum of so many rows, each times its weight."""
+    rows = " ".join(f"[{listed(f'x{i}_#', size)}]," for i in range(count))
+    sums = ", ".join(" + ".join(f"w{i} * x{i}_{j}" for i in range(count)) for j in range(size))
+    return f"""
+def f(mixtures, rows):
+    {rows} = rows
+    result = []
+    for [{listed("w#", count)}] in mixtures:
+        result.append([{sums}])
+    return result"""
+
+def sparse_mix_of(size):
+    """Write a function: the same for any number of rows; where a weight is 0, nothing is computed."""
     return f"""
 def f(mixtures, rows):
     result = []
     for weights in mixtures:
         {listed("y#", size, " = ")} = 0.0
-        for w, [{listed("x#", size)}] in zip(weights, rows):
+        for w, row in zip(weights, rows):
             if w:
+                [{listed("x#", size)}] = row
                 {listed("y# += w * x#", size, "; ")}
         result.append([{listed("y#", size)}])
     return result"""
 
-def gated_dots_of(size):
-    """Write the same function; where a gate is 0, so is the product, and nothing is computed."""
+def dots(xs, rows): return compiled(dots_of, len(xs[0]))(xs, rows)
+def mix(mixtures, rows): return compiled(mix_of, len(rows), len(rows[0]))(mixtures, rows)
+def sparse_mix(mixtures, rows): return compiled(sparse_mix_of, len(rows[0]))(mixtures, rows)
+
+def add_of(size):
+    """Write a function: the sums of each row of x and the same row of y."""
     return f"""
-def f(xs, rows, gates):
+def f(xs, ys):
     result = []
-    for [{listed("x#", size)}], opened in zip(xs, gates):
-        products = []
-        for [{listed("w#", size)}], gate in zip(rows, opened):
-            products.append(gate and {listed("w# * x#", size, " + ")})
-        result.append(products)
+    for [{listed("x#", size)}], [{listed("y#", size)}] in zip(xs, ys):
+        result.append([{listed("x# + y#", size)}])
     return result"""
 
-def dots(xs, rows): return compiled(dots_of, len(xs[0]))(xs, rows)
-def gated_dots(xs, rows, gates): return compiled(gated_dots_of, len(xs[0]))(xs, rows, gates)
-def mix(mixtures, rows): return compiled(mix_of, len(rows[0]))(mixtures, rows)
-
-def transpose(rows): return [list(column) for column in zip(*rows)]
-
-def dot(x, y): return sum(map(operator.mul, x, y))
-def add(x, y): return [list(map(operator.add, a, b)) for a, b in zip(x, y)]
+def add(x, y): return compiled(add_of, len(x[0]))(x, y)
 
 def linear(x, weights, grads):
     """Return the dot products of each row of x with each row of the weights, and the way back."""
     def back(grad):
-        grads[:] = dots(transpose(grad), transpose(x))
-        return dots(grad, transpose(weights))
+        grads[:] = mix(zip(*grad), x)
+        return mix(grad, weights)
     return dots(x, weights), back
+
+def norm_of(size):
+    """Write a function: each x scaled so that the mean of its squares is 1, and its factor."""
+    return f"""
+def f(xs):
+    for [{listed("x#", size)}] in xs:
+        factor = (({listed("x# * x#", size, " + ")}) / {size} + 1e-5) ** -0.5
+        yield [{listed("x# * factor", size)}], factor"""
+
+def back_norm_of(size):
+    """Write a function: the way back; `along` is the part of a gradient that would only change the size."""
+    return f"""
+def f(ys, factors, grads):
+    result = []
+    for [{listed("y#", size)}], factor, [{listed("g#", size)}] in zip(ys, factors, grads):
+        along = ({listed("y# * g#", size, " + ")}) / {size}
+        result.append([{listed("factor * (g# - along * y#)", size)}])
+    return result"""
 
 def rmsnorm(x):
     """Return x scaled so that the mean square of each row is 1, and the backward function."""
-    factors = [(dot(row, row) / len(row) + 1e-5) ** -0.5 for row in x]
-    y = [[a * factor for a in row] for row, factor in zip(x, factors)]
-    def back_row(row, factor, grad):
-        along = dot(row, grad) / len(row)  # the part of the gradient that would only change the size
-        return [factor * (g - along * a) for a, g in zip(row, grad)]
-    return y, lambda grad: list(map(back_row, y, factors, grad))
+    size = len(x[0])
+    y, factors = zip(*compiled(norm_of, size)(x))
+    return y, lambda grad: compiled(back_norm_of, size)(y, factors, grad)
 
 def softmax(logits):
     """Return probabilities: positive, summing to 1, larger for larger logits."""
@@ -110,51 +132,88 @@ def softmax(logits):
 
 def back_softmax(probabilities, grad):
     """Return the gradient of the logits."""
-    expected = dot(probabilities, grad)
+    expected = sum(map(operator.mul, probabilities, grad))
     return [p * (g - expected) for p, g in zip(probabilities, grad)]
 
-def attend(query, keys, values):
+def scores_of(n_head, size):
+    """Write a function: for each query and each head, the scaled dot products with the keys up to its own."""
+    products = (" + ".join(f"q{i} * k{i}" for i in range(h * size, (h + 1) * size)) for h in range(n_head))
+    return f"""
+def f(queries, keys):
+    result = []
+    for i, [{listed("q#", n_head * size)}] in enumerate(queries, 1):
+        heads = {listed("s#", n_head)}, = {listed("[]", n_head)},
+        for [{listed("k#", n_head * size)}] in keys[:i]:
+            {"; ".join(f"s{h}.append({size**-0.5} * ({product}))" for h, product in enumerate(products))}
+        result.append(heads)
+    return result"""
+
+def means_of(n_head, size):
+    """Write a function: for each list of weights, the sum of its rows, each times the weights of the heads."""
+    return f"""
+def f(mixtures, rows_of_each):
+    result = []
+    for weights, rows in zip(mixtures, rows_of_each):
+        {listed("y#", n_head * size, " = ")} = 0.0
+        for [{listed("w#", n_head)}], [{listed("x#", n_head * size)}] in zip(weights, rows):
+            {"; ".join(f"y{i} += w{i // size} * x{i}" for i in range(n_head * size))}
+        result.append([{listed("y#", n_head * size)}])
+    return result"""
+
+def attend(queries, keys, values, n_head):
     """Return for each query the mean of the values so far, weighted by how well the keys match it, and the way back."""
-    query = scale(query, len(keys[0]) ** -0.5)
-    weights = [softmax(scores[: i + 1]) for i, scores in enumerate(dots(query, keys))]
+    sizes, count = (n_head, len(queries[0]) // n_head), len(queries)
+    scores, means = compiled(scores_of, *sizes), compiled(means_of, *sizes)
+    weights = [list(map(softmax, heads)) for heads in scores(queries, keys)]
     def back(grad):
-        scores_grad = list(map(back_softmax, weights, dots(grad, values)))
-        query_grad = scale(mix(scores_grad, keys), len(keys[0]) ** -0.5)
-        return query_grad, mix(columns(scores_grad), query), mix(columns(weights), grad)
-    return mix(weights, values), back
+        scores_grad = [list(map(back_softmax, *pair)) for pair in zip(weights, scores(grad, values))]
+        query_grad = means(map(transpose, scores_grad), [keys] * count)
+        return query_grad, means(columns(scores_grad), ends(queries)), means(columns(weights), ends(grad))
+    return means(map(transpose, weights), [values] * count), back
 
-def columns(rows):
-    """Return the columns of a triangle: row i has i + 1 numbers, and the rest counts as 0."""
-    return transpose([row + [0.0] * (len(rows) - len(row)) for row in rows])
+def transpose(rows): return list(zip(*rows))
+def ends(rows): return [rows[i:] for i in range(len(rows))]
 
-def scale(x, factor): return [[a * factor for a in row] for row in x]
+def columns(triangle):
+    """Return the columns of a triangle, without what is above it; row i has i + 1 weights for each head."""
+    rows = list(map(transpose, triangle))
+    return [[row[i] for row in rows[i:]] for i in range(len(rows))]
 
-def split(x, n_head):
-    """Return x cut into n_head matrices of the same width."""
-    size = len(x[0]) // n_head
+def split(x, count):
+    """Return x cut into so many matrices of the same width."""
+    size = len(x[0]) // count
     return [[row[start : start + size] for row in x] for start in range(0, len(x[0]), size)]
 
-def join(heads): return [[a for piece in pieces for a in piece] for pieces in zip(*heads)]
+def join(parts): return [[a for piece in pieces for a in piece] for pieces in zip(*parts)]
 
 def attention(x, layer, grads, n_head):
     """Return what each token finds when each of its heads looks back, and the way back."""
-    vectors, backs = zip(*(linear(x, layer[name], grads[name]) for name in ("wq", "wk", "wv")))
-    found, back_heads = zip(*map(attend, *(split(vector, n_head) for vector in vectors)))
-    result, back_wo = linear(join(found), layer["wo"], grads["wo"])
-    def back(grad):
-        head_grads = [back(g) for back, g in zip(back_heads, split(back_wo(grad), n_head))]
-        return functools.reduce(add, [back(join(heads)) for back, heads in zip(backs, zip(*head_grads))])
-    return result, back
+    vectors, back_vectors = linear(x, layer["wqkv"], grads["wqkv"])
+    found, back_attend = attend(*split(vectors, 3), n_head)
+    result, back_wo = linear(found, layer["wo"], grads["wo"])
+    return result, lambda grad: back_vectors(join(back_attend(back_wo(grad))))
+
+def back_units_of(size):
+    """Write a function: for each hidden unit, its gradients, and those of its rows in fc1 and fc2."""
+    return f"""
+def f(units, weights, xs, grads):
+    for unit, [{listed("w#", size)}] in zip(units, weights):
+        {listed("y# = z#", size, " = ")} = 0.0
+        for i, a in enumerate(unit):
+            if a:
+                [{listed("x#", size)}], [{listed("g#", size)}] = xs[i], grads[i]
+                unit[i] = b = {listed("w# * g#", size, " + ")}
+                {listed("y# += b * x#; z# += a * g#", size, "; ")}
+        yield unit, [{listed("y#", size)}], [{listed("z#", size)}]"""
 
 def mlp(x, layer, grads):
     """Return the output of the MLP for each token, and the backward function; hidden units that are 0 take no time."""
     hidden = [[a if a > 0 else 0.0 for a in row] for row in dots(x, layer["fc1"])]
     def back(grad):
-        grads["fc2"][:] = mix(transpose(hidden), grad)
-        hidden_grad = gated_dots(grad, layer["fc2"], hidden)
-        grads["fc1"][:] = mix(transpose(hidden_grad), x)
-        return mix(hidden_grad, layer["fc1"])
-    return mix(hidden, layer["fc2"]), back
+        units, back_units = map(list, zip(*hidden)), compiled(back_units_of, len(x[0]))
+        unit_grads, grads["fc1"][:], grads["fc2"][:] = zip(*back_units(units, layer["fc2"], x, grad))
+        return sparse_mix(zip(*unit_grads), layer["fc1"])
+    return sparse_mix(hidden, layer["fc2"]), back
 
 def residual(x, step, *details):
     """Return x and what a step adds to it, and the way back, which goes through the step and past it."""
@@ -173,7 +232,7 @@ def embed(tokens, tables, grads):
     return add([tables["wte"][token] for token in tokens], tables["wpe"]), back
 
 def gpt(model, grads, tokens, n_head):
-    """Return the logits after each token, and the steps of the way back, in reverse order."""
+    """Return the logits after each token, a row for each, and the steps of the way back, in reverse order."""
     (tables, *layers), (table_grads, *layer_grads) = model, grads
     x, back_embed = embed(tokens, tables, table_grads)
     x, back_norm = rmsnorm(x)
@@ -194,7 +253,7 @@ def loss_of(model, grads, tokens, n_head):
             raise OverflowError("the numbers grew too large: try a smaller --learning_rate")
         loss -= math.log(probabilities[target]) / len(grad)
         probabilities[target] -= 1
-    grad = scale(grad, 1 / len(grad))
+    grad = [[g / len(grad) for g in row] for row in grad]
     for back in reversed(backs):
         grad = back(grad)
     return loss
@@ -207,10 +266,9 @@ def f(matrix, grads, means, squares, rate, epsilon):
         [{listed("p#", size)}] = matrix[i]
         [{listed("m#", size)}] = means[i]
         [{listed("s#", size)}] = squares[i]
-        {listed(f"m# = {beta1} * m# + g#", size, "; ")}
-        {listed(f"s# = {beta2} * s# + g# * g#", size, "; ")}
-        matrix[i] = [{listed("p# - rate * m# / (sqrt(s#) + epsilon)", size)}]
-        means[i], squares[i] = [{listed("m#", size)}], [{listed("s#", size)}]"""
+        means[i] = {listed("m#", size)}, = {listed(f"{beta1} * m# + g#", size)},
+        squares[i] = {listed("s#", size)}, = {listed(f"{beta2} * s# + g# * g#", size)},
+        matrix[i] = {listed("p# - rate * m# / (sqrt(s#) + epsilon)", size)},"""
 
 def zeros_like(model):
     """Return a model of the same shape, of zeros."""

@@ -3,6 +3,7 @@
     python3 docs/laboratory/benchmark.py                      # a few minutes
     python3 docs/laboratory/benchmark.py --rounds 3 --programs efficiency/graph_search.py efficiency/exact.c
     python3 docs/laboratory/benchmark.py --record docs/benchmark.json --grow
+    python3 docs/laboratory/benchmark.py --beside "./another --steps={steps}" --programs "efficiency/native.c -DFLOAT"
 
 It times the programs that promise, in the fence of their root, the lines or losses of another. Each round runs each
 of them twice, for one step and for many, enough for a second at least: the difference of the two, in processor time,
@@ -15,6 +16,12 @@ A program with fewer bits, many documents per step or several cores no longer tr
 the same rounds, but in a table of its own: milliseconds per document, with several workers by the clock. With --grow
 some programs are also timed, as the better of two runs, at other widths, depths, document lengths and batch sizes, and
 parts.py shows where the time of a step goes.
+
+With --beside it times a program of somebody else in turn with ours. The number of steps is put where its command says
+{steps}: in a flag, in a variable (env STEPS={steps} ./another) or, for a program that has its number compiled in, in
+the name of a file (./another-{steps}, with --steps 1 4000). The command runs in the folder where you are, since it may
+read its text there. That goes on until half of the ratios are within 5 % of each other, or it says that the machine is
+too noisy.
 """
 
 import argparse
@@ -24,6 +31,7 @@ import os
 import platform
 import random
 import resource
+import shlex
 import shutil
 import statistics
 import subprocess
@@ -40,6 +48,8 @@ from laboratory.programs import CONTRACTS, ROOT, command, lacking  # noqa: E402
 from laboratory.record import processor  # noqa: E402
 
 FEWEST, MOST = 20, 20_000  # steps of a run
+NOISE = 0.05  # with --beside, how far apart half of the ratios may be
+STEPS = "{steps}"  # in the command of a program that is not ours, the number of them
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # one core, for all of them
 GROWING = ("microgpt.py", "efficiency/vectors.py", "efficiency/arrays.py", "efficiency/native.c")  # these start quickly
 SIZES = {"n_embd": (16, 32, 64, 128, 256), "n_layer": (1, 2, 4, 8), "block_size": (16, 32, 64, 128, 256)}
@@ -58,17 +68,32 @@ MEGABYTE = 1e6 if sys.platform == "darwin" else 1e6 / 1024  # ru_maxrss is in by
 
 def run(words, steps):
     """Return (seconds, peak memory in MB, output) of one run of a command: of the processor, or of the clock."""
-    words = [*map(str, words), "--num_steps", str(steps), "--samples", "1"]
+    words, place = [*map(str, words)], ROOT
+    if is_foreign(words):
+        words, place = [word.replace(STEPS, str(steps)) for word in words], None
+    else:
+        words += ["--num_steps", str(steps), "--samples", "1"]
     start = time.perf_counter()
-    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT) as process:
+    try:
+        process = subprocess.Popen(words, cwd=place, stdout=subprocess.PIPE, errors="replace", env=ENVIRONMENT)
+    except OSError as error:
+        sys.exit(f"cannot run {words[0]}: {error.strerror}")
+    with process:
         output = process.stdout.read()
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        sys.exit(f"{' '.join(words)} failed")
+        sys.exit(f"{' '.join(words)} failed with status {process.returncode}")
+    if not output:
+        sys.exit(f"{' '.join(words)} printed nothing: a program that trains prints its loss")
     by_clock = any(word.startswith("--workers") for word in words)  # time of several cores must not be added up
     seconds = time.perf_counter() - start if by_clock else usage.ru_utime + usage.ru_stime
     return seconds, usage.ru_maxrss / MEGABYTE, output
+
+
+def is_foreign(words):
+    """Return whether a command is of another program than ours: it says where the number of steps must be put."""
+    return any(STEPS in str(word) for word in words)
 
 
 def enough(words, seconds=1.0, steps=FEWEST):
@@ -79,11 +104,11 @@ def enough(words, seconds=1.0, steps=FEWEST):
     return steps
 
 
-def measure(words, steps):
+def measure(words, steps, fewer=1):
     """Return (milliseconds a document, peak memory in MB) of a program, without its start."""
-    (start, _, _), (whole, memory, _) = run(words, 1), run(words, steps)
+    (start, _, _), (whole, memory, _) = run(words, fewer), run(words, steps)
     batch = next((int(word.split("=")[1]) for word in map(str, words) if word.startswith("--batch_size=")), 1)
-    return (whole - start) / (steps - 1) / batch * 1000, memory
+    return (whole - start) / (steps - fewer) / batch * 1000, memory
 
 
 def command_of(label, folder):
@@ -200,13 +225,19 @@ def main():
     parser.add_argument("--record", type=Path, metavar="FILE", help="write the measurements to a .json file")
     parser.add_argument("--grow", action="store_true", help="also time some programs at other sizes")
     parser.add_argument("--list", action="store_true", help="only list the programs that are timed")
+    parser.add_argument("--beside", metavar="COMMAND", help="time a program that is not ours beside --programs")
+    parser.add_argument("--steps", nargs=2, type=int, metavar="N", help="with --beside: steps of all, few and many")
+    parser.add_argument("--names", type=int, default=1, metavar="N", help="with --beside: its names a step")
     options = parser.parse_args()
+    if options.rounds < 1:
+        parser.error("--rounds must be at least 1")
+    if options.beside:
+        beside(checked_command(options, parser), options)
+        return
     first, *others = CONTRACTS
     targets = [first, *(target for target in others if {"prints", "losses"} & CONTRACTS[target].keys())]
     if unknown := {*(options.programs or [])} - {*targets}:
         parser.error(f"not timed here: {', '.join(sorted(unknown))} (--list shows the programs that are)")
-    if options.rounds < 1:
-        parser.error("--rounds must be at least 1")
     if options.record and not is_free(options.record):
         parser.error(f"{options.record} exists and is not a record of this benchmark: name another file")
     for target in options.programs or []:
@@ -217,6 +248,85 @@ def main():
         print(*targets, sep="\n")
         return
     compare(targets, options)
+
+
+def checked_command(options, parser):
+    """Return the words of --beside, or end with a line if options make no sense; choose a program if none is named."""
+    options.programs = options.programs or ["efficiency/native.c"]
+    for label in options.programs:
+        target = label.partition(" ")[0]
+        if target not in CONTRACTS:
+            parser.error(f"{target} is not one of our programs")
+        if missing := lacking(target):
+            parser.error(f"{target} needs {missing}")
+    try:
+        words = shlex.split(options.beside)
+    except ValueError as error:
+        parser.error(f"--beside {options.beside}: {error}")
+    if not is_foreign(words):
+        parser.error(f"--beside must say where the number of steps is put, as in --beside './another --steps={STEPS}'")
+    if options.names < 1 or (options.steps and not 0 < options.steps[0] < options.steps[1]):
+        parser.error("--names must be at least 1, and --steps two numbers, the greater one last")
+    if options.record or options.grow:
+        parser.error("--record and --grow do not go with --beside: it only prints")
+    return words
+
+
+def spread(ratios):
+    """Return how far apart the middle half of some ratios is, as a part of their median."""
+    low, middle, high = statistics.quantiles(ratios, method="inclusive")
+    return (high - low) / middle
+
+
+def beside(words, options):
+    """Measure a program that is not ours in turn with some that are, until that is good enough, and print the table."""
+    theirs, most = options.beside, 5 * options.rounds
+    runs = {label: [] for label in (theirs, *options.programs)}
+    names = dict.fromkeys(runs, 1) | {theirs: options.names}
+    with tempfile.TemporaryDirectory() as folder:
+        commands = {theirs: words} | {label: command_of(label, folder) for label in options.programs}
+        steps = {label: options.steps or (1, enough(command)) for label, command in commands.items()}
+        while len(runs[theirs]) < most:
+            print(f"round {len(runs[theirs]) + 1}, {most} at the most", end="\r", file=sys.stderr, flush=True)
+            for label, times in runs.items():
+                few, many = steps[label]
+                times.append(measure(commands[label], many, few)[0] * 1000 / names[label])
+                if times[-1] <= 0:
+                    sys.exit(f"{label} takes no longer for {many} steps than for {few}: does it take their number?")
+            ratios = {label: [a / b for a, b in zip(runs[theirs], times, strict=True)] for label, times in runs.items()}
+            if len(runs[theirs]) >= max(options.rounds, 2) and max(map(spread, ratios.values())) < NOISE:
+                break
+    print(file=sys.stderr)
+    print(*table_beside(runs, ratios), sep="\n")
+    print(f"{len(runs[theirs])} rounds, in turn, processor time; {machine()}{clock()}")
+    if max(map(spread, ratios.values())) >= NOISE:
+        print(f"too noisy: half of the ratios are not within {NOISE:.0%}; try again when nothing else runs here")
+
+
+def table_beside(runs, ratios):
+    """Yield the lines of a table: microseconds a name, how many times as fast as the first, and what compiled it."""
+    width, first = max(map(len, runs)) + 2, next(iter(ratios.values()))
+    yield f"{'':{width}}us a name      from        to  times as fast  middle half"
+    for label, times in runs.items():
+        numbers = "".join(f"{number:10.3f}" for number in (statistics.median(times), min(times), max(times)))
+        middle = f"within {spread(ratios[label]):.1%}" if ratios[label] is not first else ""
+        yield f"{label:{width - 1}}{numbers}  {statistics.median(ratios[label]):13.2f}  {middle}".rstrip()
+    for label in runs:
+        if flags := CONTRACTS.get(label.split()[0], {}).get("cflags"):
+            yield f"{label}: cc {flags.replace(',', ' ')}"
+
+
+def machine():
+    """Return the name of the processor, how many of them there are, and the system."""
+    return f"{processor()}, {os.cpu_count()} cores, {platform.system()}"
+
+
+def clock():
+    """Return how fast the system says that the fastest core is at the moment, or nothing if it does not tell."""
+    file = Path("/proc/cpuinfo")
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    rates = [float(line.partition(":")[2]) for line in lines if line.startswith("cpu MHz")]
+    return f", {max(rates) / 1000:.2f} GHz" if rates else ""
 
 
 def compare(targets, options):
@@ -242,12 +352,11 @@ def compare(targets, options):
     rows = summary(runs)
     same = {label: numbers for label, numbers in rows.items() if label not in others}
     other = {label: numbers for label, numbers in rows.items() if label in others}
-    machine = f"{processor()}, {os.cpu_count()} cores, {platform.system()}"
     python = f"{platform.python_implementation()} {platform.python_version()}"
     print(*table(same), sep="\n")
     if other:
         print("\nanother training:", *table(other), sep="\n")
-    print(f"{options.rounds} rounds, in turn, processor time; {python}, {machine}")
+    print(f"{options.rounds} rounds, in turn, processor time; {python}, {machine()}")
     for flag, grown_rows in grown.items():
         print(f"\n--{flag}, ms a document:")
         for target, row in grown_rows.items():
@@ -257,7 +366,7 @@ def compare(targets, options):
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MEGABYTE
     print(f"a process begins as a copy of this one, so its memory is never shown as less than some {own:.0f} MB")
     if options.record:
-        about = {"date": datetime.date.today().isoformat(), "machine": machine, "python": python}
+        about = {"date": datetime.date.today().isoformat(), "machine": machine(), "python": python}
         record = about | {"rounds": options.rounds, "programs": same, "others": other, "growth": grown, "peak": most}
         record |= parts
         write_record(options.record, record)

@@ -15,9 +15,7 @@ def test_ratios_are_taken_within_a_round_to_the_slowest():
     rows = benchmark.summary(runs)
     assert [*rows] == ["slow.py", "fast.c"]
     assert rows["slow.py"]["ratio"] == 1
-    fast = rows["fast.c"]
-    assert (fast["milliseconds"], fast["from"], fast["to"], fast["memory"]) == (1.0, 0.5, 2.0, 9.0)
-    assert (fast["ratio"], fast["ratio_from"], fast["ratio_to"]) == (20.0, 10.0, 30.0)
+    assert [*rows["fast.c"].values()] == [1.0, 0.5, 2.0, 9.0, 20.0, 10.0, 30.0]  # times, memory, ratios
     lines = [*benchmark.table(rows)]
     assert "20.0" in lines[2] and "build/fast.c" in lines[2]
 
@@ -34,10 +32,27 @@ def test_what_makes_no_sense_is_refused_before_anything_is_measured(tmp_path, mo
     for words, message in (
         (["--rounds", "0"], "--rounds must be at least 1"),
         (["--programs", "x"], "not timed here: x"),
+        (["--programs", "microgpt.py", "--beside", "sleep 1"], "must say where the number of steps"),
         *((["--record", path], "not a record of this benchmark: name another file") for path in (OTHER, ROOT)),
     ):
         assert message in refused(benchmark.main, words, monkeypatch, capsys)
     assert benchmark.is_free(RECORD) and benchmark.is_free(tmp_path / "new.json")
+
+
+def test_a_program_that_is_not_ours_is_timed_beside_ours(monkeypatch, capsys):
+    monkeypatch.setattr(benchmark, "NOISE", 9.0)  # so two rounds will do
+
+    def said(command):
+        words = ["--beside", command, "--steps", "1", "5", "--names", "2", "--programs", "microgpt.py", "--rounds", "2"]
+        monkeypatch.setattr(sys, "argv", ["benchmark.py", *words])
+        benchmark.main()
+        return [line.split() for line in capsys.readouterr().out.splitlines()]
+
+    _, theirs, ours, *_ = said(f"{sys.executable} -c 'print([i * i for i in range(400_000 * {{steps}})][-1])'")
+    assert float(ours[4]) == pytest.approx(float(theirs[-4]) / float(ours[1]), rel=0.5)
+    for command, message in {"no-such": "cannot run no-such", "false": "status 1", "true": "printed nothing"}.items():
+        with pytest.raises(SystemExit, match=message):
+            said(command + " {steps}")
 
 
 def test_the_record_in_the_essay_is_of_the_programs_that_there_are():
