@@ -518,6 +518,7 @@ static void scores(real *y, const real *a, const real *b) {
                 for (int m = 0; m < 4; m++)
                     *at(y, (d + m) * n_head + head, t) = sums[m];
             }
+    memset(at(y, longest * n_head, 0), 0, wide * sizeof *y); /* for `mix`, which looks beyond the last one */
 }
 
 static inline __attribute__((always_inline)) void mix_rows(real *y, const real *weights, const real *x, bool later,
@@ -554,8 +555,6 @@ static void attend(Layer *l) {
                 Vector *weight = at(weights, d * n_head + head, t);
                 *weight = either((Bits)(*at(place, 0, t) < (real)d), nothing, *weight * root);
             }
-    memset(at(weights, longest * n_head, 0), 0, wide * sizeof(real));
-    memset(at(weights + grad, longest * n_head, 0), 0, wide * sizeof(real));
     softmax_all(weights, longest, n_head);
     mix(l->found, weights, value, false);
 }
