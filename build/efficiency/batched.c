@@ -8,7 +8,7 @@ typedef unsigned bits;
 typedef double real;
 typedef unsigned long long bits;
 #endif
-#if defined BYTES /* cc -DBYTES=32: in a vector, if you know better */
+#if defined BYTES /* cc -DBYTES=32: how many a vector has */
 #elif defined __AVX512F__
 #define BYTES 64
 #elif defined __AVX__
