@@ -485,7 +485,7 @@ static void take_all(void) {
     stored = numbers ? taken : 0;
     for (Layer *l = layers; l < layers + n_layer; l++)
         *l = (Layer){l->wqkv, l->wo, l->fc1, l->fc2, columns_of(n), columns_of(3 * n),
-                     columns_of(n_head * (block_size + 4.0)), columns_of(n), columns_of(n), columns_of(n),
+                     columns_of(n_head * block_size + 1.0), columns_of(n), columns_of(n), columns_of(n),
                      columns_of(4 * n), columns_of(n)};
     sum = columns_of(padded(n)), first_x = columns_of(n), logits = columns_of(vocab_size);
     turned = columns_of(padded(4 * n));
@@ -503,39 +503,25 @@ static void new_model(void) {
 static void scores(real *y, const real *a, const real *b) {
     for (long head = 0, size = n_embd / n_head; head < n_head; head++)
         for (long t = 0; t < wide; t += LANES)
-            for (long d = 0; d < longest; d += 4) {
-                d = d < longest - 4 ? d : longest < 4 ? 0 : longest - 4; /* these may overlap, too */
-                Vector sums[4] = {{0}};
-                for (long i = head * size; i < (head + 1) * size; i++)
-                    for (int m = 0; m < 4; m++)
-                        sums[m] += *at(a, i, t) * load(b + i * wide + t - d - m); /* row i of b, from d + m places further left */
-                for (int m = 0; m < 4; m++)
-                    *at(y, (d + m) * n_head + head, t) = sums[m];
-            }
-    memset(at(y, longest * n_head, 0), 0, wide * sizeof *y); /* for `mix`, which looks beyond the last one */
-}
-
-static inline __attribute__((always_inline)) void mix_rows(real *y, const real *weights, const real *x, bool later,
-    const int tile) {
-    for (long row = 0, size = n_embd / n_head; row < n_embd; row += tile)
-        for (long t = 0; t < wide; t += LANES) {
-            Vector sums[4] = {{0}};
             for (long d = 0; d < longest; d++) {
-                Vector weight = load(weights + (d * n_head + row / size) * wide + t + later * d);
-                for (int m = 0; m < tile; m++)
-                    sums[m] += weight * load(x + (row + m) * wide + t + (later ? d : -d));
+                Vector sum = {0};
+                for (long row = head * size; row < (head + 1) * size; row++)
+                    sum += *at(a, row, t) * load(b + row * wide + t - d);
+                *at(y, d * n_head + head, t) = sum;
             }
-            for (int m = 0; m < tile; m++)
-                *at(y, row + m, t) = sums[m];
-        }
+    memset(at(y, longest * n_head, 0), 0, wide * sizeof *y); /* for `mix`, which may look beyond the last one */
 }
 
 /* Add up the columns of x that are d places before, for all d, each times its weight, or, with `later`, those after. */
 static void mix(real *y, const real *weights, const real *x, bool later) {
-    if (n_embd / n_head % 4 == 0)
-        mix_rows(y, weights, x, later, 4);
-    else
-        mix_rows(y, weights, x, later, 1);
+    for (long row = 0, size = n_embd / n_head; row < n_embd; row++)
+        for (long t = 0; t < wide; t += LANES) {
+            const real *weight = weights + row / size * wide + t, *number = x + row * wide + t;
+            Vector sum = {0};
+            for (long d = 0; d < longest; d++)
+                sum += load(weight + d * n_head * wide + later * d) * load(number + (later ? d : -d));
+            *at(y, row, t) = sum;
+        }
 }
 
 static void attend(Layer *l) {

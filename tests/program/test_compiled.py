@@ -69,7 +69,7 @@ def compiled(tmp_path_factory):
     [
         ("efficiency/exact.c", 1, 16, 0, []),
         ("efficiency/native.c", 1, 16, 16, []),
-        ("efficiency/native.c", 1, 3, 32, []),  # fewer positions than are computed at once
+        ("efficiency/native.c", 1, 3, 32, []),  # a context shorter than a vector
         ("efficiency/batched.c", 4, 16, 64, ["--batch_size=4"]),
         ("efficiency/batched.c", 4, 3, 16, ["--batch_size=4", "--workers=3"]),
     ],
