@@ -335,29 +335,12 @@ static void product(real *y, const real *a, long down, long along, const real *b
 
 static real *turned; /* where a product needs it with rows and columns exchanged */
 
-static inline void turn_square(real *y, long y_row, const real *x, long x_row) {
-    Vector rows[LANES], shuffled[LANES];
-    Bits low, high; /* the numbers of two rows in turn, of their first halves and of their second halves */
-    for (int i = 0; i < LANES; i++)
-        low[i] = i / 2 + i % 2 * LANES, high[i] = low[i] + LANES / 2, rows[i] = *(const Vector *)(x + i * x_row);
-    #pragma GCC unroll 4
-    for (int times = 1; times < LANES; times *= 2) {
-        #pragma GCC unroll 8
-        for (int i = 0; i < LANES / 2; i++) {
-            shuffled[2 * i] = __builtin_shuffle(rows[i], rows[i + LANES / 2], low);
-            shuffled[2 * i + 1] = __builtin_shuffle(rows[i], rows[i + LANES / 2], high);
-        }
-        memcpy(rows, shuffled, sizeof rows);
-    }
-    for (int i = 0; i < LANES; i++)
-        *(Vector *)(y + i * y_row) = rows[i];
-}
-
-/* Write x with rows and columns exchanged; rows are so far apart, and as many as fill whole vectors. */
-static void turn(real *y, long y_row, const real *x, long x_row, long rows, long columns) {
+/* Write x with rows and columns exchanged; the rows are so far apart, and y has room for whole vectors. */
+static void turn(real *restrict y, long y_row, const real *restrict x, long x_row, long rows, long columns) {
     for (long i = 0; i < rows; i += LANES)
-        for (long t = 0; t < columns; t += LANES)
-            turn_square(y + t * y_row + i, y_row, x + i * x_row + t, x_row);
+        for (long t = 0; t < columns; t++)
+            for (int k = 0; k < LANES; k++)
+                y[t * y_row + i + k] = x[(i + k) * x_row + t];
 }
 
 static void linear(real *y, const real *weights, const real *x, long rows, long columns) {
@@ -366,7 +349,7 @@ static void linear(real *y, const real *weights, const real *x, long rows, long 
 
 static void linear_back(real *y, real *weights, real *x, long rows, long columns) {
     product(x + grad, weights, 1, padded(columns), y + grad, columns, rows, wide);
-    turn(turned, padded(columns), x, wide, columns, wide);
+    turn(turned, padded(columns), x, wide, columns, filled);
     product(weights + grad, y + grad, wide, 1, turned, rows, filled, padded(columns)); /* the sum over all positions */
 }
 
@@ -493,7 +476,7 @@ static void take_all(void) {
         *l = (Layer){l->wqkv, l->wo, l->fc1, l->fc2, columns_of(n), columns_of(3 * n),
                      columns_of(n_head * block_size + 1.0), columns_of(n), columns_of(n), columns_of(n),
                      columns_of(4 * n), columns_of(n)};
-    sum = columns_of(padded(n)), first_x = columns_of(n), logits = columns_of(vocab_size);
+    sum = columns_of(n), first_x = columns_of(n), logits = columns_of(vocab_size);
     turned = columns_of(padded(4 * n));
 }
 
@@ -593,7 +576,7 @@ static void forward(void) {
     for (long t = 0; t < wide; t++)
         for (long i = 0; i < row; i += LANES)
             *(Vector *)(turned + t * row + i) = load(wte + token[t] * row + i) + load(wpe + (long)place[t] * row + i);
-    turn(sum, wide, turned, row, wide, row);
+    turn(sum, wide, turned, row, wide, n_embd);
     rmsnorm(first_x, sum);
     real *x = first_x;
     for (Layer *l = layers; l < layers + n_layer; l++)
@@ -620,7 +603,7 @@ static void backward(void) {
     memset(sum + grad, 0, n_embd * wide * sizeof *sum);
     rmsnorm_back(first_x, sum);
     long row = padded(n_embd);
-    turn(turned, row, sum + grad, wide, row, wide);
+    turn(turned, row, sum + grad, wide, row, filled);
     memset(wte + grad, 0, (vocab_size + block_size) * row * sizeof *wte); /* those of all other matrices are not added up */
     for (long t = 0; t < filled; t++)
         for (long i = 0; i < row; i += LANES) {
