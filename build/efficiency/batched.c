@@ -419,7 +419,7 @@ static void softmax_all(real *logits, long rows, long others) {
             largest = either((Bits)(*at(logits, i, t) > largest), *at(logits, i, t), largest);
         for (long i = 0; i < rows * others; i += others)
             sum += *at(logits, i, t) = exponential(*at(logits, i, t) - largest);
-        sum = 1 / sum;
+        sum = (real)1 / sum;
         for (long i = 0; i < rows * others; i += others)
             *at(logits, i, t) *= sum;
     }
