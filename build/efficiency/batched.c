@@ -1,13 +1,23 @@
 /* The GPT of microgpt.py in C, as native.c has it, with many documents a step, and on several cores. */
 /* Tangled from the essay microgpt.md. Change the essay, not this file. */
 
-#ifdef FLOAT /* cc -DFLOAT: with numbers of 32 bits, eight in a vector */
+#ifdef FLOAT /* cc -DFLOAT: with numbers of 32 bits, twice as many in a vector */
 typedef float real;
 typedef unsigned bits;
 #else
 typedef double real;
 typedef unsigned long long bits;
 #endif
+#if defined BYTES /* cc -DBYTES=32: how many a vector has */
+#elif defined __AVX512F__
+#define BYTES 64
+#elif defined __AVX__
+#define BYTES 32
+#else
+#define BYTES 16
+#endif
+
+enum { TOGETHER = 240 }; /* columns that are computed at once */
 
 #include <errno.h>
 #include <math.h>
@@ -289,11 +299,17 @@ static void softmax(double *probabilities, double *exps, const double *logits, l
         probabilities[i] = exps[i] * inverse;
 }
 
-enum { LANES = 32 / sizeof(real) };
-typedef real Vector __attribute__((vector_size(32), may_alias));
-static long wide; /* positions of the document, up to a multiple of LANES: x[i * wide + t] is x[i] at position t */
+enum { LANES = BYTES / sizeof(real) };
+typedef real Vector __attribute__((vector_size(BYTES), may_alias));
+typedef bits Bits __attribute__((vector_size(BYTES), may_alias));
+typedef real Anywhere __attribute__((vector_size(BYTES), may_alias, aligned(sizeof(real))));
+static long filled, longest, wide; /* columns with tokens; of the longest document; of a row, in whole vectors */
 
 static long padded(long n) { return (n + LANES - 1) / LANES * LANES; }
+
+static inline Vector *at(const real *x, long row, long column) { return (Vector *)(x + row * wide + column); }
+
+static inline Vector load(const real *x) { return *(const Anywhere *)x; }
 
 /* y = a · b, whose rows are so many vectors; a[i][k] is a[i * down + k * along], so that a may lie on its side. */
 static inline __attribute__((always_inline)) void tiles(Vector *restrict y, const real *restrict a, long down,
@@ -311,30 +327,30 @@ static inline __attribute__((always_inline)) void tiles(Vector *restrict y, cons
 }
 
 static void product(real *y, const real *a, long down, long along, const real *b, long rows, long inner, long n) {
-    if (rows >= 8) /* the compiler makes a loop for each of these tiles */
+    if (rows >= 8)
         tiles((Vector *)y, a, down, along, (const Vector *)b, rows, inner, n / LANES, 8);
-    else if (rows >= 4)
-        tiles((Vector *)y, a, down, along, (const Vector *)b, rows, inner, n / LANES, 4);
     else
         tiles((Vector *)y, a, down, along, (const Vector *)b, rows, inner, n / LANES, 1);
 }
 
 static real *turned; /* where a product needs it with rows and columns exchanged */
 
-static void turn(const real *restrict x, long rows, long columns, long width) {
-    for (long t = 0; t < columns; t++)
-        for (long i = 0; i < rows; i++)
-            turned[t * width + i] = x[i * wide + t];
+/* Write x with rows and columns exchanged; the rows are so far apart, and y has room for whole vectors. */
+static void turn(real *restrict y, long y_row, const real *restrict x, long x_row, long rows, long columns) {
+    for (long i = 0; i < rows; i += LANES)
+        for (long t = 0; t < columns; t++)
+            for (int k = 0; k < LANES; k++)
+                y[t * y_row + i + k] = x[(i + k) * x_row + t];
 }
 
 static void linear(real *y, const real *weights, const real *x, long rows, long columns) {
     product(y, weights, padded(columns), 1, x, rows, columns, wide);
 }
 
-static void linear_back(real *y, real *weights, real *x, long rows, long columns, long n) {
+static void linear_back(real *y, real *weights, real *x, long rows, long columns) {
     product(x + grad, weights, 1, padded(columns), y + grad, columns, rows, wide);
-    turn(x, columns, n, padded(columns));
-    product(weights + grad, y + grad, wide, 1, turned, rows, n, padded(columns)); /* the sum over all n positions */
+    turn(turned, padded(columns), x, wide, columns, filled);
+    product(weights + grad, y + grad, wide, 1, turned, rows, filled, padded(columns)); /* the sum over all positions */
 }
 
 static void add(real *restrict y, const real *restrict x, long rows) {
@@ -342,84 +358,104 @@ static void add(real *restrict y, const real *restrict x, long rows) {
         y[i] += x[i];
 }
 
-static real *at, *also_at; /* a number for each position */
-
-static void dots(real *restrict y, const real *restrict a, const real *restrict b, long rows) {
-    memset(y, 0, wide * sizeof *y);
-    for (long i = 0; i < rows; i++)
-        for (long t = 0; t < wide; t++)
-            y[t] += a[i * wide + t] * b[i * wide + t];
+static inline Vector inverse_root(Vector x) { /* a guess from the bits, and Newton's steps */
+    Vector y = (Vector)((bits)(sizeof(real) == 4 ? 0x5f3759df : 0x5fe6eb50c7b537a9) - ((Bits)x >> 1));
+    for (int steps = sizeof(real) == 4 ? 3 : 4; steps > 0; steps--)
+        y *= (real)1.5 - x * (real)0.5 * y * y;
+    return y;
 }
 
-static void rmsnorm(real *restrict y, const real *restrict x) {
-    real *restrict factors = at;
-    dots(factors, x, x, n_embd);
-    for (long t = 0; t < wide; t++)
-        factors[t] = 1 / sqrt(factors[t] / n_embd + 1e-5);
-    for (long i = 0; i < n_embd; i++)
-        for (long t = 0; t < wide; t++)
-            y[i * wide + t] = x[i * wide + t] * factors[t];
+static inline Vector dots(const real *a, const real *b, long rows, long apart, long t) {
+    Vector sum = {0};
+    for (long i = 0; i < rows * apart; i += apart)
+        sum += *at(a, i, t) * *at(b, i, t);
+    return sum;
 }
 
-static void rmsnorm_back(const real *restrict y, const real *restrict x, const real *restrict y_grad,
-    real *restrict x_grad) {
-    real *restrict factors = at, *restrict means = also_at;
-    dots(factors, x, x, n_embd);
-    dots(means, y, y_grad, n_embd);
-    for (long t = 0; t < wide; t++)
-        factors[t] = 1 / sqrt(factors[t] / n_embd + 1e-5), means[t] /= n_embd;
-    for (long i = 0; i < n_embd; i++)
-        for (long t = 0; t < wide; t++)
-            x_grad[i * wide + t] += factors[t] * (y_grad[i * wide + t] - y[i * wide + t] * means[t]);
+static inline Vector factor_of(const real *x, long t) {
+    return inverse_root(dots(x, x, n_embd, 1, t) / (real)n_embd + (real)1e-5);
+}
+
+static void rmsnorm(real *y, const real *x) {
+    for (long t = 0; t < wide; t += LANES) {
+        Vector factor = factor_of(x, t);
+        for (long i = 0; i < n_embd; i++)
+            *at(y, i, t) = *at(x, i, t) * factor;
+    }
+}
+
+static void rmsnorm_back(const real *y, const real *x) {
+    for (long t = 0; t < wide; t += LANES) {
+        Vector factor = factor_of(x, t), mean = dots(y, y + grad, n_embd, 1, t) / (real)n_embd;
+        for (long i = 0; i < n_embd; i++)
+            *at(x + grad, i, t) += factor * (*at(y + grad, i, t) - *at(y, i, t) * mean);
+    }
+}
+
+static inline Vector either(Bits is_first, Vector first, Vector second) {
+    return (Vector)((is_first & (Bits)first) | (~is_first & (Bits)second));
 }
 
 /* exp(x) for x up to 0, without a call or a branch: 2 to a whole power, times the series of the rest. */
-static inline real exponential(real x) {
-    const int fraction = sizeof x == 4 ? 23 : 52, terms = sizeof x == 4 ? 7 : 13; /* bits; of the series */
+static inline Vector exponential(Vector x) {
+    const int fraction = sizeof(real) == 4 ? 23 : 52, terms = sizeof(real) == 4 ? 7 : 13; /* bits; of the series */
     const real magic = 3LL << (fraction - 1); /* added to a small number, it leaves the nearest whole one at the end */
-    union { real number; bits bits; } whole = {x * (real)1.4426950408889634 + magic}, result = {1};
-    real rest = x - (whole.number - magic) * (real)0x1.62e4p-1; /* ln 2 in two parts, the first of few bits */
-    rest -= (whole.number - magic) * (real)0x1.7f7d1cf79abcap-20;
+    Vector whole = x * (real)1.4426950408889634 + magic, result = {0};
+    Vector rest = x - (whole - magic) * (real)0x1.62e4p-1; /* ln 2 in two parts, the first of few bits */
+    rest -= (whole - magic) * (real)0x1.7f7d1cf79abcap-20;
+    double factorial = sizeof(real) == 4 ? 5040 : 6227020800; /* of 7 or 13; the compiler computes all of them */
+    result += (real)(1 / factorial);
     for (int i = terms; i > 0; i--)
-        result.number = result.number * rest * (real)(1.0 / i) + 1;
-    result.bits += whole.bits << fraction;
-    return x > (sizeof x == 4 ? -80 : -700) ? result.number : 0;
+        result = result * rest + (real)(1 / (factorial /= i));
+    result = (Vector)((Bits)result + ((Bits)whole << fraction));
+    return either((Bits)(x > (real)(sizeof(real) == 4 ? -80 : -700)), result, (Vector){0});
 }
 
-/* Make probabilities of the logits, in place. */
-static void softmax_all(real *restrict logits, long rows) {
-    real *restrict largest = at, *restrict sums = also_at;
-    memcpy(largest, logits, wide * sizeof *logits);
-    memset(sums, 0, wide * sizeof *sums);
-    for (long i = 1; i < rows; i++)
-        for (long t = 0; t < wide; t++)
-            largest[t] = logits[i * wide + t] > largest[t] ? logits[i * wide + t] : largest[t];
-    for (long i = 0; i < rows; i++)
-        for (long t = 0; t < wide; t++)
-            sums[t] += logits[i * wide + t] = exponential(logits[i * wide + t] - largest[t]);
-    for (long t = 0; t < wide; t++)
-        sums[t] = 1 / sums[t];
-    for (long i = 0; i < rows; i++)
-        for (long t = 0; t < wide; t++)
-            logits[i * wide + t] *= sums[t];
+/* Make probabilities of the logits, in place; between the rows of one softmax there are those of others. */
+static void softmax_all(real *logits, long rows, long others) {
+    for (long t = 0; t < others * wide; t += LANES) {
+        Vector largest = *at(logits, 0, t), sum = {0};
+        for (long i = others; i < rows * others; i += others)
+            largest = either((Bits)(*at(logits, i, t) > largest), *at(logits, i, t), largest);
+        for (long i = 0; i < rows * others; i += others)
+            sum += *at(logits, i, t) = exponential(*at(logits, i, t) - largest);
+        sum = (real)1 / sum;
+        for (long i = 0; i < rows * others; i += others)
+            *at(logits, i, t) *= sum;
+    }
 }
 
 /* Make of the gradients of probabilities those of the logits before they were multiplied by `factor`, in place. */
-static void softmax_all_back(real *restrict gradients, const real *restrict probabilities, long rows, real factor) {
-    real *restrict means = at;
-    dots(means, probabilities, gradients, rows);
-    for (long i = 0; i < rows; i++)
-        for (long t = 0; t < wide; t++)
-            gradients[i * wide + t] = factor * probabilities[i * wide + t] * (gradients[i * wide + t] - means[t]);
+static void softmax_all_back(const real *probabilities, long rows, long others, real factor) {
+    for (long t = 0; t < others * wide; t += LANES) {
+        Vector mean = dots(probabilities, probabilities + grad, rows, others, t);
+        for (long i = 0; i < rows * others; i += others) {
+            Vector *gradient = at(probabilities + grad, i, t);
+            *gradient = factor * *at(probabilities, i, t) * (*gradient - mean);
+        }
+    }
 }
 
 typedef struct { real *wqkv, *wo, *fc1, *fc2, /* wq, wk and wv are one matrix, with three times as many rows */
                  *normed, *query, *weights, *found, *x, *normed_again, *hidden, *y; } Layer;
 static real *wte, *wpe, *lm_head, *sum, *first_x, *logits;
 static Layer *layers;
-static long stored; /* parameters, in rows that are padded to whole vectors */
+static long stored, widest; /* parameters, in rows that are padded to whole vectors; columns there is room for */
 
-static real *columns_of(double rows) { return take(rows * padded(block_size)); }
+static int *token, *next; /* of each column: its token, and the one to guess */
+static real *place, *share; /* its position in the document, and the share of its surprise in the loss */
+
+static void begin(void) { filled = longest = 0; }
+
+static void append(const int *tokens, long n) { /* the n tokens of a document that are followed by another */
+    for (long t = 0; t < n; t++, filled++) {
+        token[filled] = tokens[t], next[filled] = tokens[t + 1];
+        place[filled] = t, share[filled] = 1.0 / n;
+    }
+    longest = n > longest ? n : longest;
+}
+
+static real *columns_of(double rows) { return take(rows * widest); }
 
 static real *matrix(double rows, double columns) {
     real *weights = take(rows * padded(columns));
@@ -438,48 +474,74 @@ static void take_all(void) {
     stored = numbers ? taken : 0;
     for (Layer *l = layers; l < layers + n_layer; l++)
         *l = (Layer){l->wqkv, l->wo, l->fc1, l->fc2, columns_of(n), columns_of(3 * n),
-                     columns_of(n_head * padded(block_size)), columns_of(n), columns_of(n), columns_of(n),
+                     columns_of(n_head * block_size + 1.0), columns_of(n), columns_of(n), columns_of(n),
                      columns_of(4 * n), columns_of(n)};
     sum = columns_of(n), first_x = columns_of(n), logits = columns_of(vocab_size);
-    at = columns_of(1), also_at = columns_of(1);
-    turned = columns_of(4 * padded(n) + padded(block_size));
+    turned = columns_of(padded(4 * n));
 }
 
 static void new_model(void) {
+    widest = padded(block_size > TOGETHER ? block_size : TOGETHER);
     layers = reserve(n_layer, sizeof *layers);
+    token = reserve(widest, sizeof *token), next = reserve(widest, sizeof *next);
+    place = reserve(widest, sizeof *place), share = reserve(widest, sizeof *share);
     lay_out(take_all);
 }
 
-static void attend(Layer *l, long head, long n) {
-    long size = n_embd / n_head;
-    real *query = l->query + head * size * wide, *key = query + n_embd * wide, *value = key + n_embd * wide;
-    real *weights = l->weights + head * wide * wide, *found = l->found + head * size * wide, root = 1 / sqrt(size);
-    product(weights, key, 1, wide, query, n, size, wide);
-    for (long k = 0; k < n; k++)
-        for (long t = 0; t < wide; t++)
-            weights[k * wide + t] = t < k ? -INFINITY : weights[k * wide + t] * root;
-    softmax_all(weights, n);
-    product(found, value, wide, 1, weights, size, n, wide);
+/* y[d], for all heads: the dot product of what each column has in a and what the column d places before has in b. */
+static void scores(real *y, const real *a, const real *b) {
+    for (long head = 0, size = n_embd / n_head; head < n_head; head++)
+        for (long t = 0; t < wide; t += LANES)
+            for (long d = 0; d < longest; d++) {
+                Vector sum = {0};
+                for (long row = head * size; row < (head + 1) * size; row++)
+                    sum += *at(a, row, t) * load(b + row * wide + t - d);
+                *at(y, d * n_head + head, t) = sum;
+            }
+    memset(at(y, longest * n_head, 0), 0, wide * sizeof *y); /* for `mix`, which may look beyond the last one */
 }
 
-static void attend_back(Layer *l, long head, long n) {
-    long size = n_embd / n_head;
-    real *query = l->query + head * size * wide, *key = query + n_embd * wide, *value = key + n_embd * wide;
-    real *weights = l->weights + head * wide * wide, *found = l->found + head * size * wide, root = 1 / sqrt(size);
-    turn(weights, n, n, wide);
-    product(value + grad, found + grad, wide, 1, turned, size, n, wide);
-    product(weights + grad, value, 1, wide, found + grad, n, size, wide);
-    softmax_all_back(weights + grad, weights, n, root);
-    product(query + grad, key, wide, 1, weights + grad, size, n, wide);
-    turn(weights + grad, n, n, wide);
-    product(key + grad, query, wide, 1, turned, size, n, wide);
+/* Add up the columns of x that are d places before, for all d, each times its weight, or, with `later`, those after. */
+static void mix(real *y, const real *weights, const real *x, bool later) {
+    for (long row = 0, size = n_embd / n_head; row < n_embd; row++)
+        for (long t = 0; t < wide; t += LANES) {
+            const real *weight = weights + row / size * wide + t, *number = x + row * wide + t;
+            Vector sum = {0};
+            for (long d = 0; d < longest; d++)
+                sum += load(weight + d * n_head * wide + later * d) * load(number + (later ? d : -d));
+            *at(y, row, t) = sum;
+        }
 }
 
-static real *layer(Layer *l, const real *x, long n) {
+static void attend(Layer *l) {
+    real *query = l->query, *key = query + n_embd * wide, *value = key + n_embd * wide, *weights = l->weights;
+    const real root = 1 / sqrt(n_embd / n_head);
+    scores(weights, query, key);
+    const Vector nothing = (Vector){0} - (real)INFINITY;
+    for (long d = 0; d < longest; d++)
+        for (long head = 0; head < n_head; head++)
+            for (long t = 0; t < wide; t += LANES) {
+                Vector *weight = at(weights, d * n_head + head, t);
+                *weight = either((Bits)(*at(place, 0, t) < (real)d), nothing, *weight * root);
+            }
+    softmax_all(weights, longest, n_head);
+    mix(l->found, weights, value, false);
+}
+
+static void attend_back(Layer *l) {
+    real *query = l->query, *key = query + n_embd * wide, *value = key + n_embd * wide, *weights = l->weights;
+    const real root = 1 / sqrt(n_embd / n_head);
+    mix(value + grad, weights, l->found + grad, true);
+    scores(weights + grad, l->found + grad, value);
+    softmax_all_back(weights, longest, n_head, root);
+    mix(query + grad, weights + grad, key, false);
+    mix(key + grad, weights + grad, query, true);
+}
+
+static real *layer(Layer *l, const real *x) {
     rmsnorm(l->normed, x);
     linear(l->query, l->wqkv, l->normed, 3 * n_embd, n_embd);
-    for (long head = 0; head < n_head; head++)
-        attend(l, head, n);
+    attend(l);
     linear(l->x, l->wo, l->found, n_embd, n_embd);
     add(l->x, x, n_embd);
     rmsnorm(l->normed_again, l->x);
@@ -491,90 +553,96 @@ static real *layer(Layer *l, const real *x, long n) {
     return l->y;
 }
 
-static void layer_back(Layer *l, real *x, long n) {
-    linear_back(l->y, l->fc2, l->hidden, n_embd, 4 * n_embd, n);
+static void layer_back(Layer *l, real *x) {
+    linear_back(l->y, l->fc2, l->hidden, n_embd, 4 * n_embd);
     for (real *h = l->hidden; h < l->hidden + 4 * n_embd * wide; h++)
         h[grad] = *h > 0 ? h[grad] : 0;
-    linear_back(l->hidden, l->fc1, l->normed_again, 4 * n_embd, n_embd, n);
+    linear_back(l->hidden, l->fc1, l->normed_again, 4 * n_embd, n_embd);
     memcpy(l->x + grad, l->y + grad, n_embd * wide * sizeof *x);
-    rmsnorm_back(l->normed_again, l->x, l->normed_again + grad, l->x + grad);
-    linear_back(l->x, l->wo, l->found, n_embd, n_embd, n);
-    for (long head = 0; head < n_head; head++)
-        attend_back(l, head, n);
-    linear_back(l->query, l->wqkv, l->normed, 3 * n_embd, n_embd, n);
+    rmsnorm_back(l->normed_again, l->x);
+    linear_back(l->x, l->wo, l->found, n_embd, n_embd);
+    attend_back(l);
+    linear_back(l->query, l->wqkv, l->normed, 3 * n_embd, n_embd);
     memcpy(x + grad, l->x + grad, n_embd * wide * sizeof *x);
-    rmsnorm_back(l->normed, x, l->normed + grad, x + grad);
+    rmsnorm_back(l->normed, x);
 }
 
-/* Compute the logits after each of the first n tokens. */
-static void forward(const int *tokens, long n) {
+/* Compute the logits after each of the tokens at hand. */
+static void forward(void) {
+    wide = padded(filled);
+    for (long t = filled; t < wide; t++)
+        token[t] = next[t] = place[t] = share[t] = 0;
     long row = padded(n_embd);
-    wide = padded(n);
-    for (long t = 0; t < n; t++)
-        for (long i = 0; i < n_embd; i++)
-            sum[i * wide + t] = wte[tokens[t] * row + i] + wpe[t * row + i];
+    for (long t = 0; t < wide; t++)
+        for (long i = 0; i < row; i += LANES)
+            *(Vector *)(turned + t * row + i) = load(wte + token[t] * row + i) + load(wpe + (long)place[t] * row + i);
+    turn(sum, wide, turned, row, wide, n_embd);
     rmsnorm(first_x, sum);
     real *x = first_x;
     for (Layer *l = layers; l < layers + n_layer; l++)
-        x = layer(l, x, n);
+        x = layer(l, x);
     linear(logits, lm_head, x, vocab_size, n_embd);
 }
 
 static double *gpt(const int *tokens, long position) { /* it computes all before it again, which is simple */
     static double *newest;
     newest = newest ? newest : reserve(vocab_size, sizeof *newest);
-    forward(tokens, position + 1);
+    begin();
+    append(tokens, position + 1);
+    forward();
     for (long i = 0; i < vocab_size; i++)
         newest[i] = logits[i * wide + position];
     return newest;
 }
 
 /* Walk back from the gradients of the logits. */
-static void backward(const int *tokens, long n) {
-    linear_back(logits, lm_head, layers[n_layer - 1].y, vocab_size, n_embd, n);
+static void backward(void) {
+    linear_back(logits, lm_head, layers[n_layer - 1].y, vocab_size, n_embd);
     for (long l = n_layer; l-- > 0;)
-        layer_back(&layers[l], l ? layers[l - 1].y : first_x, n);
+        layer_back(&layers[l], l ? layers[l - 1].y : first_x);
     memset(sum + grad, 0, n_embd * wide * sizeof *sum);
-    rmsnorm_back(first_x, sum, first_x + grad, sum + grad);
+    rmsnorm_back(first_x, sum);
     long row = padded(n_embd);
+    turn(turned, row, sum + grad, wide, row, filled);
     memset(wte + grad, 0, (vocab_size + block_size) * row * sizeof *wte); /* those of all other matrices are not added up */
-    for (long t = 0; t < n; t++)
-        for (long i = 0; i < n_embd; i++) {
-            wte[grad + tokens[t] * row + i] += sum[grad + i * wide + t];
-            wpe[grad + t * row + i] += sum[grad + i * wide + t];
+    for (long t = 0; t < filled; t++)
+        for (long i = 0; i < row; i += LANES) {
+            *(Vector *)(wte + grad + token[t] * row + i) += load(turned + t * row + i);
+            *(Vector *)(wpe + grad + (long)place[t] * row + i) += load(turned + t * row + i);
         }
 }
 
-static void adam(real *restrict p, const real *restrict gradients, long step, double rate) {
+static void adam(long step, double rate) {
     static real *memory;
     memory = memory ? memory : reserve(2 * stored, sizeof *memory);
-    real *restrict means = memory, *restrict squares = memory + stored;
-    const real beta1 = 0.85, beta2 = 0.99, epsilon = 1e-8;
-    real first_rate = rate / (1 - pow(beta1, step)), correction = 1 / (1 - pow(beta2, step));
-    for (long i = 0; i < stored; i++) {
-        means[i] = beta1 * means[i] + (1 - beta1) * gradients[i];
-        squares[i] = beta2 * squares[i] + (1 - beta2) * gradients[i] * gradients[i];
-        p[i] -= first_rate * means[i] / ((real)sqrt(squares[i] * correction) + epsilon);
+    Vector *mean = (Vector *)memory, *square = mean + stored / LANES, *p = (Vector *)numbers;
+    const real beta1 = 0.85, beta2 = 0.99, epsilon = 1e-8, tiny = 1e-30;
+    const real first_rate = rate / (1 - pow(beta1, step)), correction = 1 / (1 - pow(beta2, step));
+    for (const Vector *gradient = p + grad / LANES; p < (Vector *)(numbers + stored); p++, gradient++) {
+        *mean = beta1 * *mean + ((1 - beta1) * *gradient + tiny);
+        *square = beta2 * *square + ((1 - beta2) * *gradient * *gradient + tiny);
+        Vector corrected = *square++ * correction, root = corrected * inverse_root(corrected);
+        *p -= first_rate * *mean++ / (root + epsilon);
     }
 }
 
-/* Compute the gradients of the n tokens of a document that are followed by another, and return the loss. */
-static double backpropagate(const int *tokens, long n) {
-    double logs = 0;
-    forward(tokens, n);
-    softmax_all(logits, vocab_size);
+/* Compute the gradients of the documents at hand, and return the sum of their losses. */
+static double backpropagate(void) {
+    double loss = 0;
+    forward();
+    softmax_all(logits, vocab_size, 1);
     for (long i = 0; i < vocab_size; i++)
-        for (long t = 0; t < wide; t++)
-            logits[grad + i * wide + t] = t < n ? logits[i * wide + t] / n : 0;
-    for (long t = 0; t < n; t++) {
-        real *probability = &logits[tokens[t + 1] * wide + t];
+        for (long t = 0; t < wide; t += LANES)
+            *at(logits + grad, i, t) = *at(logits, i, t) * *at(share, 0, t);
+    for (long t = 0; t < filled; t++) {
+        real *probability = &logits[next[t] * wide + t];
         if (!(*probability > 0))
             too_large();
-        logs += log(*probability);
-        probability[grad] -= 1.0 / n;
+        loss -= log(*probability) * share[t];
+        probability[grad] -= share[t];
     }
-    backward(tokens, n);
-    return -logs / n;
+    backward();
+    return loss;
 }
 
 static long batch_size, workers, worker; /* this process is number `worker` of them */
@@ -629,9 +697,10 @@ static void add_to(real *restrict total, const real *restrict gradients) {
 static double add_gradients(int *tokens, long step, real *total) {
     double loss = 0;
     memset(total, 0, stored * sizeof *total);
-    for (long i = worker; i < batch_size; i += workers) {
-        long n = encode(documents[(step * batch_size + i) % document_count], tokens);
-        loss += backpropagate(tokens, n);
+    for (long i = worker; i < batch_size;) {
+        for (begin(); i < batch_size && filled + block_size <= widest; i += workers)
+            append(tokens, encode(documents[(step * batch_size + i) % document_count], tokens));
+        loss += backpropagate();
         add_to(total, numbers + grad);
     }
     return loss;
@@ -650,7 +719,7 @@ static double learn(int *tokens, long step, double rate) {
     for (long p = 0; p < stored; p++)
         numbers[grad + p] /= batch_size;
     meet();
-    adam(numbers, numbers + grad, step + 1, rate);
+    adam(step + 1, rate);
     return loss / batch_size;
 }
 

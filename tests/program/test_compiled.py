@@ -30,17 +30,17 @@ def names(tmp_path):
     return path
 
 
-def expected_gradients(batch):
+def expected_gradients(batch, context):
     """Return the mean gradients of the first documents, by microgpt.py."""
     gpt = load("microgpt.py")
     random.seed(42)
     documents = NAMES.split()
     random.shuffle(documents)
     characters = sorted({*"".join(documents)})
-    model = gpt.new_model(len(characters) + 1, 16, 2, 16)
+    model = gpt.new_model(len(characters) + 1, 16, 2, context)
     parameters = gpt.parameters_of(model)
     for document in documents[:batch]:
-        gpt.backward(gpt.loss_of(model, gpt.encode(document, characters)[:17], 4))  # adds to those of the one before
+        gpt.backward(gpt.loss_of(model, gpt.encode(document, characters)[: context + 1], 4))  # added up
     return [p.grad / batch for p in parameters]
 
 
@@ -64,19 +64,33 @@ def compiled(tmp_path_factory):
     return command_of
 
 
+<<<<<<< HEAD
 @pytest.mark.parametrize(("target", "batch", "more"), [
     ("efficiency/exact.c", 1, []), ("efficiency/native.c", 1, []),
     *(("efficiency/batched.c", 4, ["--batch_size=4", *more]) for more in ([], ["--workers=3"])),
 ])  # fmt: skip
 def test_every_gradient_in_c_is_that_of_the_tape(target, batch, more, names, tmp_path):
+=======
+@pytest.mark.parametrize(
+    ("target", "batch", "context", "width", "more"),
+    [
+        ("efficiency/exact.c", 1, 16, 0, []),
+        ("efficiency/native.c", 1, 16, 16, []),
+        ("efficiency/native.c", 1, 3, 32, []),  # a context shorter than a vector
+        ("efficiency/batched.c", 4, 16, 64, ["--batch_size=4"]),
+        ("efficiency/batched.c", 4, 3, 16, ["--batch_size=4", "--workers=3"]),
+    ],
+)
+def test_every_gradient_in_c_is_that_of_the_tape(target, batch, context, width, more, names, tmp_path):
+>>>>>>> native
     if missing := lacking(target):
         pytest.skip(f"{target} needs {missing}")
     source, program = tmp_path / "harness.c", tmp_path / "harness"
     source.write_text(HARNESS.format(path=BUILD / target), encoding="utf-8")
-    subprocess.run(["cc", "-O2", "-w", "-o", program, source, "-lm"], check=True)
-    output = output_of([program, names, "--n_layer=2", "--num_steps=1", *more])
+    subprocess.run(["cc", "-O2", "-w", f"-DBYTES={width}", "-o", program, source, "-lm"], check=True)
+    output = output_of([program, names, "--n_layer=2", f"--block_size={context}", "--num_steps=1", *more])
     found = [float(number) for number in re.findall(r"^gradient (\S+)$", output, re.M)]
-    assert found == pytest.approx(expected_gradients(batch), rel=1e-9, abs=1e-14)
+    assert found == pytest.approx(expected_gradients(batch, context), rel=1e-9, abs=1e-14)
 
 
 def test_a_batch_of_one_is_the_training_of_microgpt(compiled):
