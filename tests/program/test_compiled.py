@@ -64,13 +64,6 @@ def compiled(tmp_path_factory):
     return command_of
 
 
-<<<<<<< HEAD
-@pytest.mark.parametrize(("target", "batch", "more"), [
-    ("efficiency/exact.c", 1, []), ("efficiency/native.c", 1, []),
-    *(("efficiency/batched.c", 4, ["--batch_size=4", *more]) for more in ([], ["--workers=3"])),
-])  # fmt: skip
-def test_every_gradient_in_c_is_that_of_the_tape(target, batch, more, names, tmp_path):
-=======
 @pytest.mark.parametrize(
     ("target", "batch", "context", "width", "more"),
     [
@@ -82,7 +75,6 @@ def test_every_gradient_in_c_is_that_of_the_tape(target, batch, more, names, tmp
     ],
 )
 def test_every_gradient_in_c_is_that_of_the_tape(target, batch, context, width, more, names, tmp_path):
->>>>>>> native
     if missing := lacking(target):
         pytest.skip(f"{target} needs {missing}")
     source, program = tmp_path / "harness.c", tmp_path / "harness"
