@@ -1,7 +1,7 @@
 """The GPT of microgpt.py with PyTorch: of any size, in batches, on CPUs or GPUs, with checkpoints to resume from."""
 # Tangled from the essay microgpt.md. Change the essay, not this file.
 
-import contextlib, datetime, hashlib, io, pathlib, re, signal, torch
+import contextlib, datetime, hashlib, io, pathlib, re, signal, socket, torch
 import torch.distributed as dist
 import torch.distributed.nn  # imported later, it would keep a process group, and its threads, until Python ends
 from torch import nn
@@ -272,10 +272,22 @@ def place():
 
 def processes(): return place()[1]
 
+def check_address():
+    """End the program with a message if other machines would be told an address that leads to themselves."""
+    try:
+        address = socket.gethostbyname(socket.gethostname())
+    except OSError:
+        address = "127."  # which Gloo takes where there is none
+    several = int(os.environ.get("LOCAL_WORLD_SIZE", processes())) < processes()
+    if several and address.startswith("127.") and "GLOO_SOCKET_IFNAME" not in os.environ:
+        sys.exit("microgpt: no other machine would find this one: set GLOO_SOCKET_IFNAME to its network interface")
+
 def connect(device):
     """Find the other processes, if there are several."""
     if device.type == "cuda":
         torch.cuda.set_device(device)
+    else:
+        check_address()
     if processes() > 1:
         backend = "nccl" if device.type == "cuda" else "gloo"
         dist.init_process_group(backend, timeout=datetime.timedelta(minutes=5))
