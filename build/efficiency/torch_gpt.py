@@ -156,7 +156,7 @@ class Setting:
         gpu = flags.device == "cuda" or (flags.device == "auto" and torch.cuda.is_available())
         self.device = torch.device("cuda", place()[2]) if gpu else torch.device("cpu")
         self.size, self.half, self.stopped = flags.block_size, flags.dtype == "bfloat16", 0
-        if not gpu and flags.n_embd**2 * flags.batch_size * flags.block_size < 2**23:
+        if not gpu and flags.n_embd**2 * flags.batch_size < 2**20:
             torch.set_num_threads(1)  # so little work is not worth sharing
         polite = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
         heard = [number for number in polite if signal.getsignal(number) != signal.SIG_IGN]  # nohup has one ignored
