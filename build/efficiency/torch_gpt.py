@@ -1,7 +1,7 @@
 """The GPT of microgpt.py with PyTorch: of any size, in batches, on CPUs or GPUs, with checkpoints to resume from."""
 # Tangled from the essay microgpt.md. Change the essay, not this file.
 
-import contextlib, datetime, hashlib, io, pathlib, signal, torch
+import contextlib, datetime, hashlib, io, pathlib, re, signal, socket, torch
 import torch.distributed as dist
 import torch.distributed.nn  # imported later, it would keep a process group, and its threads, until Python ends
 from torch import nn
@@ -272,10 +272,22 @@ def place():
 
 def processes(): return place()[1]
 
+def check_address():
+    """End the program with a message if other machines would be told an address that leads to themselves."""
+    try:
+        address = socket.gethostbyname(socket.gethostname())
+    except OSError:
+        address = "127."  # which Gloo takes where there is none
+    several = int(os.environ.get("LOCAL_WORLD_SIZE", processes())) < processes()
+    if several and address.startswith("127.") and "GLOO_SOCKET_IFNAME" not in os.environ:
+        sys.exit("microgpt: no other machine would find this one: set GLOO_SOCKET_IFNAME to its network interface")
+
 def connect(device):
     """Find the other processes, if there are several."""
     if device.type == "cuda":
         torch.cuda.set_device(device)
+    else:
+        check_address()
     if processes() > 1:
         backend = "nccl" if device.type == "cuda" else "gloo"
         dist.init_process_group(backend, timeout=datetime.timedelta(minutes=5))
@@ -284,6 +296,16 @@ def join(model, device):
     """Return the model, its gradients averaged over all processes, if there are several."""
     gpus = [device.index] if device.type == "cuda" else None
     return nn.parallel.DistributedDataParallel(model, device_ids=gpus) if processes() > 1 else model
+
+def agree(flags, identity):
+    """End the program with a message if not all processes were started with the same flags and the same text."""
+    mine = {**vars(flags), **identity, "checkpoint": bool(flags.checkpoint)}  # its name may be another on each machine
+    everyone = [mine] * processes()
+    if processes() > 1:
+        dist.all_gather_object(everyone, mine)
+    others = [name for name in mine if any(told[name] != everyone[0][name] for told in everyone)]
+    if others:
+        sys.exit(f"microgpt: the processes were not all started with the same {others[0]}: start them alike")
 
 def content_of(path):
     """Return the bytes of a file, or None if there is no such file; the first process reads it for all."""
@@ -326,7 +348,9 @@ def main():
             sys.exit(f"microgpt: --compile does not work here: {str(error).splitlines()[0]}")
         if not isinstance(error, dist.DistError) and "gloo" not in str(error).lower():
             raise
-        print(f"microgpt: another process is gone: {str(error).splitlines()[0]}", file=sys.stderr, flush=True)
+        what = "another process is gone" if dist.is_initialized() else "the processes do not find each other"
+        why = re.sub(r"\[/\S+\] | This is typically.*", "", str(error).splitlines()[0])
+        print(f"microgpt: {what}: {why}", file=sys.stderr, flush=True)
         os._exit(1)  # the usual end would wait for it
 
 def train_and_write(flags, documents, first):
@@ -343,6 +367,7 @@ def train_and_write(flags, documents, first):
     count = sum(p.numel() for p in model.parameters())
     print(f"num docs: {len(documents)}\nvocab size: {len(characters) + 1}\nnum params: {count}")
     begun, identity = 0, about(flags, documents)
+    agree(flags, identity)
     content = content_of(flags.checkpoint) if flags.checkpoint else None
     if content is not None:
         kept = load(flags.checkpoint, content, identity, setting.device)

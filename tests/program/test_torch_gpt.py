@@ -211,3 +211,18 @@ def test_a_process_for_which_no_gpu_is_left_says_so(call, monkeypatch, capsys):
     message = "microgpt: no GPU is left for process 2: start at most 1, or use --device cpu\n"
     assert capsys.readouterr().err == message
     assert call("--num_steps=1", "--device=cpu", *SMALL) == 0
+
+
+def test_machines_that_cannot_work_together_say_why(call, module, monkeypatch):
+    for name, content in {**LAUNCHED, "WORLD_SIZE": "2", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1"}.items():
+        monkeypatch.setenv(name, content)
+    monkeypatch.delenv("GLOO_SOCKET_IFNAME", raising=False)
+    monkeypatch.setattr(module.socket, "gethostbyname", lambda name: "127.0.1.1")
+    flags = [*SMALL, "--batch_size=2", "--device=cpu"]
+    says = "microgpt: no other machine would find this one: set GLOO_SOCKET_IFNAME to its network interface"
+    assert call(*flags) == says
+    monkeypatch.setattr(module, "connect", lambda device: None)
+    monkeypatch.setattr(
+        module.dist, "all_gather_object", lambda told, mine: told.__setitem__(1, {**mine, "text": "another"})
+    )
+    assert call(*flags) == "microgpt: the processes were not all started with the same text: start them alike"
