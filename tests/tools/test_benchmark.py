@@ -50,7 +50,9 @@ def test_a_program_that_is_not_ours_is_timed_beside_ours(monkeypatch, capsys):
 
     _, theirs, ours, *_ = said(f"{sys.executable} -c 'print([i * i for i in range(400_000 * {{steps}})][-1])'")
     assert float(ours[4]) == pytest.approx(float(theirs[-4]) / float(ours[1]), rel=0.5)
-    for command, message in {"no-such": "cannot run no-such", "false": "status 1", "true": "printed nothing"}.items():
+    python = f"{sys.executable} -c"
+    failures = {"no-such": "cannot run no-such", f"{python} exit(1)": "status 1", f"{python} 1": "printed nothing"}
+    for command, message in failures.items():
         with pytest.raises(SystemExit, match=message):
             said(command + " {steps}")
 
