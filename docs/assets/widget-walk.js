@@ -128,10 +128,13 @@ function walk(box, scenes) {
   const step = (way) => jump(now + way);
 
   /**
-   * Go to the first beat of the next scene, or of the one before.
+   * Go to the first beat of the next scene, or of the one before; beyond the ends is the last beat, or the first.
    * @param {number} way
    */
-  const turn = (way) => jump(beats.findIndex(({ number }) => number === beats[now].number + way));
+  function turn(way) {
+    const found = beats.findIndex(({ number }) => number === beats[now].number + way);
+    jump(found < 0 && way > 0 ? beats.length - 1 : found);
+  }
 
   function arrive() {
     const [, title, at] = location.hash.match(/^#scene=([a-z0-9-]+)(?:\.(\d+))?$/) ?? [];
