@@ -10,7 +10,7 @@ import math
 
 WIDTH, HEIGHT = 480, 492
 ADDRESS = "{address}"  # words for which the weaver puts the address of the site
-COLUMN, FIRST = 60, 34  # the tokens of a name stand in columns: from one to the next, and the middle of the first
+COLUMN, FIRST = 60, 34  # the tokens of a name are in columns: from one to the next, and the middle of the first
 TALL = 104  # a vector of 16 numbers as a column of cells
 TOP, LOW, FOOT = 62, 200, 330  # where the vectors x begin, those of keys and values, and the lowest third
 PLAN = {"wte": (8, 90, 5), "wpe": (100, 90, 5), "lm_head": (192, 90, 5), "wq": (284, 90, 4), "wk": (358, 90, 4),
