@@ -471,9 +471,9 @@ def last_asks(stage, moment):
     yield [("cache", f"keys and values of {len(moment.names['cache'])} tokens")]
 
 
-def looking(stage, moment):
-    """Show where the first head of the last token looks."""
-    stage.look(len(stage.signs) - 2, 0, moment.names["weights"])
+def looking(stage, moment, head=0):
+    """Show where a head of the last token looks, the first one if no other is named."""
+    stage.look(len(stage.signs) - 2, head, moment.names["weights"])
     stage.count(moment)
     yield [("weights", row_of(moment.names["weights"], 2, 7))]
 
@@ -493,10 +493,7 @@ def heads(stage, *_):
     """Show the same for the other heads."""
     place = len(stage.signs) - 2
     for head in (1, 2, 3):
-        moment = stage.moment("weights = softmax(scale(", 4 * place + head)
-        stage.look(place, head, moment.names["weights"])
-        stage.count(moment)
-        yield [("weights", row_of(moment.names["weights"], 2, 7))]
+        yield from looking(stage, stage.moment("weights = softmax(scale(", 4 * place + head), head)
         yield from means(stage, head=head)
 
 

@@ -42,11 +42,10 @@ class Sheet(NamedTuple):
     text: str
 
 
-def sheets(essay, reading, results, data, docs, findings):
+def sheets(essay, reading, results, data, docs, findings, scenes):
     """Return all pages of the site, in the order of the navigation; `data` are the files offered with the programs."""
     paths, needed = program_paths(essay), [name for name in data if not name.endswith(RECORDS)]
     folder = playground.files(essay, paths, data, docs)[0]
-    scenes = walk.scenes(essay, reading.said, results)
     renderer = Renderer(essay, results, paths, reading.anchors, findings, folder, scenes, film.size(docs.parent))
     minutes, sheets = duration.minutes(essay, reading), []
     along = walk.pages_along(essay, reading.said) if scenes else ()

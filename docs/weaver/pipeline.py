@@ -81,8 +81,8 @@ class Weave:
         Returns the Results that are shown. Raises WeaveError, and writes nothing, where a page would be wrong.
         """
         results, docs = self.results(old), self.root / "docs"
-        sheets, unfolded = pages.sheets(self.essay, self.reading, results, self.data, docs, self.findings)
         scenes = walk.scenes(self.essay, self.reading.said, results)
+        sheets, unfolded = pages.sheets(self.essay, self.reading, results, self.data, docs, self.findings, scenes)
         wanted = pages.files(
             self.essay, self.reading, sheets, unfolded, docs, self.data, self.findings, results, scenes
         )
