@@ -156,7 +156,7 @@ class Setting:
         gpu = flags.device == "cuda" or (flags.device == "auto" and torch.cuda.is_available())
         self.device = torch.device("cuda", place()[2]) if gpu else torch.device("cpu")
         self.size, self.half, self.stopped = flags.block_size, flags.dtype == "bfloat16", 0
-        if not gpu and flags.n_embd**2 * flags.batch_size < 2**20:
+        if not gpu and flags.n_embd**2 * flags.block_size * flags.batch_size < 2**23:
             torch.set_num_threads(1)  # so little work is not worth sharing
         polite = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
         heard = [number for number in polite if signal.getsignal(number) != signal.SIG_IGN]  # nohup has one ignored
@@ -261,11 +261,12 @@ def check_gpu(flags):
 
 def place():
     """Return the number of this process, how many there are, and its number on its machine, as torchrun sets them."""
-    names = ["RANK", "WORLD_SIZE", "LOCAL_RANK"]
-    if not {*names} & os.environ.keys():
+    names = ["RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_PORT", "MASTER_ADDR"]
+    if not {*names[:3]} & os.environ.keys():
         return 0, 1, 0
-    rank, size, here = (int(n) if n.isdecimal() else -1 for n in (os.environ.get(name, "") for name in names))
-    if not 0 <= rank < size or here < 0 or not {"MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys():
+    told = (os.environ.get(name, "") for name in names[:4])
+    rank, size, here, port = (int(number) if number.isdecimal() else -1 for number in told)
+    if not 0 <= rank < size or here < 0 or not 0 < port < 2**16 or "MASTER_ADDR" not in os.environ:
         found = " and ".join(f"{name}={os.environ[name]}" for name in names if name in os.environ)
         Parser().error(f"torchrun did not set {found}: unset that in the environment, or start with torchrun")
     return rank, size, here

@@ -46,7 +46,7 @@ function short(value) { return written(Number(value.toPrecision(3)), 10); }
 function ticks(low, high) {
   const rough = (high - low) / 4 || 1, power = 10 ** Math.floor(Math.log10(rough));
   const apart = [1, 2, 5, 10].map((factor) => factor * power).find((step) => step >= rough) ?? rough, marks = [];
-  for (let i = Math.ceil(low / apart - 1e-9); i <= high / apart + 1e-9; i++) marks.push(i * apart);
+  for (let i = Math.ceil(low / apart - 1e-9) || 0; i <= high / apart + 1e-9; i++) marks.push(i * apart);
   return marks;
 }
 

@@ -14,8 +14,8 @@ most.
 
 A program with fewer bits, many documents per step or several cores no longer trains in the same way. It is measured in
 the same rounds, but in a table of its own: milliseconds per document, with several workers by the clock. With --grow
-some programs are also timed, as the better of two runs, at other widths, depths, document lengths and batch sizes, and
-parts.py shows where the time of a step goes.
+all are also timed, as the better of two runs, at other widths, depths, document lengths and batch sizes (half an hour),
+and parts.py shows where the time of a step goes.
 
 With --beside it times a program of somebody else in turn with ours. The number of steps is put where its command says
 {steps}: in a flag, in a variable (env STEPS={steps} ./another) or, for a program that has its number compiled in, in
@@ -51,7 +51,6 @@ FEWEST, MOST = 20, 20_000  # steps of a run
 NOISE = 0.05  # with --beside, how far apart half of the ratios may be
 STEPS = "{steps}"  # in the command of a program that is not ours, the number of them
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # one core, for all of them
-GROWING = ("microgpt.py", "efficiency/vectors.py", "efficiency/arrays.py", "efficiency/native.c")  # these start quickly
 SIZES = {"n_embd": (16, 32, 64, 128, 256), "n_layer": (1, 2, 4, 8), "block_size": (16, 32, 64, 128, 256)}
 BATCHES = (1, 4, 16, 64, 256)
 BATCHED = ("efficiency/batched.c", "efficiency/torch_gpt.py")
@@ -143,10 +142,9 @@ def row_of(words, flag, values):
 
 def growth(commands, folder):
     """Return {flag: {target: [[value, milliseconds a document, peak MB], …]}}."""
-    growing = {target: commands[target] for target in GROWING if target in commands}
     text = {"block_size": [long_text(folder)]}
     rows = {
-        flag: {target: row_of([*words, *text.get(flag, [])], flag, values) for target, words in growing.items()}
+        flag: {target: row_of([*words, *text.get(flag, [])], flag, values) for target, words in commands.items()}
         for flag, values in SIZES.items()
     }
     batched = {target: command_of(target, folder) for target in BATCHED if not lacking(target)}
@@ -223,7 +221,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5, help="runs of each program, in turn (%(default)s)")
     parser.add_argument("--programs", nargs="+", metavar="TARGET", help="only these, such as efficiency/exact.c")
     parser.add_argument("--record", type=Path, metavar="FILE", help="write the measurements to a .json file")
-    parser.add_argument("--grow", action="store_true", help="also time some programs at other sizes")
+    parser.add_argument("--grow", action="store_true", help="also time them at other sizes")
     parser.add_argument("--list", action="store_true", help="only list the programs that are timed")
     parser.add_argument("--beside", metavar="COMMAND", help="time a program that is not ours beside --programs")
     parser.add_argument("--steps", nargs=2, type=int, metavar="N", help="with --beside: steps of all, few and many")
@@ -345,7 +343,7 @@ def compare(targets, options):
             for target, results in runs.items():
                 print(f"\rround {number + 1} of {options.rounds}: {target:40}", end="", file=sys.stderr, flush=True)
                 results.append(measure(commands[target], steps[target]))
-        grown = growth(commands, folder) if options.grow else {}
+        grown = growth({target: commands[target] for target in targets}, folder) if options.grow else {}
     parts = all_parts() if options.grow else {}
     most = peak()
     print(file=sys.stderr)

@@ -190,15 +190,16 @@ def test_a_tenth_of_the_text_is_held_out_and_samples_begin_as_told(call, capsys)
     assert all(line.split(": ")[1].startswith("be") for line in output[-2:])
 
 
-LAUNCHED = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
+LAUNCHED = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "1", "MASTER_PORT": "29500", "MASTER_ADDR": "127.0.0.1"}
+WRONG = [{"RANK": "1"}, {"LOCAL_RANK": "x"}, {**LAUNCHED, "RANK": "1"}, {**LAUNCHED, "MASTER_PORT": "x"}]
 
 
-@pytest.mark.parametrize("left_over", [{"RANK": "1"}, {"LOCAL_RANK": "x"}, {**LAUNCHED, "RANK": "1"}])
+@pytest.mark.parametrize("left_over", WRONG)
 def test_variables_of_a_launcher_that_is_not_there_are_refused(left_over, call, monkeypatch, capsys):
     for name, content in left_over.items():
         monkeypatch.setenv(name, content)
     assert call("--num_steps=1", *SMALL) == 2
-    names = " and ".join(f"{name}={left_over[name]}" for name in [*LAUNCHED][:3] if name in left_over)
+    names = " and ".join(f"{name}={left_over[name]}" for name in LAUNCHED if name in left_over)
     says = f"torchrun did not set {names}: unset that in the environment, or start with torchrun"
     assert capsys.readouterr() == ("", f"microgpt: {says}\n")
 
