@@ -67,7 +67,6 @@ function goAlong({ about, page, width, height, scenes }, marks) {
     if (wide.matches) rail.append(aside);
     else marks[0].closest("p")?.before(aside);
   };
-  article?.classList.add("goes-along");
   article?.append(rail);
   wide.addEventListener("change", place);
   place();

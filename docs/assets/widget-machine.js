@@ -98,8 +98,8 @@ function writing(/** @type {() => void} */ change, /** @type {() => void} */ mor
   const field = make("input", { autocomplete: "off", spellcheck: false, autocapitalize: "off", dir: "auto" });
   const again = make("button", { type: "button", className: "quiet", textContent: "Write more", disabled: true });
   const kinds = make("div", { className: "machine-kinds" },
-    make("p", {}, "It will write what you begin, and say what each is: ", make("em", {}, "memorised"),
-      " is a line that it trained on, ", make("em", {}, "real"), " is another line of the list, ", make("em", {}, "new"), " is in neither."));
+    make("p", {}, "It will go on with what you begin, and say of each line: ", make("em", {}, "memorised"),
+      " (it trained on it), ", make("em", {}, "real"), " (it is in the list) or ", make("em", {}, "new"), "."));
   const list = make("ul", { className: "machine-written" });
   field.addEventListener("input", change);
   again.addEventListener("click", more);

@@ -2,7 +2,7 @@
 
 import { drawn } from "./elements.js";
 import { begun, inFrames, meanOfLast, microgpt, reason } from "./engine.js";
-import { build, chart, saying, slider, written } from "./widgets.js";
+import { build, chart, lettering, saying, slider, written } from "./widgets.js";
 
 /** @typedef {{ means: number[], every: number, rate: number }} Given the essay's curve, each so many steps */
 
@@ -17,6 +17,8 @@ build("rate", "Choose the learning rate", (/** @type {Given} */ given) => {
   const rate = slider("learning rate", { min: -5, max: 0, step: 0.25, value: Math.log10(given.rate) }, train,
     (power) => told(10 ** power));
   const picture = drawn("svg", { role: "img" }), says = saying(), curves = chart(picture, SCALE);
+  picture.append(drawn("path", { d: "M164 12h24", class: "widget-blue" }), lettering(224, 16, "the essay’s"),
+    drawn("path", { d: "M276 12h24", class: "widget-orange" }), lettering(320, 16, "yours"));
   let running = 0;
 
   /** @param {number[]} means of the training here */
@@ -56,6 +58,6 @@ build("rate", "Choose the learning rate", (/** @type {Given} */ given) => {
   }
 
   draw([]);
-  tell("The blue curve is the essay’s. Move the slider to train a model here, on the same names: the orange curve.");
+  tell("Move the slider to train a model here, on the same names as the essay’s.");
   return [rate.row, picture, says.line];
 });

@@ -90,7 +90,13 @@ function walk(box, scenes) {
     frame = requestAnimationFrame(tick);
   }
 
+  /** Bring the whole of it into the window, if the words are below its end. */
+  function bringIntoView() {
+    if (says.getBoundingClientRect().bottom > controls.getBoundingClientRect().top + 1) box.scrollIntoView();
+  }
+
   function go() {
+    bringIntoView();
     if (time >= whole - 1e-3) time = 0;
     play.textContent = "Pause";
     frame = requestAnimationFrame((moment) => { last = moment; tick(moment); });
@@ -110,6 +116,7 @@ function walk(box, scenes) {
   function jump(at) {
     const wanted = Math.min(Math.max(at, 0), beats.length - 1), isNext = wanted === now + 1;
     if (frame) pause();
+    bringIntoView();
     if (!isNext || calm.matches) seek(starts[wanted] + MOVING);
     else {
       const begun = performance.now();
@@ -164,7 +171,8 @@ function walk(box, scenes) {
   box.addEventListener("click", () => { if (!box.contains(document.activeElement)) code.focus({ preventScroll: true }); });  // for the keys
   addEventListener("hashchange", arrive);
   says.before(inside);
-  box.append(make("div", { className: "walk-controls" }, play, back, on, told, scrub), make("p", { className: "walk-choices" }, chosen, speeds, HINT), read);
+  const controls = make("div", { className: "walk-controls" }, play, back, on, told, scrub);
+  box.append(controls, make("p", { className: "walk-choices" }, chosen, speeds, HINT), read);
   for (const { row } of beats) lines[row - 1].classList.add("runs");
   box.classList.add("walks");
   Object.assign(box, { walk: { seek, seconds: whole, moving: MOVING, beats: beats.map(({ seconds, scene, at }, i) => ({ start: starts[i], seconds, title: scene.title, at })) } });

@@ -22,6 +22,7 @@ MAP = "The program as a map"  # the title of the page of the first program
 ALONE = "[navigation, toc]"  # what a page hides that needs all the room
 ALONG = """<link rel="stylesheet" href="@/assets/walk-picture.css">
 <link rel="stylesheet" href="@/assets/walk-along.css">
+<script>document.currentScript.closest("article")?.classList.add("goes-along")</script>
 <script type="module" src="@/assets/walk-along.js"></script>"""  # of a page beside which the picture of the walk is
 MACHINE = "machine"  # the widget that is the first screen
 RECORDS = (".json", ".py")  # how the files end that hold data about programs, or a program, and no data for one
@@ -79,8 +80,8 @@ def essay_sheet(page, parts, time, before=0, goes_along=False):
     """
     at = 1 + before
     text = f"{markdown_of(parts[:at])}\n{raw(time)}\n\n{markdown_of(parts[at:])}"
-    if goes_along:
-        text = f"{text}\n\n{raw(ALONG)}"
+    if goes_along:  # it comes first, or a link to a section would arrive before the text has its width
+        text = f"{raw(ALONG)}\n\n{text}"
     if 'class="walk"' in text:
         text = f"---\nhide: {ALONE}\n---\n{text}"
     return Sheet(title_of(parts[0].text), page.path, part_of(page.part), relative(text, page.path))
