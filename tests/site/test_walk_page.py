@@ -212,6 +212,11 @@ def test_everybody_can_use_it_and_nothing_is_too_wide(opened, axe):
         wide = "box => [document.documentElement.scrollWidth - innerWidth, box.scrollWidth - box.clientWidth]"
         assert max(box.evaluate(wide)) <= 0
         assert re.match(r"line \d+: .+ is ", box.locator(".walk-read").inner_text())
+    for width, height in ((1366, 650), (390, 664), (360, 640)):  # a laptop's window, and phones with their bars
+        box.page.set_viewport_size({"width": width, "height": height})
+        named(box, "Step").click()
+        words, controls = (box.locator(part).bounding_box() for part in (".walk-says", ".walk-controls"))
+        assert words["y"] + words["height"] <= controls["y"] + 1, (width, height)
     box.page.emulate_media(media="print")
     assert box.is_hidden() and box.page.locator(".walk-stills").is_visible()
 
@@ -243,3 +248,7 @@ def test_the_picture_goes_along_with_the_chapter(tab, scenes, width):
     if width == 1220:
         page.locator(".along.away").wait_for(state="hidden")  # there the text is about something else
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.goto(f"{page.url.partition('#')[0]}#{page.locator('h2').nth(2).get_attribute('id')}")
+    page.reload()  # a link from elsewhere
+    page.locator(".along svg *").first.wait_for(state="attached")
+    assert 0 <= page.locator("h2").nth(2).bounding_box()["y"] < 150
