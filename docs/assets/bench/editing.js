@@ -48,7 +48,7 @@ export function open(fence, value, row, act) {
   if (matchMedia("(hover: none)").matches) editor.lines[row + 1]?.scrollIntoView({ block: "center" });  // above the keyboard
   return {
     /** @param {string} code */
-    fill(code) { editor.setOptions({ value: code }); },
+    fill(code) { if (code !== textarea.value) editor.setOptions({ value: code }); },
     /**
      * Shows an error below the field, and marks its line, from 0; without a message, neither.
      * @param {string} [message] @param {number} [line]

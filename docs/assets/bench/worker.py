@@ -2,7 +2,6 @@
 
 import argparse
 import gc
-import importlib.util
 import json
 import os
 import random
@@ -104,35 +103,13 @@ def run(words):
     return status
 
 
-class Tangler:
-    """tangle.py as a module, and the programs of the last essay without errors."""
-
-    def __init__(self):
-        spec = importlib.util.spec_from_file_location("tangle", "/essay/tangle.py")
-        self.tangle = importlib.util.module_from_spec(spec)
-        self.programs, self.compiled = {}, set()
-        spec.loader.exec_module(self.tangle)
-        self.compile, self.tangle.check_syntax = self.tangle.check_syntax, self.check_syntax
-
-    def check_syntax(self, program, root):
-        """Return the errors of a program; a text that was compiled before, as most were, has none."""
-        text = self.tangle.render(program)
-        errors = [] if text in self.compiled else self.compile(program, root)
-        if not errors:
-            self.compiled.add(text)
-        return errors
-
-    def answer(self, text, target):
-        """Return a program as JSON: its lines, their lines in the essay, and the errors; with errors, the last one."""
-        errors = []
-        try:
-            self.programs = self.tangle.tangle(text)
-        except self.tangle.TangleError as error:
-            errors = error.errors
-        program = self.programs.get(target, [])
-        shown = self.tangle.render(program).split("\n")[:-1]
-        origins = [line.origin for line in program[: len(shown)]]
-        return json.dumps({"lines": shown, "origins": origins, "errors": errors})
+def tangle(text, target):
+    """Return a program of an essay, and the errors, as JSON."""
+    tangler = runpy.run_path("tangle.py", run_name="tangle")
+    try:
+        return json.dumps({"program": tangler["render"](tangler["tangle"](text)[target]), "errors": []})
+    except tangler["TangleError"] as error:
+        return json.dumps({"program": "", "errors": error.errors})
 
 
-run, Tangler, can_write, write  # noqa: B018 - worker.js takes them
+run, tangle, can_write, write  # noqa: B018 - worker.js takes them
