@@ -314,27 +314,15 @@ def test_stop_lets_it_write_with_what_it_has_learned(opened):
     output = end(page)
     assert re.match(r"Stopped after step \d+: loss", page.inner_text("#status"))
     assert "step 1000" not in output and "sample 20:" in output
-    page.fill("#beginning", "ma")
-    for count in (1, 2, 3):
-        page.click("#write:enabled")
-        page.locator(f"#written span:nth-child({count})").wait_for()
-    assert all(re.fullmatch("ma[a-z]*", name) for name in page.inner_text("#written").split())
-    page.fill("#beginning", "q!")
-    page.keyboard.press("Enter")
-    page.locator("#written", has_text="The model knows only abc").wait_for()
-    page.fill("#heat", "0")
-    page.click("#write:enabled")
-    assert page.inner_text("#written").startswith("The temperature must be a number from 0.1 to 5.")
     edit(page, "def train(")
     code = page.input_value(".editor textarea")
     for endless, word in {  # however fast it prints, the page answers, and shows so much that it stays so
         "while True: print('endless ' * 9)": "Stopped after step 0.",
-        "while True: print('endless ', end='')": "Stopped after step 0.",
         "while True: pass": "Stopped. The next run starts afresh.",
     }.items():
         page.fill(".editor textarea", code.replace("    for step", f"    {endless}\n    for step"))
         page.click("#run")
-        said = "num params" if "pass" in endless else "earlier lines" if "9" in endless else "endless"
+        said = "num params" if "pass" in endless else "earlier lines"
         page.locator(f"#output:has-text('{said}')").wait_for(state="attached", timeout=60_000)
         page.click("#stop")
         end(page)
@@ -343,19 +331,10 @@ def test_stop_lets_it_write_with_what_it_has_learned(opened):
 
 
 @in_page
-def test_a_text_of_ones_own_is_learned_or_refused_with_a_line(warm, tmp_path):
-    page = warm
-    texts = [("empty.txt", b" \n", "The list is empty"), ("a.bin", b"\xff\0", "a.bin is not plain text in UTF-8"),
-             ("large.txt", b"ab\n" * 2_000_000, "large.txt has 6.0 MB"),
-             ("mended.txt", "a\ufffd\rb\rc".encode(), "mended.txt was read: 3 lines")]  # fmt: skip
-    for name, data, said in texts:
-        (tmp_path / name).write_bytes(data)
-        page.set_input_files("#file", tmp_path / name)
-        page.locator("#status", has_text=said).wait_for()
-        assert bool(page.input_value("#text")) == ("read" in said)
-    page.set_input_files("#file", ROOT / "docs" / "places.txt")
-    page.locator("#status", has_text="places.txt was read").wait_for()
-    assert go(page).strip() == run(ROOT / "docs" / "places.txt", *FLAGS).stdout.strip()
+def test_a_text_of_ones_own_is_learned(warm):
+    page, places = warm, ROOT / "docs" / "places.txt"
+    page.fill("#text", places.read_text(encoding="utf-8"))
+    assert go(page).strip() == run(places, *FLAGS).stdout.strip()
 
 
 @in_page

@@ -26,18 +26,8 @@ const page = /** @type {HTMLElement} */ (document.querySelector(".program")), ta
 const column = /** @type {HTMLElement} */ (page.querySelector(".column"));
 const name = target.split("/").at(-1) ?? "";
 
-/**
- * @template {HTMLElement} T
- * @param {string} id @param {new () => T} kind @returns {T}
- */
-function at(id, kind) {
-  const found = document.getElementById(id);
-  if (!(found instanceof kind)) throw new Error(`the page has no ${id}`);
-  return found;
-}
-const [run, write, widen] = ["run", "write", "widen"].map((id) => at(id, HTMLButtonElement));
-const [what, list, ask, written] = ["what", "changes", "ask", "written"].map((id) => at(id, HTMLElement));
-const [beginning, heat] = ["beginning", "heat"].map((id) => at(id, HTMLInputElement));
+const at = (/** @type {string} */ id) => /** @type {HTMLButtonElement} */ (document.getElementById(id));
+const [run, what, list] = ["run", "what", "changes"].map(at);
 
 let guest = /** @type {Guest} */ (null);
 let field = /** @type {ReturnType<typeof import("./editing.js").open> | null} */ (null), opened = "";  // the key of its chunk
@@ -200,7 +190,7 @@ function close() {
 async function tangle() {
   const { lines, places } = now(), text = lines.join("\n"), isFirst = !tool.isLoaded();
   if (isFirst) say("Python is fetched…");
-  const found = await tool.ask("tangle", { files: { "tangle.py": book.files["tangle.py"] }, text, program: target });
+  const found = await tool.ask({ files: { "tangle.py": book.files["tangle.py"] }, text, program: target });
   if (!found || text !== now().lines.join("\n")) return null;  // it was changed in the meantime
   if (isFirst && !isRunning) rest();
   complain(found.errors[0], places);
@@ -236,7 +226,7 @@ function rest() { say(tool.isLoaded() ? "" : "The first run fetches Python: 13.5
 
 async function start() {
   if (isRunning) return say("A run is going on: end it with Stop before you begin another.");
-  isRunning = ask.hidden = true;
+  isRunning = true;
   told.running(true);
   say(tool.isLoaded() ? "Python puts the program together…" : "Python is fetched…");
   column.classList.add("open");
@@ -247,7 +237,6 @@ async function start() {
   } finally {
     isRunning = false;
     told.running(false);
-    runs.end();
   }
 }
 
@@ -258,9 +247,7 @@ async function perform() {
   runs.begin(what.textContent ?? "", Number(flag("num_steps")));
   if (hasFlags) runs.compare(ownText() || book.files["docs/names.txt"], flag).catch(() => { /* nothing to compare with */ });
   const words = ["microgpt.md", "--run", target, ...settings.words()];
-  const ended = await tool.ask("run", { files: { "microgpt.md": lines.join("\n"), "text.txt": ownText(), ...book.files }, words });
-  written.replaceChildren();
-  ask.hidden = !ended?.writes;
+  const ended = await tool.ask({ files: { "microgpt.md": lines.join("\n"), "text.txt": ownText(), ...book.files }, words });
   say(ended ? outcome(ended.status, places) : "Stopped. The next run starts afresh.");
 }
 
@@ -268,7 +255,7 @@ async function perform() {
  * @param {number} status @param {Place[]} places
  */
 function outcome(status, places) {
-  if (!runs.done()) at("output-fold", HTMLDetailsElement).open = true;
+  if (!runs.done()) at("output-fold").setAttribute("open", "");
   if (status === 0) return `Finished${runs.verdict()}`;
   if (status === 130) return `Stopped after step ${runs.done()}${runs.verdict()}`;
   const { message, origin } = told.problem();
@@ -290,16 +277,6 @@ const tool = python({
   silent({ seconds }) { say(`Nothing has come from Python for ${seconds} s.`); },
   stopping() { say("It has stopped learning, and writes with what it knows."); },
 });
-
-async function writeOn() {
-  if (write.disabled) return;
-  const tell = (/** @type {string} */ words, className = "error") => written.prepend(make("span", { className }, words), " ");
-  if (!heat.value || !heat.checkValidity()) return tell(`The temperature must be a number from ${heat.min} to ${heat.max}.`);
-  write.disabled = true;
-  const asked = tool.ask("write", { files: {}, beginning: beginning.value, temperature: Number(heat.value) });
-  const found = await asked.finally(() => { write.disabled = false; });
-  if (found) tell(found.problem || found.text || "nothing", found.problem ? "error" : "");
-}
 
 // What goes out, and comes in
 
@@ -326,7 +303,7 @@ async function share() {
     await navigator.clipboard.writeText(location.href);
     say("The link is copied. It holds your changes and settings, but not your text.");
   } catch { say("The address of this page now holds your changes and settings: copy it."); }
-  at("status", HTMLElement).scrollIntoView({ block: "nearest" });  // it may be out of sight
+  at("status").scrollIntoView({ block: "nearest" });  // it may be out of sight
 }
 
 async function arrive() {
@@ -345,19 +322,11 @@ async function arrive() {
 }
 
 run.addEventListener("click", () => act(start));
-write.addEventListener("click", () => act(writeOn));
-at("stop", HTMLButtonElement).addEventListener("click", tool.stop);
-at("share", HTMLButtonElement).addEventListener("click", () => withBook(share));
-at("save-program", HTMLButtonElement).addEventListener("click", () => withBook(saveProgram));
-at("save-essay", HTMLButtonElement).addEventListener("click", () => withBook(() => save("microgpt.md", now().lines.join("\n"))));
-beginning.addEventListener("keydown", (event) => { if (event.key === "Enter") act(writeOn); });
-widen.addEventListener("click", () => { column.classList.toggle("open"); column.scrollTop = 0; });
-new MutationObserver(() => {
-  const isOpen = column.classList.contains("open");
-  widen.textContent = isOpen ? "less" : "more";
-  widen.setAttribute("aria-expanded", String(isOpen));
-}).observe(column, { attributeFilter: ["class"] });
-settings.listen(say);
+at("stop").addEventListener("click", tool.stop);
+at("share").addEventListener("click", () => withBook(share));
+at("save-program").addEventListener("click", () => withBook(saveProgram));
+at("save-essay").addEventListener("click", () => withBook(() => save("microgpt.md", now().lines.join("\n"))));
+at("widen").addEventListener("click", () => { column.classList.toggle("open"); column.scrollTop = 0; });
 page.addEventListener("click", ({ target: clicked }) => {
   const { try: trial, edit: origin } = (/** @type {HTMLElement} */ (clicked)).closest("button")?.dataset ?? {};
   if (trial) withBook(() => { receive({ trial, edits: book.experiments[trial].edits }); return start(); });

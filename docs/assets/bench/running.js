@@ -53,15 +53,15 @@ export function python(hear) {
   return {
     isLoaded: () => worker !== null,
     /**
-     * Asks for a job: "run", "tangle" or "write". The answer is null if Python was ended.
-     * @param {string} job @param {object} given
+     * Asks for something, as worker.js says. The answer is null if Python was ended.
+     * @param {object} given
      * @returns {Promise<Record<string, any> | null>}
      */
-    ask(job, given) {
+    ask(given) {
       worker ??= begin();
       watch();
-      if (job === "run") stop = URL.createObjectURL(new Blob([""]));
-      worker.postMessage({ id: count += 1, job, stop, ...given });
+      if ("words" in given) stop = URL.createObjectURL(new Blob([""]));
+      worker.postMessage({ id: count += 1, stop, ...given });
       return new Promise((resolve, reject) => { asked.set(count, { resolve, reject }); });
     },
     /** Python looks for the blob whenever it prints. What never prints, or is stopped twice, is ended. */

@@ -1,11 +1,8 @@
 // The settings of a run: the flags of the program, and a text of one's own.
 
-import { counted, listOf, textOf } from "../machine-list.js";
-
 const FLAGS = /** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll("#settings input[name]"));
 const RADIOS = /** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll("input[name=steps]"));
-const [more, file, text] = ["more", "file", "text"].map((id) => (
-  /** @type {HTMLInputElement} */ (document.getElementById(id))));
+const [more, text] = ["more", "text"].map((id) => /** @type {HTMLInputElement} */ (document.getElementById(id)));
 const fieldOf = (/** @type {string} */ name) => [...FLAGS].find((input) => input.name === name);
 
 /** Programs that only count have none. */
@@ -41,27 +38,10 @@ export function give(hash) {
   if (more.value) hash.set("more", more.value);
 }
 
-/** The radio buttons say what is in the field. */
+/** The radio buttons say what is in the field, and fill it. */
 function showSteps() { for (const radio of RADIOS) radio.checked = radio.value === flag("num_steps"); }
 
-/**
- * @param {File | undefined} chosen
- * @returns {Promise<string>} what is to be said of it
- */
-async function read(chosen) {
-  if (!chosen) return "";
-  try {
-    const found = await textOf(chosen), { lines, problem } = listOf(found);
-    if (!problem) text.value = found;
-    return problem || `${chosen.name} was read: ${counted(lines.length, "line")}.`;
-  } catch (error) { return `${error instanceof Error ? error.message : error}.`; }
+for (const radio of RADIOS) {
+  radio.addEventListener("change", () => Object.assign(fieldOf("num_steps") ?? {}, { value: radio.value }));
 }
-
-/** @param {(message: string) => void} say */
-export function listen(say) {
-  for (const radio of RADIOS) {
-    radio.addEventListener("change", () => Object.assign(fieldOf("num_steps") ?? {}, { value: radio.value }));
-  }
-  document.getElementById("settings")?.addEventListener("input", showSteps);
-  file.addEventListener("change", async () => say(await read(file.files?.[0])));
-}
+fieldOf("num_steps")?.addEventListener("input", showSteps);

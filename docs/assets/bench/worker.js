@@ -1,9 +1,9 @@
 // Python, in a thread of its own: fetches Pyodide, and does what the page asks for, in turn.
 //
-// The page sends {id, job, files, ...} with files to be there as {path: text}, and one of three jobs: "run" lets
-// tangle.py run a program of an essay, "tangle" makes it and finds the errors, and "write" lets the model of the last run
-// write a document. This sends back messages of a kind: "answer", with the id, or "failed", and meanwhile "loading" (how
-// many bytes are there), "started", "lines" (of output, and whether each is an error) and "stopping".
+// The page sends {id, files, words, stop}, files as {path: text}, to let tangle.py run a program of an essay; or
+// {id, files, text, program}, to let it make that program, and find the errors. This sends back messages of a kind:
+// "answer", with the id, or "failed", and meanwhile "loading" (how many bytes are there), "started", "lines" (of output,
+// and whether each is an error) and "stopping".
 //
 // A worker that computes hears nothing, but whenever the program prints it can look whether a blob is there: `stop` is
 // the address of one, and as soon as the page revokes it, Python is interrupted as by Ctrl-C.
@@ -30,15 +30,10 @@ const interrupt = new Uint8Array(1);
 /** @type {Pyodide} */
 let python;  // as soon as it is loaded
 /** @type {(words: unknown) => number} */
-let run;  // of worker.py, as are the next three, of which the last two answer in JSON
-/** @type {() => boolean} */
-let canWrite;
+let run;  // of worker.py, as is the next one, which answers in JSON
 /** @type {(text: string, program: string) => string} */
 let tangle;
-/** @type {(beginning: string, temperature: number) => string} */
-let writeDocument;
 let stop = "", looked = 0, sent = 0;  // stop is empty when the program has been interrupted; sent: messages since the look
-const decoders = [new TextDecoder(), new TextDecoder()], rests = ["", ""];  // of stdout and stderr: lines without an end
 let lines = /** @type {[string, boolean][]} */ ([]), letters = 0;
 /** @type {Promise<void>} */
 let turn = Promise.resolve();  // the work so far
@@ -67,9 +62,9 @@ async function load() {
   globalThis.fetch = async (address) => new Response(held.get(String(address)), options);
   python = await loadPyodide({ indexURL: PYODIDE, jsglobals: Object.create(null) });
   python.setInterruptBuffer(interrupt);
-  python.setStdout({ write: (bytes) => print(bytes, 0) });
-  python.setStderr({ write: (bytes) => print(bytes, 1) });
-  [run, tangle, canWrite, writeDocument] = python.runPython(await start.text());
+  python.setStdout({ batched: (line) => print(line, false) });
+  python.setStderr({ batched: (line) => print(line, true) });
+  [run, tangle] = python.runPython(await start.text());
   takeAway();
 }
 
@@ -83,24 +78,16 @@ function takeAway() {
   }
 }
 
-/** @param {Uint8Array} bytes @param {number} error */
-function print(bytes, error) {
-  const parts = (rests[error] + decoders[error].decode(bytes, { stream: true })).split("\n");
-  const isLong = parts[parts.length - 1].length > LETTERS;
-  rests[error] = isLong ? "" : parts.pop() ?? "";
-  for (const line of parts) keep(line, Boolean(error));
-  look();
-  return bytes.length;
-}
-
 // What a program prints faster than a page can show it is left out.
 /** @param {string} line @param {boolean} isError */
-function keep(line, isError) {
+function print(line, isError) {
   const isFull = () => lines.length > LINES || letters > LETTERS;
-  if (isFull()) return;
-  lines.push([line, isError]);
-  letters += line.length;
-  if (isFull()) lines.push(["… (it prints faster than can be shown)", false]);
+  if (!isFull()) {
+    lines.push([line, isError]);
+    letters += line.length;
+    if (isFull()) lines.push(["… (it prints faster than can be shown)", false]);
+  }
+  look();
 }
 
 // Sends the output at once, since nobody knows when a program prints again, but not too often.
@@ -113,7 +100,7 @@ function look() {
       interrupt[0] = 2;  // SIGINT
     }
   }
-  if (sent < LITTLE && lines.length) sendLines();
+  if (sent < LITTLE) sendLines();
 }
 
 function sendLines() {
@@ -147,27 +134,20 @@ function write(files) {
 function runProgram(words) {
   send({ kind: "started" });
   try {
-    const status = run(python.toPy(words));
-    return { status, writes: canWrite() };
-  } finally {
-    for (const error of [0, 1]) if (rests[error]) print(new Uint8Array([10]), error);
-    sendLines();
-  }
+    return { status: run(python.toPy(words)) };
+  } finally { sendLines(); }
 }
 
-/** @typedef {{ id: number, job: "run" | "tangle" | "write", files: Record<string, string>, stop: string, words: string[],
- *              text: string, program: string, beginning: string, temperature: number }} Job */
+/** @typedef {{ id: number, files: Record<string, string>, stop: string, words?: string[], text: string, program: string }} Job */
 
 /** @param {Job} job */
-async function work({ id, job, files, words, text, program, beginning, temperature, ...given }) {
+async function work({ id, files, words, text, program, ...given }) {
   try {
     if (!python) await load();
     write(files);
     interrupt[0] = 0;
     stop = given.stop;
-    const answer = job === "run" ? runProgram(words)
-      : JSON.parse(job === "tangle" ? tangle(text, program) : writeDocument(beginning, temperature));
-    send({ kind: "answer", id, ...answer });
+    send({ kind: "answer", id, ...(words ? runProgram(words) : JSON.parse(tangle(text, program))) });
   } catch (error) {
     send({ kind: "failed", text: error instanceof Error ? error.message : String(error) });
   }
