@@ -21,7 +21,7 @@ const { say } = told;
 /** @typedef {import("./changes.js").Place} Place */
 /** @typedef {{trial: string, edits: Edit[]} | null} Guest `trial` is the name of an experiment, or empty for a link */
 
-const SOON = 400, LONGEST = 1e6;  // milliseconds without a key; letters of a link
+const SOON = 400;  // milliseconds without a key
 const page = /** @type {HTMLElement} */ (document.querySelector(".program")), target = page.dataset.program ?? "";
 const column = /** @type {HTMLElement} */ (page.querySelector(".column"));
 const name = target.split("/").at(-1) ?? "";
@@ -140,7 +140,7 @@ function about({ trial, edits: brought }) {
     make("h2", {}, `Somebody sent you a change of ${brought.map(({ chunk }) => titleOf(chunk)).join(", ")}`),
     make("p", {}, "Read it before you run it. It runs without any way out of this page. It is not saved.")];
   const row = make("p", { className: "row" }, button("Add to my changes", adopt));
-  if (own.length) row.append(button("Back to mine", () => receive(null)), `Your ${count(own.length)} set aside until then.`);
+  if (own.length) row.append(button("Back to mine", () => receive(null)), "Your own changes are set aside until then.");
   return [...words, row];
 }
 
@@ -214,7 +214,10 @@ function complain(problem, places) {
   if (!problem) return;
   const [origin, message] = problem, place = places.find(({ chunk, first, end }) => (
     chunk === opened && origin > first && origin <= end + 1));
-  if (!place || !field) return marks.complain(message, origin, publishedLine(origin - 1, places) + 1);
+  if (!place || !field) {
+    if (!marks.complain(message, origin, publishedLine(origin - 1, places) + 1)) say(message);
+    return;
+  }
   const row = Math.min(origin, place.end) - place.first - 1;
   field.complain(`Line ${row + 1}: ${message.replace(/ on line \d+/, "")}`, row);  // a line of the essay, not of the field
 }
@@ -297,7 +300,6 @@ async function share() {
   const hash = new URLSearchParams(guest?.trial ? { break: guest.trial } : {});
   if (edits().length && !guest?.trial) hash.set("edits", await packed(edits()));
   settings.give(hash);
-  if (hash.toString().length > LONGEST) return say("Your changes are too long for a link: download the essay.");
   setAddress(String(hash) && `#${hash}`);
   try {
     await navigator.clipboard.writeText(location.href);
@@ -322,7 +324,7 @@ async function arrive() {
 }
 
 run.addEventListener("click", () => act(start));
-at("stop").addEventListener("click", tool.stop);
+at("stop").addEventListener("click", () => { say("Stopping…"); tool.stop(); });
 at("share").addEventListener("click", () => withBook(share));
 at("save-program").addEventListener("click", () => withBook(saveProgram));
 at("save-essay").addEventListener("click", () => withBook(() => save("microgpt.md", now().lines.join("\n"))));

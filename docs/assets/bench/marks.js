@@ -7,7 +7,6 @@ import { make } from "../elements.js";
 /** @typedef {import("./changes.js").Fence} Fence */
 
 const code = /** @type {HTMLElement} */ (document.querySelector(".listing .code"));
-const column = /** @type {HTMLElement} */ (document.querySelector(".column"));
 const published = /** @type {HTMLElement[]} */ ([...code.querySelectorAll(".line")]);
 const originOf = (/** @type {HTMLElement} */ line) => Number(line.dataset.origin);
 
@@ -29,7 +28,7 @@ export function show(essay, places, fences, opened) {
       else use[use.length - 1].line.after(...come);
     }
   }
-  lead();
+  if (!opened) code.querySelector(".come, .gone")?.scrollIntoView({ block: "nearest" });
 }
 
 /**
@@ -58,17 +57,8 @@ function newLine(text, origin) {
   return line;
 }
 
-/** Brings the first of the changes into view. */
-function lead() {
-  const changed = code.querySelector(".come, .gone:not(.edited)");
-  if (!changed || document.querySelector(".editor")) return;
-  const { top, bottom } = changed.getBoundingClientRect();
-  const covers = getComputedStyle(column).position === "fixed";  // on a narrow screen
-  if (top < 60 || bottom > (covers ? column.getBoundingClientRect().top : innerHeight)) changed.scrollIntoView({ block: "start" });
-}
-
 /**
- * Shows an error below the line of the listing where it is, and scrolls there.
+ * Shows an error below the line of the listing where it is, and scrolls there, if the listing has that line.
  * @param {string} message @param {number} origin the line of the essay that was tangled, from 1
  * @param {number} was that line in the published one, if it has it
  */
@@ -77,6 +67,7 @@ export function complain(message, origin, was) {
   line?.classList.add("wrong");
   line?.after(make("p", { className: "problem" }, message));
   line?.scrollIntoView({ block: "center" });
+  return Boolean(line);
 }
 
 /** Takes such an error away. */

@@ -39,15 +39,11 @@ let lines = /** @type {[string, boolean][]} */ ([]), letters = 0;
 let turn = Promise.resolve();  // the work so far
 
 /** @param {string | URL} address @param {(bytes: number) => void} [report] */
-async function fetched(address, report) {
-  const response = await fetch(address), parts = [];
+async function fetched(address, report = () => {}) {
+  const response = await fetch(address);
   if (!response.ok || !response.body) throw new Error(`${address}: ${response.status} ${response.statusText}`);
-  const reader = response.body.getReader();
-  for (let part = await reader.read(); !part.done; part = await reader.read()) {
-    report?.(part.value.length);
-    parts.push(part.value);
-  }
-  return new Blob(parts);
+  const counter = new TransformStream({ transform(part, rest) { report(part.length); rest.enqueue(part); } });
+  return new Response(response.body.pipeThrough(counter)).blob();
 }
 
 async function load() {
