@@ -250,6 +250,10 @@ def test_what_comes_from_elsewhere_is_not_written_over_what_was_kept(opened):
     third.locator("#changes ins", has_text="# mine").wait_for()
     other.click("button:text('Add to my changes')")
     assert kept(page) == ["# mine", "# new", "# theirs"]
+    again = visit(page, linked(edit_of("attend", "def attend(query, keys, values):", "    # other")))
+    again.click("button:text('Add to my changes')")
+    assert again.inner_text("#status").startswith("You have changed ⟨attend⟩ yourself")
+    assert kept(page) == ["# mine", "# new", "# theirs"]
 
 
 @in_page
@@ -443,6 +447,18 @@ def test_pyodide_is_the_one_that_was_tested_or_is_refused(monkeypatch):
         with monkeypatch.context() as patch, pytest.raises(playground.OtherFilesError, match="--group browser"):
             patch.setitem(carrier.sums, next(iter(carrier.sums)), "0" * 64)
             playground.carried()
+
+
+def test_experiments_are_tried_as_edits_that_make_the_same_programs(monkeypatch):
+    monkeypatch.setattr(tangle, "check_syntax", lambda *_: [])  # which takes long
+    places = playground.fences(WOVEN)
+    for name, known in playground.experiments(WOVEN).items():
+        lines = TEXT.split("\n")
+        for edit in sorted(known["edits"], key=lambda edit: places[edit["chunk"]]["first"], reverse=True):
+            lines[places[edit["chunk"]]["first"] : places[edit["chunk"]]["end"]] = edit["now"].split("\n")
+        programs = tangle.tangle("\n".join(lines))
+        for target, broken in tangle.changed_by(WOVEN.experiments[name].fence, WOVEN.tangled).items():
+            assert tangle.render(programs[target]) == tangle.render(broken), (name, target)
 
 
 def test_what_can_be_edited_is_where_the_essay_has_it():

@@ -111,10 +111,11 @@ function show() {
   const all = edits(), experiment = book.experiments[guest?.trial ?? ""];
   what.textContent = experiment ? `With the experiment “${experiment.title}”`
     : all.length ? `${name}, with ${count(all.length)} of ${guest ? "somebody else" : "yours"}` : `${name}, unchanged`;
-  const refused = store.keeps() ? [] : [make("p", {}, "They are not saved: this browser has no room for them, or " +
-    "saves nothing. Copy a link, or download the essay.")];
-  list.replaceChildren(...(guest ? about(guest) : []), ...all.map(entry), ...refused);
-  list.hidden = !list.childElementCount;
+  list.replaceChildren(...(guest ? about(guest) : []), ...all.map(entry));
+  if (all.length && !store.keeps()) {
+    list.append("They are not saved: this browser has no room for them, or saves nothing. Copy a link, or download the essay.");
+  }
+  list.hidden = !all.length;
   field?.fill(codeNow(opened));
   mark();
 }
@@ -267,7 +268,7 @@ function outcome(status, places) {
 }
 
 const tool = python({
-  loading({ done, total }) { told.loading(done, total); },
+  loading: told.loading,
   started() { say("The program runs…"); },
   lines({ lines }) {
     for (const [line] of lines) {

@@ -26,10 +26,10 @@ export function fail(reason, then) {
   again.hidden = false;
 }
 
-/** Says how much of Python is there; it starts as soon as all of it is.
- * @param {number} done @param {number} total in bytes
+/** Says how much of Python is there, in bytes; it starts as soon as all of it is.
+ * @param {Record<string, any>} message
  */
-export function loading(done, total) {
+export function loading({ done, total }) {
   const inMillions = (/** @type {number} */ bytes) => (bytes / 1e6).toFixed(1);
   if (done < total) say("Python is fetched…", `${inMillions(done)} of ${inMillions(total)} MB`);
   else say("Python starts…");
