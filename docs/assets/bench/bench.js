@@ -136,13 +136,15 @@ function entry(edit) {
  * @param {{trial: string, edits: Edit[]}} given
  */
 function about({ trial, edits: brought }) {
-  const own = store.read(), { page: place } = book.experiments[trial] ?? {};
-  const words = place ? [make("a", { href: new URL(place, root).href }, "The experiment is explained in the essay.")] : [
-    make("h2", {}, `Somebody sent you a change of ${brought.map(({ chunk }) => titleOf(chunk)).join(", ")}`),
-    make("p", {}, "Read it before you run it. It runs without any way out of this page. It is not saved.")];
-  const row = make("p", { className: "row" }, button("Add to my changes", adopt));
-  if (own.length) row.append(button("Back to mine", () => receive(null)), "Your own changes are set aside until then.");
-  return [...words, row];
+  const row = make("p", { className: "row" }, button("Add to my changes", adopt)), experiment = book.experiments[trial];
+  if (store.read().length) row.append(button("Back to mine", () => receive(null)), "Your own changes are set aside until then.");
+  if (experiment) {
+    row.prepend(make("a", { href: new URL(experiment.page, root).href }, "explained in the essay"));
+    return [row];
+  }
+  const names = brought.map(({ chunk }) => titleOf(chunk)).join(", ");
+  const words = "Read it before you run it. It runs without any way out of this page. It is not saved.";
+  return [make("h2", {}, `Somebody sent you a change of ${names}`), make("p", {}, words), row];
 }
 
 /** Keeps what a guest has brought, unless the reader has changed the same code. */

@@ -23,7 +23,7 @@ def run(words):
         raise Ended(status)
 
     before, os._exit = os._exit, end
-    modules, argv, path, main = {*sys.modules}, sys.argv, [*sys.path], sys.modules["__main__"]
+    modules, path = {*sys.modules}, [*sys.path]
     sys.argv, status = ["tangle.py", *words], 0
     try:
         runpy.run_path("tangle.py", run_name="__main__")
@@ -37,21 +37,17 @@ def run(words):
     except KeyboardInterrupt:
         status = 130
     except BaseException:
-        kind, error, place = sys.exc_info()
-        while place and place.tb_frame.f_code.co_filename != "/essay/microgpt.md":
-            place = place.tb_next
-        traceback.print_exception(kind, error, place)
+        traceback.print_exc()
         status = 1
     finally:
-        os._exit, sys.argv, sys.path[:], sys.modules["__main__"] = before, argv, path, main
+        os._exit, sys.path[:] = before, path
         for name in {*sys.modules} - modules:
             if getattr(sys.modules[name], "__file__", "").startswith("/essay/"):
                 del sys.modules[name]
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
             os.fsync(stream.fileno())  # ends a line without an end
-        gc.enable()
-        gc.collect()
+        gc.enable()  # programs turn it off
     return status
 
 
