@@ -7,7 +7,6 @@ export function python(hear) {
   const asked = /** @type {Map<number, {resolve: (answer: any) => void, reject: (error: Error) => void}>} */ (new Map());
   let worker = /** @type {Worker | null} */ (null), count = 0, stop = "", doomed = 0, quiet = 0;
 
-
   /** @param {Record<string, any>} message */
   function take({ kind, id, ...given }) {
     watch();
