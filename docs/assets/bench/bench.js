@@ -202,7 +202,6 @@ async function tangle() {
 
 /** Looks for errors in what the reader has changed. */
 function check() {
-  if (isRunning) return;
   if (edits().length) return tangle();
   complain(null, []);
 }
@@ -217,12 +216,10 @@ function complain(problem, places) {
   if (!problem) return;
   const [origin, message] = problem, place = places.find(({ chunk, first, end }) => (
     chunk === opened && origin > first && origin <= end + 1));
-  if (!place || !field) {
-    if (!marks.complain(message, origin, publishedLine(origin - 1, places) + 1)) say(message);
-    return;
-  }
-  const row = Math.min(origin, place.end) - place.first - 1;
-  field.complain(`Line ${row + 1}: ${message.replace(/ on line \d+/, "")}`, row);  // a line of the essay, not of the field
+  if (place && field) {
+    const row = Math.min(origin, place.end) - place.first - 1;
+    field.complain(`Line ${row + 1}: ${message.replace(/ on line \d+/, "")}`, row);  // that is a line of the essay
+  } else if (!marks.complain(message, origin, publishedLine(origin - 1, places) + 1)) say(message);
 }
 
 // Running
@@ -233,6 +230,7 @@ function rest() { say(tool.isLoaded() ? "" : "The first run fetches Python: 13.5
 async function start() {
   if (isRunning) return say("A run is going on: end it with Stop before you begin another.");
   isRunning = true;
+  clearTimeout(timer);  // the run checks what is changed as well
   told.running(true);
   say(tool.isLoaded() ? "Python puts the program together…" : "Python is fetched…");
   column.classList.add("open");
@@ -248,7 +246,6 @@ async function start() {
 
 async function perform() {
   const { flag, hasFlags, ownText } = settings, { lines, places } = now();
-  clearTimeout(timer);  // the run checks it as well
   complain(null, []);
   runs.begin(what.textContent ?? "", Number(flag("num_steps")));
   if (hasFlags) runs.compare(ownText() || book.files["docs/names.txt"], flag).catch(() => { /* nothing to compare with */ });

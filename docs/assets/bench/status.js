@@ -30,8 +30,7 @@ export function fail(reason, then) {
  * @param {Record<string, any>} message
  */
 export function loading({ done, total }) {
-  const inMillions = (/** @type {number} */ bytes) => (bytes / 1e6).toFixed(1);
-  if (done < total) say("Python is fetched…", `${inMillions(done)} of ${inMillions(total)} MB`);
+  if (done < total) say("Python is fetched…", `${(done / 1e6).toFixed(1)} of ${(total / 1e6).toFixed(1)} MB`);
   else say("Python starts…");
   Object.assign(progress, { hidden: false, max: total, value: done });
   if (done >= total) progress.removeAttribute("value");  // it moves, and nobody knows for how long
