@@ -113,7 +113,8 @@ function show() {
     : all.length ? `${name}, with ${count(all.length)} of ${guest ? "somebody else" : "yours"}` : `${name}, unchanged`;
   list.replaceChildren(...(guest ? about(guest) : []), ...all.map(entry));
   if (all.length && !store.keeps()) {
-    list.append("They are not saved: this browser has no room for them, or saves nothing. Copy a link, or download the essay.");
+    list.append("They are not saved: this browser has no room for them, or saves nothing. ",
+      "Copy a link, or download the essay.");
   }
   list.hidden = !all.length;
   field?.fill(codeNow(opened));
@@ -128,7 +129,7 @@ function entry(edit) {
     (list.querySelector("button") ?? run).focus();
   });
   undo.setAttribute("aria-label", `Undo the change of ${title}`);
-  const named = fits(edit) ? button(title, () => open(chunk)) : `This change of ${title} does not fit this edition of the essay: `;
+  const named = fits(edit) ? button(title, () => open(chunk)) : `This change of ${title} does not fit this edition: `;
   return make("div", { className: "change" }, make("p", { className: "row" }, named, " ", undo), shown(was, code));
 }
 
@@ -137,7 +138,7 @@ function entry(edit) {
  */
 function about({ trial, edits: brought }) {
   const row = make("p", { className: "row" }, button("Add to my changes", adopt)), experiment = book.experiments[trial];
-  if (store.read().length) row.append(button("Back to mine", () => receive(null)), "Your own changes are set aside until then.");
+  if (store.read().length) row.append(button("Back to mine", () => receive(null)), "Your changes are set aside until then.");
   if (experiment) {
     row.prepend(make("a", { href: new URL(experiment.page, root).href }, "explained in the essay"));
     return [row];

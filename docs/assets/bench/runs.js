@@ -42,7 +42,8 @@ export const done = () => runs[0].losses.length;
  * @param {string} text @param {(name: string) => string} flag
  */
 export async function compare(text, flag) {
-  const { begin: start, train, DEFAULTS } = (await import("../engine.js")).microgpt, flags = /** @type {Record<string, any>} */ ({}), mine = turn;
+  const { begin: start, train, DEFAULTS } = (await import("../engine.js")).microgpt, mine = turn;
+  const flags = /** @type {Record<string, any>} */ ({});
   for (const name of Object.keys(DEFAULTS)) flags[name] = name === "seed" ? BigInt(flag(name)) : Number(flag(name));
   if (!(flags.n_embd <= 64 && flags.n_layer <= 4 && flags.num_steps <= MOST)) return;  // it would take too long
   const { model, lessons } = start(text, flags), training = train(model, lessons, flags);
@@ -66,10 +67,22 @@ const means = (losses, all) => losses.map((_, i) => [i + 1, meanOfLast(losses, i
 /** @param {number[]} losses @param {number} all */
 const last = (losses, all) => (losses.length ? meanOfLast(losses, losses.length, width(all)).toFixed(2) : "–");
 
-/** Shows both runs: their curves, and what they wrote. */
+/** Shows both runs. */
 export function draw() {
+  const [{ all, losses }] = runs, beside = unchanged.slice(0, losses.length);
+  drawCurves(beside);
+  const other = losses.length && beside.length === losses.length ? last(beside, all) : "";
+  const gap = Math.abs(Number(last(losses, all)) - Number(other)), isClose = gap > 0 && gap < SMALL && all < 1000;
+  const known = other && ` (${other} unchanged${isClose ? ", too close to tell after so few steps" : ""})`;
+  at("runs").replaceChildren(...runs.map((run, i) => make("section", {},
+    make("h2", {}, i ? "The run before" : "This run"), make("p", {}, run.what), make("p", {}, run.losses.length
+      ? `Loss ${last(run.losses, run.all)} after ${run.losses.length} steps${i ? "" : known}` : ""),
+    make("p", { className: "names" }, run.samples.slice(0, 8).join(", ") || "no names so far"))));
+}
+
+/** @param {number[]} beside the losses of the unchanged program after as many steps */
+function drawCurves(beside) {
   const picture = /** @type {any} */ (at("curves")), [run, before] = runs, steps = Math.max(2, run.all);
-  const beside = unchanged.slice(0, run.losses.length);
   const all = /** @type {[string, string, number[][]][]} */ ([
     ["before", "the run before", before ? means(before.losses, before.all).filter(([number]) => number <= steps) : []],
     ["as-is", "the program unchanged", means(beside, run.all)],
@@ -78,8 +91,8 @@ export function draw() {
   const curves = all.filter(([, , points]) => points.length);
   const losses = curves.flatMap(([, , points]) => points.map(([, loss]) => loss)).filter(Number.isFinite);
   const lowest = Math.floor(Math.min(1, ...losses)), highest = Math.ceil(Math.max(5, ...losses));
-  const { draw: lines } = chart(picture, { lowest, highest, marks: [lowest, (lowest + highest) / 2, highest], left: 34, top: 16,
-    height: 130, steps, stepMarks: [0, steps / 2, steps].map(Math.round) });
+  const marks = [lowest, (lowest + highest) / 2, highest], stepMarks = [0, steps / 2, steps].map(Math.round);
+  const { draw: lines } = chart(picture, { lowest, highest, marks, steps, stepMarks, left: 34, top: 16, height: 130 });
   lines(...curves.map(([kind, , points]) => /** @type {[string, number[][]]} */ ([kind, points])));
   picture.append(lettering(16, 10, "loss"));
   picture.parentElement.hidden = !curves.length;
@@ -87,13 +100,6 @@ export function draw() {
   at("keys").replaceChildren(...keys.flatMap((key, i) => [key, i < keys.length - 1 ? ", " : "."]));
   picture.setAttribute("aria-label",
     `The loss, step by step: ${last(run.losses, run.all)} after step ${run.losses.length}, on average`);
-  const isKnown = run.losses.length > 0 && beside.length === run.losses.length, other = isKnown ? last(beside, run.all) : "";
-  const gap = Math.abs(Number(last(run.losses, run.all)) - Number(other)), isClose = gap > 0 && gap < SMALL && run.all < 1000;
-  const known = other && ` (${other} unchanged${isClose ? ", too close to tell after so few steps" : ""})`;
-  at("runs").replaceChildren(...runs.map(({ what, all: steps, losses: own, samples }, i) => make("section", {},
-    make("h2", {}, i ? "The run before" : "This run"), make("p", {}, what),
-    make("p", {}, own.length ? `Loss ${last(own, steps)} after ${own.length} steps${i ? "" : known}` : ""),
-    make("p", { className: "names" }, samples.slice(0, 8).join(", ") || "no names so far"))));
 }
 
 /** The result in a sentence. */

@@ -68,7 +68,8 @@ export function print(lines) {
 
 /** The last line that was printed and has words, as an error has, and the line of the essay where it happened, or 0. */
 export function problem() {
-  const printed = output.textContent ?? "", places = [...printed.matchAll(/^microgpt\.md:(\d+): |microgpt\.md", line (\d+)/gm)];
+  const printed = output.textContent ?? "";
+  const places = [...printed.matchAll(/^microgpt\.md:(\d+): |microgpt\.md", line (\d+)/gm)];
   const place = places[0]?.[1] ? places[0] : places.at(-1);  // tangle.py's first, a traceback's last
   const message = printed.split("\n").filter((line) => /^\S.*\w/.test(line)).at(-1) ?? "";
   return { message: message.replace(/^microgpt\.md:\d+: /, ""), origin: Number(place?.[1] ?? place?.[2] ?? 0) };

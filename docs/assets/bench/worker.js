@@ -134,7 +134,8 @@ function runProgram(words) {
   } finally { sendLines(); }
 }
 
-/** @typedef {{ id: number, files: Record<string, string>, stop: string, words?: string[], text: string, program: string }} Job */
+/** @typedef {{ id: number, files: Record<string, string>, stop: string, words?: string[],
+ *              text: string, program: string }} Job */
 
 /** @param {Job} job */
 async function work({ id, files, words, text, program, ...given }) {
