@@ -51,13 +51,11 @@ function mark(number) {
 async function show(number) {
   stopAt(number);
   mark(number);
-  panel.inert = true;  // its buttons are still those of the line before
   const said = await about(number, runs);
   if (chosen !== number) return;  // another one has been chosen in the meantime
   const region = make("section", {}, closeButton(close), ...said);
   region.setAttribute("aria-labelledby", "panel-title");
   panel.replaceChildren(region);
-  panel.inert = false;
   column.classList.add("open");
   column.scrollTop = panel.offsetTop - Number.parseFloat(getComputedStyle(panel).scrollMarginTop);
   uncover(lineOf(number), column);
@@ -66,7 +64,6 @@ async function show(number) {
 function close() {
   mark(null);
   panel.replaceChildren(intro);
-  panel.inert = false;
   column.classList.remove("open");
   column.scrollTop = 0;
   current.focus({ preventScroll: true });
@@ -83,17 +80,10 @@ function choose(number) {
   return show(number);
 }
 
-/** Shows the line that the address of the page names, by its number, an experiment or a chunk. */
+/** Shows the line that the address of the page names. */
 function followAddress() {
-  const asked = new URLSearchParams(location.hash.slice(1));
-  const name = asked.get("break"), [chunk, part] = asked.get("chunk")?.split("#") ?? [];
-  const anchor = name ? `a[href$="#experiment-${CSS.escape(name)}"]`
-    : chunk ? `a.number[href$="#chunk-${CSS.escape(part ? `${chunk}-${part}` : chunk)}"]` : "";
-  const line = anchor ? listing.querySelector(anchor)?.closest(".line") : document.getElementById(location.hash.slice(1));
-  const number = numbers.find((one) => lineOf(one) === line);
-  if (!number) return;
-  if (anchor) lineOf(number).scrollIntoView({ block: "center" });
-  show(number);
+  const number = numbers.find((one) => `#${lineOf(one).id}` === location.hash);
+  if (number) show(number);
 }
 
 // A name in the code shows its preview, and a click on it is meant for the line.

@@ -56,8 +56,8 @@ interface Pyodide {
     chdir(path: string): void;
   };
   setInterruptBuffer(buffer: Uint8Array): void;
-  setStdout(options: { write(bytes: Uint8Array): number }): void;
-  setStderr(options: { write(bytes: Uint8Array): number }): void;
+  setStdout(options: { batched(line: string): void }): void;
+  setStderr(options: { batched(line: string): void }): void;
   runPython(code: string): any;
   toPy(value: unknown): unknown;
 }

@@ -46,7 +46,7 @@ class Sheet(NamedTuple):
 def sheets(essay, reading, results, data, docs, findings, scenes):
     """Return all pages of the site, in the order of the navigation; `data` are the files offered with the programs."""
     paths, needed = program_paths(essay), [name for name in data if not name.endswith(RECORDS)]
-    folder = playground.files(essay, paths, data, docs)[0]
+    folder = playground.files(essay, data, docs)[0]
     renderer = Renderer(essay, results, paths, reading.anchors, findings, folder, scenes, film.size(docs.parent))
     minutes, sheets = duration.minutes(essay, reading), []
     along = walk.pages_along(essay, reading.said) if scenes else ()
@@ -325,7 +325,7 @@ def files(essay, reading, sheets, unfolded, docs, data, findings, results, scene
         if asset.is_file() and is_wanted:
             wanted[f"assets/{asset.name}"] = asset.read_bytes()
     paths = program_paths(essay)
-    if bench := playground.files(essay, paths, data, docs)[1]:
+    if bench := playground.files(essay, data, docs)[1]:
         wanted |= bench | {f"{playground.FORMER}index.html": playground.redirect(paths[essay.main.target])}
     wanted |= walk.files(essay, reading.said, results, scenes)
     if scenes:

@@ -83,9 +83,8 @@ def carried():
     return found
 
 
-def files(essay, paths, data, docs):
-    """Return the folder of what a page fetches, and {path: bytes}; `paths` are {target: path of the page of a program},
-    `data` are files of demonstrations.
+def files(essay, data, docs):
+    """Return the folder of what a page fetches, and {path: bytes}; `data` are files of demonstrations.
 
     The folder is named after its content: what a browser has kept of another edition is never mixed with this one.
     """
@@ -93,7 +92,7 @@ def files(essay, paths, data, docs):
     if not found:
         return "", {}
     texts = [name for name in data if name == trials.NAMES]  # which programs read if they are given no other
-    known = {"fences": fences(essay, paths), "experiments": experiments(essay, paths), "data": texts}
+    known = {"fences": fences(essay), "experiments": experiments(essay), "data": texts}
     assets = [docs / "assets" / name for name in SHARED] + [
         path for path in sorted((docs / "assets" / "bench").iterdir()) if path.suffix in (".js", ".py", ".txt")
     ]
@@ -109,17 +108,24 @@ def files(essay, paths, data, docs):
     return folder, python | {folder + path: content for path, content in edition.items()}
 
 
-def fences(essay, paths):
-    """Return {key: what is known of a fence that can be edited}: its title, place and lines, those of its code counted
-    from 0, and the page of the first program that has it and runs.
+def fences(essay):
+    """Return {key: what is known of a fence that can be edited}: its title and its lines, those of its code counted
+    from 0.
     """
     found = {}
     for block in essay.blocks.values():
-        fence, program = block.fence, runs_in(essay, block.fence)
         title = block.title + f" ({block.number})" * (block.number > 1)
-        known = {"title": title, "page": f"{block.page.path}#{block.id}", "first": fence.line, "end": fence.end - 1}
-        found[key_of(block)] = known | {"program": paths[program.target] if program else ""}
+        found[key_of(block)] = {"title": title, "first": block.fence.line, "end": block.fence.end - 1}
     return found
+
+
+def ways(fences, chunks, way=()):
+    """Yield, for each line of the program that some fences make, the lines of the references on the way to it."""
+    for number, _, reference in tangle.numbered(fences):
+        if reference:
+            yield from ways(chunks[reference["name"]], chunks, (*way, number))
+        else:
+            yield way
 
 
 def key_of(block):
@@ -132,26 +138,38 @@ def runs_in(essay, fence):
     return next((program for program in essay.programs_with(fence) if program in programs(essay)), None)
 
 
-def experiments(essay, paths):
-    """Return {name: what is known of an experiment}: its title and place, the page of its program, the lines of the
-    essay that it takes out, and those it puts in: [the line before it, its text, its own line]. A line before it that
-    is negative comes after it.
+def experiments(essay):
+    """Return {name: what is known of an experiment}: its title and place, and what it does as edits of fences: the key
+    of a fence, its code, and its new code.
     """
     found = {}
     for name, block in essay.experiments.items():
-        gone, put = [], []
         with contextlib.suppress(tangle.TangleError):
-            for hunk, origins in tangle.locate(block.fence, essay.tangled):
-                left, before = [*origins], -origins[0]
-                for sign, text, number in hunk:
-                    if sign == "+":
-                        put.append((before, text, number))
-                    else:
-                        before = left.pop(0)
-                        gone += [before] * (sign == "-")
-        program = paths[trials.target_of(essay, block.fence)]
-        known = {"title": block.title, "page": f"{block.page.path}#{block.id}", "program": program}
-        found[name] = known | {"gone": gone, "put": put}
+            known = {"title": block.title, "page": f"{block.page.path}#{block.id}"}
+            found[name] = known | {"edits": edits(essay, tangle.locate(block.fence, essay.tangled))}
+    return found
+
+
+def edits(essay, located):
+    """Return the edits that do what an experiment does, whose lines were located in the essay."""
+    lines = {number: [line] for number, line in enumerate(essay.text.split("\n"), 1)}  # and what comes in its place
+    for hunk, origins in located:
+        left, first = [*origins], []
+        here = first
+        for sign, text, _ in hunk:
+            if sign == "+":
+                here.append(text)
+            else:
+                here = lines[left.pop(0)]
+                if sign == "-":
+                    here.clear()
+        lines[origins[0]][:0] = first
+    found = []
+    for block in essay.blocks.values():
+        fence = block.fence
+        code = [line for number in range(fence.line + 1, fence.end) for line in lines[number]]
+        if code != fence.code:
+            found.append({"chunk": key_of(block), "was": "\n".join(fence.code), "now": "\n".join(code)})
     return found
 
 

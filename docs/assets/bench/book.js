@@ -1,11 +1,11 @@
 // What there is to know of the essay, its chunks and its experiments, which is fetched when it is needed.
 
-import { codeOf, isEdit } from "./changes.js";
+import { codeOf } from "./changes.js";
 
+/** @typedef {import("./changes.js").Edit} Edit */
 /** @typedef {import("./changes.js").Fence} Fence */
-/** @typedef {{title: string, page: string, program: string} & import("./marks.js").Trial} Experiment */
-/** @typedef {{essay: string[], fences: Record<string, Fence>, experiments: Record<string, Experiment>,
- *             files: Record<string, string>}} Book */
+/** @typedef {{essay: string[], fences: Record<string, Fence>, files: Record<string, string>,
+ *             experiments: Record<string, {title: string, page: string, edits: Edit[]}>}} Book */
 
 const folder = new URL("../", import.meta.url);
 export const root = new URL("../", folder);
@@ -27,19 +27,16 @@ async function open() {
   book = { ...found, essay: essay.split("\n"), files: { "tangle.py": tangle, ...Object.fromEntries(texts) } };
 }
 
-/** Fetches the book, unless it is there; after a failure, the next one may try again.
- * @param {() => void} then what is done once
- */
-export function load(then) {
-  fetching ??= open().then(then);
+/** Fetches the book, unless it is there; after a failure, the next one may try again. */
+export function load() {
+  fetching ??= open();
   fetching.catch(() => { fetching = null; });
   return fetching;
 }
 
-/** Whether something is a change of this edition.
- * @param {unknown} found
+/** Whether a change is one of this edition.
+ * @param {Edit} edit
  */
-export const fits = (found) => (
-  isEdit(found) && Object.hasOwn(book.fences, found.chunk) && codeOf(book.essay, book.fences[found.chunk]) === found.was);
+export const fits = ({ chunk, was }) => Object.hasOwn(book.fences, chunk) && codeOf(book.essay, book.fences[chunk]) === was;
 
 export const titleOf = (/** @type {string} */ chunk) => `⟨${book.fences[chunk]?.title ?? chunk}⟩`;

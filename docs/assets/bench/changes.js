@@ -4,11 +4,11 @@ import { make } from "../elements.js";
 import * as list from "../machine-list.js";
 
 /** @typedef {{chunk: string, was: string, now: string}} Edit the key of a fence, its published code, and the new one */
-/** @typedef {{title: string, page: string, first: number, end: number, program: string}} Fence its code is first … end */
+/** @typedef {{title: string, first: number, end: number}} Fence its code is first … end */
 /**
- * Where a change is in the edited essay: its code is first … end, its new lines are head … tail; `stop` is where the code
- * of its fence ends in the published one.
- * @typedef {{chunk: string, first: number, end: number, head: number, tail: number, stop: number}} Place
+ * Where a change is: in the edited essay the code of its fence is first … end, and its new lines are head … tail; they
+ * replace from … to of the published one.
+ * @typedef {{chunk: string, first: number, end: number, head: number, tail: number, from: number, to: number}} Place
  */
 
 /** @param {unknown} found @returns {found is Edit} */
@@ -28,13 +28,14 @@ export function edited(essay, fences, edits) {
   const lines = /** @type {string[]} */ ([]), places = /** @type {Place[]} */ ([]);
   let done = 0;
   for (const { chunk, was, now } of [...edits].sort((a, b) => fences[a.chunk].first - fences[b.chunk].first)) {
-    const { first: start, end: stop } = fences[chunk], code = now ? now.split("\n") : [];
-    const { head, come } = difference(was.split("\n"), code);
-    for (; done < start; done++) lines.push(essay[done]);
-    const first = lines.length;
+    const fence = fences[chunk], code = now ? now.split("\n") : [];
+    const { head, gone, come } = difference(was.split("\n"), code);
+    lines.push(...essay.slice(done, fence.first));
+    const first = lines.length, from = fence.first + head;
     lines.push(...code);
-    places.push({ chunk, first, end: lines.length, head: first + head, tail: first + head + come.length, stop });
-    done = stop;
+    const place = { chunk, first, end: lines.length, head: first + head, tail: first + head + come.length };
+    places.push({ ...place, from, to: from + gone.length });
+    done = fence.end;
   }
   return { lines: [...lines, ...essay.slice(done)], places };
 }
@@ -45,10 +46,10 @@ export function edited(essay, fences, edits) {
  */
 export function publishedLine(line, places) {
   let shift = 0;
-  for (const { head, tail, end, stop } of places) {
+  for (const { head, tail, to } of places) {
     if (line < head) break;
     if (line < tail) return -1;
-    shift = stop - end;
+    shift = to - tail;
   }
   return line + shift;
 }

@@ -48,7 +48,7 @@ export function open(fence, value, row, act) {
   if (matchMedia("(hover: none)").matches) editor.lines[row + 1]?.scrollIntoView({ block: "center" });  // above the keyboard
   return {
     /** @param {string} code */
-    fill(code) { editor.setOptions({ value: code }); },
+    fill(code) { if (code !== textarea.value) editor.setOptions({ value: code }); },
     /**
      * Shows an error below the field, and marks its line, from 0; without a message, neither.
      * @param {string} [message] @param {number} [line]
@@ -57,8 +57,7 @@ export function open(fence, value, row, act) {
       if (problem.textContent !== message) problem.textContent = message;
       for (const shown of container.querySelectorAll(".wrong")) shown.classList.remove("wrong");
       if (line >= 0) editor.lines[line + 1]?.classList.add("wrong");  // the text area is the first
-      const { bottom } = problem.getBoundingClientRect();
-      if (message && (bottom < 60 || bottom > innerHeight * 0.9)) problem.scrollIntoView({ block: "center" });
+      if (message) problem.scrollIntoView({ block: "nearest" });
     },
     close() {
       frame.remove();

@@ -4,110 +4,80 @@
 
 import { make } from "../elements.js";
 
-/** @typedef {import("./changes.js").Place} Place */
-/** @typedef {{gone: number[], put: [number, string, number][]}} Trial what an experiment does, in lines of the essay from 1 */
+/** @typedef {import("./changes.js").Fence} Fence */
 
 const code = /** @type {HTMLElement} */ (document.querySelector(".listing .code"));
-const column = /** @type {HTMLElement} */ (document.querySelector(".column"));
 const published = /** @type {HTMLElement[]} */ ([...code.querySelectorAll(".line")]);
 const originOf = (/** @type {HTMLElement} */ line) => Number(line.dataset.origin);
-const NOTHING = /** @type {Trial} */ ({ gone: [], put: [] });
-let fresh = /** @type {HTMLElement[]} */ ([]);
+
+/**
+ * Shows edits. What is open in the editor is not shown twice.
+ * @param {string[]} essay with the edits @param {import("./changes.js").Place[]} places of them in it
+ * @param {Record<string, Fence>} fences @param {string} opened the chunk that the editor shows
+ */
+export function show(essay, places, fences, opened) {
+  for (const line of code.querySelectorAll(".come")) line.remove();
+  for (const line of published) line.classList.remove("gone");
+  for (const { chunk, head, tail, from, to } of places.filter((place) => place.chunk !== opened)) {
+    for (const use of usesOf(fences[chunk])) {
+      for (const { line, spot } of use) if (spot > from && spot <= to) line.classList.add("gone");
+      const { line: own } = use.find(({ line, spot }) => originOf(line) === spot) ?? use[0];
+      const indent = " ".repeat(Number(own.dataset.shift ?? 0)), next = use.find(({ spot }) => spot > to);
+      const come = essay.slice(head, tail).map((text, i) => newLine(text && indent + text, head + i + 1));
+      if (next) next.line.before(...come);
+      else use[use.length - 1].line.after(...come);
+    }
+  }
+  if (!opened) code.querySelector(".come, .gone")?.scrollIntoView({ block: "nearest" });
+}
+
+/**
+ * The published lines of a fence, once for each time that the program has them, with their spots: the line of the fence
+ * that each comes from, by itself or by a reference to another chunk.
+ * @param {Fence} fence
+ */
+function usesOf({ first, end }) {
+  const uses = /** @type {{line: HTMLElement, spot: number}[][]} */ ([]);
+  let before = Infinity;
+  for (const line of published) {
+    const all = [originOf(line), ...(line.dataset.way ?? "").split(" ").map(Number)];
+    const spot = all.find((one) => one > first && one <= end) ?? Infinity;
+    if (spot < before) uses.push([]);
+    if (spot < Infinity) uses[uses.length - 1].push({ line, spot });
+    before = spot;
+  }
+  return uses;
+}
 
 /** @param {string} text @param {number} origin its line in the essay that was tangled */
 function newLine(text, origin) {
   const line = make("span", { className: "line come" }, make("span", { className: "source" }, `  + ${text}\n`));
   line.style.setProperty("--indent", `${text.length - text.trimStart().length}ch`);
   line.dataset.fresh = String(origin);
-  fresh.push(line);
   return line;
 }
 
-function clear() {
-  for (const line of fresh) line.remove();
-  fresh = [];
-  for (const line of published) line.classList.remove("gone");
-}
-
 /**
- * Shows the program as an experiment makes it; without one, as it was published.
- * @param {Trial} [trial]
+ * Shows an error below the line of the listing where it is, and scrolls there, if the listing has that line.
+ * @param {string} message @param {number} origin the line of the essay that was tangled, from 1
+ * @param {number} was that line in the published one, if it has it
  */
-export function showTrial(trial) {
-  const { gone, put } = trial ?? NOTHING;
-  clear();
-  const last = /** @type {Map<number, HTMLElement>} */ (new Map());
-  for (const line of published) line.classList.toggle("gone", gone.includes(originOf(line)));
-  for (const [before, text, origin] of put) {
-    const beside = last.get(before) ?? published.find((line) => originOf(line) === Math.abs(before));
-    if (!beside) continue;
-    const line = newLine(" ".repeat(Number(beside.dataset.shift ?? 0)) + text, origin);
-    if (before < 0 && !last.has(before)) beside.before(line);
-    else beside.after(line);
-    last.set(before, line);
-  }
-  lead();
+export function complain(message, origin, was) {
+  const line = code.querySelector(`[data-fresh="${origin}"]`) ?? published.find((one) => originOf(one) === was);
+  line?.classList.add("wrong");
+  line?.after(make("p", { className: "problem" }, message));
+  line?.scrollIntoView({ block: "center" });
+  return Boolean(line);
 }
 
-/**
- * Shows edits. A line that only names a chunk has the lines of that chunk in the program, between its neighbours.
- * @param {string[]} essay with the edits @param {Place[]} places of them in it
- * @param {Record<string, import("./changes.js").Fence>} fences @param {string} opened the chunk that the editor shows
- */
-export function showEdits(essay, places, fences, opened) {
-  clear();
-  for (const { chunk, first, end, head, tail, stop } of places) {
-    const from = fences[chunk].first + head - first, to = stop - (end - tail), isGone = from < to;
-    for (const own of chunk === opened ? [] : usesOf(fences[chunk])) {
-      const before = own.filter((line) => originOf(line) <= from).at(-1), after = own.find((line) => originOf(line) > to);
-      const at = (/** @type {number} */ origin) => published.indexOf(/** @type {any} */ (isGone && own.find((line) => originOf(line) === origin)));
-      const start = at(from + 1) >= 0 ? at(from + 1) : published.indexOf(before ?? own[0]) + (before ? 1 : 0);
-      const next = at(to) >= 0 ? at(to) + 1 : after ? published.indexOf(after) : published.indexOf(own[own.length - 1]) + 1;
-      const place = !isGone && before && originOf(before) === from ? start : next;
-      if (isGone) for (const line of published.slice(start, next)) line.classList.add("gone");
-      const come = essay.slice(head, tail).map((text, i) => (
-        newLine(text && " ".repeat(Number(own[0].dataset.shift ?? 0)) + text, head + i + 1)));
-      if (place) published[place - 1].after(...come);
-      else published[0].before(...come);
-    }
-  }
-  lead();
+/** Takes such an error away. */
+export function unmark() {
+  for (const problem of code.querySelectorAll(".problem")) if (!problem.closest(".editor")) problem.remove();
+  for (const line of code.querySelectorAll(".line.wrong")) line.classList.remove("wrong");
 }
-
-/** Brings the first of the changes into view. */
-function lead() {
-  const changed = code.querySelector(".come, .gone:not(.edited)");
-  if (!changed || document.querySelector(".editor")) return;
-  const { top, bottom } = changed.getBoundingClientRect();
-  const covers = getComputedStyle(column).position === "fixed";  // on a narrow screen
-  if (top < 60 || bottom > (covers ? column.getBoundingClientRect().top : innerHeight)) changed.scrollIntoView({ block: "start" });
-}
-
-/**
- * The line of the listing that comes from a line of the essay that was run; its published one, if there is one.
- * @param {number} origin @param {number} was
- */
-export const lineAt = (origin, was) => (
-  /** @type {HTMLElement | null} */ (code.querySelector(`[data-fresh="${origin}"]`))
-    ?? published.find((line) => originOf(line) === was) ?? null);
 
 /**
  * The published lines of a fence.
- * @param {{first: number, end: number}} fence
+ * @param {Fence} fence
  */
 export const linesOf = ({ first, end }) => published.filter((line) => originOf(line) > first && originOf(line) <= end);
-
-/**
- * The same, once for each time that the program has them.
- * @param {{first: number, end: number}} fence
- */
-function usesOf(fence) {
-  const uses = /** @type {HTMLElement[][]} */ ([]);
-  let before = Infinity;
-  for (const line of linesOf(fence)) {
-    if (originOf(line) <= before) uses.push([]);
-    uses[uses.length - 1].push(line);
-    before = originOf(line);
-  }
-  return uses;
-}

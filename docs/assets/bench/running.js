@@ -1,47 +1,32 @@
-// Python in its worker, as the page uses it: what is asked of it, and what is heard. From its messages only text and
-// numbers are taken, and only what was asked for.
+// Python in its worker, as the page uses it: what is asked of it, what it answers, and what it tells meanwhile.
 
-const PATIENCE = 2000, BREATH = 20;  // milliseconds until Python is ended, and between two messages for all else
-const SILENCE = 10;  // seconds without a word, after which this is said
-const ANSWERS = new Map([["end", "run"], ["tangled", "tangle"], ["wrote", "write"]]);  // {kind of a message: job}
-
-/**
- * Text, numbers, and lists of them.
- * @param {unknown} found @returns {any}
- */
-const plain = (found) => (
-  Array.isArray(found) ? found.map(plain) : ["string", "number", "boolean"].includes(typeof found) ? found : "");
+const PATIENCE = 2000, SILENCE = 10_000;  // milliseconds until Python is ended, and without a word, after which it is said
 
 /** @param {Record<string, (message: Record<string, any>) => void>} hear what the page does, by kinds of messages */
 export function python(hear) {
-  let worker = /** @type {Worker | null} */ (null), asked = new Set(), isStopping = false, isReady = false;
-  let stop = "", doomed = 0, quiet = 0, heard = 0;
+  const asked = /** @type {Map<number, {resolve: (answer: any) => void, reject: (error: Error) => void}>} */ (new Map());
+  let worker = /** @type {Worker | null} */ (null), count = 0, stop = "", doomed = 0, quiet = 0;
 
   /** @param {Record<string, any>} message */
-  function take({ kind, ...given }) {
-    const job = ANSWERS.get(kind);
-    if (!Object.hasOwn(hear, kind) || (job && !asked.delete(job))) return;
-    if (["stopping", "end", "wrote"].includes(kind)) clearTimeout(doomed);
-    if (["started", "lines", ...ANSWERS.keys()].includes(kind)) {
-      isReady = true;
-      clearInterval(quiet);
-      heard = Date.now();
-      if (asked.has("run")) quiet = window.setInterval(tellSilence, SILENCE * 1000);
+  function take({ kind, id, ...given }) {
+    watch();
+    if (kind === "stopping") clearTimeout(doomed);  // but it may go on all the same
+    if (kind === "failed") end(new Error(String(given.text)));
+    else if (Object.hasOwn(hear, kind)) hear[kind](given);
+    else if (kind === "answer" && asked.has(id)) {
+      clearTimeout(doomed);
+      asked.get(id)?.resolve(given);
+      asked.delete(id);
     }
-    const message = Object.fromEntries(Object.entries(given).map(([name, value]) => [name, plain(value)]));
-    if (kind === "lines") setTimeout(() => URL.revokeObjectURL(message.seen), BREATH);
-    if (kind === "stopping") isStopping = true;  // it may go on all the same
-    if (kind === "failed") fail(message.text);
-    else hear[kind](message);
   }
 
-  function tellSilence() { hear.silent({ seconds: Math.round((Date.now() - heard) / 1000) }); }
-
-  /** @param {string} text */
-  function fail(text) {
-    const isFetch = !isReady;
-    drop();
-    hear.failed({ text, isFetch });
+  /** Tells how long nothing was heard. */
+  function watch() {
+    const heard = Date.now();
+    clearInterval(quiet);
+    quiet = window.setInterval(() => {
+      if (asked.size) hear.silent({ seconds: Math.round((Date.now() - heard) / 1000) });
+    }, SILENCE);
   }
 
   // A worker from an address would not have the Content-Security-Policy of this page; one from a blob has it.
@@ -49,48 +34,41 @@ export function python(hear) {
     const code = `import ${JSON.stringify(new URL("worker.js", import.meta.url).href)};`;
     const made = new Worker(URL.createObjectURL(new Blob([code], { type: "text/javascript" })), { type: "module" });
     made.onmessage = ({ data }) => { if (made === worker) take(data); };
-    made.onerror = (event) => { if (made === worker) fail(event.message || "a script could not be loaded"); };
+    made.onerror = (event) => { if (made === worker) end(new Error(event.message || "a script could not be loaded")); };
     return made;
   }
 
-  /** Ends Python with all that it knew; another one is started when it is needed. */
-  function drop() {
+  /** Ends Python with all that it knew; another one is started when it is needed.
+   * @param {Error} [reason]
+   */
+  function end(reason) {
     worker?.terminate();
-    [worker, isReady, isStopping] = [null, false, false];
-    asked.clear();
+    worker = null;
     clearTimeout(doomed);
-    clearInterval(quiet);
+    for (const { resolve, reject } of asked.values()) reason ? reject(reason) : resolve(null);
+    asked.clear();
   }
-
-  /** @param {() => void} then */
-  function endUnlessItAnswers(then) { doomed = window.setTimeout(() => { drop(); then(); }, PATIENCE); }
 
   return {
     isLoaded: () => worker !== null,
-    isAsked: (/** @type {string} */ job) => asked.has(job),
     /**
-     * Asks for a job: "run", "tangle" or "write".
-     * @param {string} job @param {object} given
+     * Asks for something, as worker.js says. The answer is null if Python was ended.
+     * @param {object} given
+     * @returns {Promise<Record<string, any> | null>}
      */
-    ask(job, given) {
+    ask(given) {
       worker ??= begin();
-      asked.add(job);
-      if (job === "run") [stop, isStopping] = [URL.createObjectURL(new Blob([""])), false];
-      worker.postMessage({ ...given, stop });
+      watch();
+      if ("words" in given) stop = URL.createObjectURL(new Blob([""]));
+      worker.postMessage({ id: count += 1, stop, ...given });
+      return new Promise((resolve, reject) => { asked.set(count, { resolve, reject }); });
     },
-    endUnlessItAnswers,
-    /**
-     * Python looks for the blob whenever it prints; what never prints, or does not mind, is ended.
-     * @param {() => void} ended
-     */
-    stop(ended) {
-      if (isStopping || !isReady) {
-        drop();
-        ended();
-      } else {
-        URL.revokeObjectURL(stop);
-        endUnlessItAnswers(ended);
-      }
+    /** Python looks for the blob whenever it prints. What never prints, or is stopped twice, is ended. */
+    stop() {
+      if (!stop) return end();
+      URL.revokeObjectURL(stop);
+      stop = "";
+      doomed = window.setTimeout(end, PATIENCE);
     },
   };
 }

@@ -4,7 +4,7 @@ import { make } from "../elements.js";
 import { meanOfLast } from "../losses.js";
 import { chart, lettering } from "../widgets.js";
 
-/** @typedef {{what: string, all: number, losses: number[], samples: string[], isOver: boolean}} Run */
+/** @typedef {{what: string, all: number, losses: number[], samples: string[]}} Run */
 
 const MOST = 10_000;  // steps that are drawn
 const SMALL = 0.1;  // a difference of one run's means that is luck, as the recorded ten runs show
@@ -18,7 +18,7 @@ let unchanged = /** @type {number[]} */ ([]), turn = 0;
  */
 export function begin(what, all) {
   if (runs[0] && !runs[0].losses.length) runs.shift();  // one that failed at once is nothing to compare with
-  runs.unshift({ what, all, losses: [], samples: [], isOver: false });
+  runs.unshift({ what, all, losses: [], samples: [] });
   runs.length = Math.min(2, runs.length);
   [unchanged, turn] = [[], turn + 1];
   at("result").hidden = false;
@@ -42,7 +42,8 @@ export const done = () => runs[0].losses.length;
  * @param {string} text @param {(name: string) => string} flag
  */
 export async function compare(text, flag) {
-  const { begin: start, train, DEFAULTS } = (await import("../engine.js")).microgpt, flags = /** @type {Record<string, any>} */ ({}), mine = turn;
+  const { begin: start, train, DEFAULTS } = (await import("../engine.js")).microgpt, mine = turn;
+  const flags = /** @type {Record<string, any>} */ ({});
   for (const name of Object.keys(DEFAULTS)) flags[name] = name === "seed" ? BigInt(flag(name)) : Number(flag(name));
   if (!(flags.n_embd <= 64 && flags.n_layer <= 4 && flags.num_steps <= MOST)) return;  // it would take too long
   const { model, lessons } = start(text, flags), training = train(model, lessons, flags);
@@ -66,48 +67,39 @@ const means = (losses, all) => losses.map((_, i) => [i + 1, meanOfLast(losses, i
 /** @param {number[]} losses @param {number} all */
 const last = (losses, all) => (losses.length ? meanOfLast(losses, losses.length, width(all)).toFixed(2) : "–");
 
-/**
- * From 1 to 5, unless a loss is beyond that.
- * @param {number[][]} points
- */
-function scaleOf(points) {
-  const losses = points.map(([, loss]) => loss).filter(Number.isFinite);
-  const lowest = Math.floor(Math.min(1, ...losses)), highest = Math.ceil(Math.max(5, ...losses));
-  const gap = Math.ceil((highest - lowest) / 6), marks = [];
-  for (let mark = lowest; mark <= highest; mark += gap) marks.push(mark);
-  return { lowest, highest, marks };
-}
-
-/** The last run has ended. */
-export function end() {
-  for (const run of runs) run.isOver = true;
-  draw();
-}
-
+/** Shows both runs. */
 export function draw() {
-  if (!runs.length) return;
+  const [{ all, losses }] = runs, beside = unchanged.slice(0, losses.length);
+  drawCurves(beside);
+  const other = losses.length && beside.length === losses.length ? last(beside, all) : "";
+  const gap = Math.abs(Number(last(losses, all)) - Number(other)), isClose = gap > 0 && gap < SMALL && all < 1000;
+  const known = other && ` (${other} unchanged${isClose ? ", too close to tell after so few steps" : ""})`;
+  at("runs").replaceChildren(...runs.map((run, i) => make("section", {},
+    make("h2", {}, i ? "The run before" : "This run"), make("p", {}, run.what), make("p", {}, run.losses.length
+      ? `Loss ${last(run.losses, run.all)} after ${run.losses.length} steps${i ? "" : known}` : ""),
+    make("p", { className: "names" }, run.samples.slice(0, 8).join(", ") || "no names so far"))));
+}
+
+/** @param {number[]} beside the losses of the unchanged program after as many steps */
+function drawCurves(beside) {
   const picture = /** @type {any} */ (at("curves")), [run, before] = runs, steps = Math.max(2, run.all);
-  const curves = /** @type {[string, string, number[][]][]} */ ([
-    ["changed", "This run", means(run.losses, run.all)],
-    ["as-is", "the program unchanged", means(unchanged.slice(0, run.losses.length), run.all)],
+  const all = /** @type {[string, string, number[][]][]} */ ([
     ["before", "the run before", before ? means(before.losses, before.all).filter(([number]) => number <= steps) : []],
+    ["as-is", "the program unchanged", means(beside, run.all)],
+    ["changed", "This run", means(run.losses, run.all)],  // drawn last, above the others
   ]);
-  const drawn = curves.filter(([, , points]) => points.length), scale = scaleOf(drawn.flatMap(([, , points]) => points));
-  const { draw: lines } = chart(picture, { ...scale, left: 34, top: 16, height: 130, steps, stepMarks: [0, steps / 2, steps].map(Math.round) });
+  const curves = all.filter(([, , points]) => points.length);
+  const losses = curves.flatMap(([, , points]) => points.map(([, loss]) => loss)).filter(Number.isFinite);
+  const lowest = Math.floor(Math.min(1, ...losses)), highest = Math.ceil(Math.max(5, ...losses));
+  const marks = [lowest, (lowest + highest) / 2, highest], stepMarks = [0, steps / 2, steps].map(Math.round);
+  const { draw: lines } = chart(picture, { lowest, highest, marks, steps, stepMarks, left: 34, top: 16, height: 130 });
+  lines(...curves.map(([kind, , points]) => /** @type {[string, number[][]]} */ ([kind, points])));
   picture.append(lettering(16, 10, "loss"));
-  picture.parentElement.hidden = !run.all || (run.isOver && !drawn.length);
-  lines(...drawn.map(([kind, , points]) => /** @type {[string, number[][]]} */ ([kind, points])).reverse());
-  const keys = drawn.map(([kind, words]) => make("span", { className: `${kind}-key` }, words));
+  picture.parentElement.hidden = !curves.length;
+  const keys = curves.map(([kind, words]) => make("span", { className: `${kind}-key` }, words)).reverse();
   at("keys").replaceChildren(...keys.flatMap((key, i) => [key, i < keys.length - 1 ? ", " : "."]));
   picture.setAttribute("aria-label",
     `The loss, step by step: ${last(run.losses, run.all)} after step ${run.losses.length}, on average`);
-  const other = unchanged.length >= run.losses.length ? last(unchanged.slice(0, run.losses.length), run.all) : "–";
-  const gap = Math.abs(Number(last(run.losses, run.all)) - Number(other)), isClose = gap > 0 && gap < SMALL && run.all < 1000;
-  const known = other === "–" ? "" : ` (${other} unchanged${isClose ? ", too close to tell after so few steps" : ""})`;
-  at("runs").replaceChildren(...runs.map(({ what, all, losses, samples, isOver }, i) => make("section", {},
-    make("h2", {}, i ? "The run before" : "This run"), make("p", {}, what),
-    make("p", {}, losses.length ? `Loss ${last(losses, all)} after ${losses.length} steps${i ? "" : known}` : ""),
-    make("p", { className: "names" }, samples.slice(0, 8).join(", ") || (i || isOver ? "no names" : "no names yet")))));
 }
 
 /** The result in a sentence. */

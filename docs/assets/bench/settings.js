@@ -1,25 +1,24 @@
-// The settings of a run: the flags of the program, and a text of one's own.
+// The settings of a run: the flags of the program, a field for more of them, and a text of one's own.
 
-import { counted, listOf, textOf } from "../machine-list.js";
-
-const FLAGS = /** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll("#settings input[name]"));
+const FIELDS = /** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll("#settings input"));
 const RADIOS = /** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll("input[name=steps]"));
-const [more, file, text] = ["more", "file", "text"].map((id) => (
-  /** @type {HTMLInputElement} */ (document.getElementById(id))));
-const fieldOf = (/** @type {string} */ name) => [...FLAGS].find((input) => input.name === name);
+const text = /** @type {HTMLTextAreaElement} */ (document.getElementById("text"));
+const fieldOf = (/** @type {string} */ name) => [...FIELDS].find((input) => input.name === name);
 
 /** Programs that only count have none. */
-export const hasFlags = FLAGS.length > 0;
+export const hasFlags = Boolean(fieldOf("num_steps"));
 export const ownText = () => text.value;
 export const flag = (/** @type {string} */ name) => fieldOf(name)?.value ?? "";
 
 /** The words of the command, after the program. */
 export function words() {
   const found = text.value ? ["text.txt"] : [];
-  for (const { name, value, dataset } of FLAGS) {
-    if (value.trim() && value.trim() !== dataset.default) found.push(`--${name}`, value.trim());
+  for (const { name, value, dataset } of FIELDS) {
+    const given = value.trim();
+    if (name === "more") found.push(...given.split(/\s+/).filter(Boolean));
+    else if (given && given !== dataset.default) found.push(`--${name}`, given);
   }
-  return [...found, ...more.value.split(/\s+/).filter(Boolean)];
+  return found;
 }
 
 /**
@@ -27,8 +26,7 @@ export function words() {
  * @param {URLSearchParams} asked
  */
 export function take(asked) {
-  for (const input of FLAGS) input.value = asked.get(input.name)?.slice(0, input.maxLength) ?? input.value;
-  more.value = asked.get("more") ?? more.value;
+  for (const input of FIELDS) input.value = asked.get(input.name)?.slice(0, input.maxLength) ?? input.value;
   showSteps();
 }
 
@@ -37,31 +35,13 @@ export function take(asked) {
  * @param {URLSearchParams} hash
  */
 export function give(hash) {
-  for (const input of FLAGS) if (input.value !== input.defaultValue) hash.set(input.name, input.value);
-  if (more.value) hash.set("more", more.value);
+  for (const input of FIELDS) if (input.value !== input.defaultValue) hash.set(input.name, input.value);
 }
 
-/** The radio buttons say what is in the field. */
+/** The radio buttons say what is in the field, and fill it. */
 function showSteps() { for (const radio of RADIOS) radio.checked = radio.value === flag("num_steps"); }
 
-/**
- * @param {File | undefined} chosen
- * @returns {Promise<string>} what is to be said of it
- */
-async function read(chosen) {
-  if (!chosen) return "";
-  try {
-    const found = await textOf(chosen), { lines, problem } = listOf(found);
-    if (!problem) text.value = found;
-    return problem || `${chosen.name} was read: ${counted(lines.length, "line")}.`;
-  } catch (error) { return `${error instanceof Error ? error.message : error}.`; }
+for (const radio of RADIOS) {
+  radio.addEventListener("change", () => Object.assign(fieldOf("num_steps") ?? {}, { value: radio.value }));
 }
-
-/** @param {(message: string) => void} say */
-export function listen(say) {
-  for (const radio of RADIOS) {
-    radio.addEventListener("change", () => Object.assign(fieldOf("num_steps") ?? {}, { value: radio.value }));
-  }
-  document.getElementById("settings")?.addEventListener("input", showSteps);
-  file.addEventListener("change", async () => say(await read(file.files?.[0])));
-}
+fieldOf("num_steps")?.addEventListener("input", showSteps);

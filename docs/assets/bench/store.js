@@ -1,39 +1,36 @@
 // The reader's changes, as this browser keeps them. No other module reads or writes them.
-//
-// It writes only changes made to the version it has read: if another tab has written in the meantime, that stays.
 
-const SITE = new URL("../../", import.meta.url).pathname;  // the sites of a host share their store
-const KEY = `microgpt-edits ${SITE}`, EARLIER = [`microgpt-changes ${SITE}`, "microgpt-changes"];  // of other editions
-let seen = /** @type {string | null} */ (null);
+import { isEdit } from "./changes.js";
+
+/** @typedef {import("./changes.js").Edit} Edit */
+
+const KEY = `microgpt-edits ${new URL("../../", import.meta.url).pathname}`;  // the sites of a host share their store
+let unkept = /** @type {Edit[] | null} */ (null);  // what this browser has refused to keep
+
+/** Whether this browser keeps what is written. */
+export const keeps = () => unkept === null;
 
 /**
- * Return what is kept: changes, and what has come there otherwise.
- * @returns {unknown[]}
+ * Return the changes, as this tab or another one has written them last.
+ * @returns {Edit[]}
  */
 export function read() {
-  let text = null;
+  if (unkept) return unkept;
   try {
-    seen = localStorage.getItem(KEY);
-    text = [KEY, ...EARLIER].map((key) => localStorage.getItem(key)).find((found) => found !== null) ?? null;
-  } catch { /* it is forbidden */ }
-  if (text === null) return [];
+    return JSON.parse(localStorage.getItem(KEY) ?? "[]").filter(isEdit);
+  } catch { return []; }  // it is forbidden, or damaged
+}
+
+/** @param {Edit[]} changes */
+export function write(changes) {
+  unkept = null;
   try {
-    const found = JSON.parse(text);
-    if (Array.isArray(found)) return found;
-  } catch { /* it is damaged */ }
-  return [text];
+    localStorage.setItem(KEY, JSON.stringify(changes));
+  } catch { unkept = changes; }
 }
 
 /**
- * Keep changes, and say how it went.
- * @param {unknown[]} changes @returns {"kept" | "overtaken" | "refused"}
+ * Hear of what another tab writes.
+ * @param {() => void} then
  */
-export function write(changes) {
-  const text = JSON.stringify(changes);
-  try {
-    if (localStorage.getItem(KEY) !== seen) return "overtaken";
-    localStorage.setItem(KEY, text);
-  } catch { return "refused"; }
-  seen = text;
-  return "kept";
-}
+export const listen = (then) => addEventListener("storage", ({ key }) => { if (key === KEY) then(); });

@@ -1,22 +1,16 @@
-// Python, in a thread of its own: fetches Pyodide, lets tangle.py run a program of an essay, and reports what it prints;
-// or lets it tangle an essay, and answers with a program and the errors.
+// Python, in a thread of its own: fetches Pyodide, and does what the page asks for, in turn.
 //
-// The page sends {files, words, stop}: {path: text} and the arguments of tangle.py. This sends back messages of a kind:
-// "loading" (how many bytes are there), "started", "lines" (output, and whether it was an error), "stopping", and "end"
-// (the exit status) or "failed".
+// The page sends {id, files, words, stop}, files as {path: text}, to let tangle.py run a program of an essay; or
+// {id, files, text, program}, to let it make that program, and find the errors. This sends back messages of a kind:
+// "answer", with the id, or "failed", and meanwhile "loading" (how many bytes are there), "started", "lines" (of output,
+// and whether each is an error) and "stopping".
 //
-// A worker that computes hears nothing, but it can check whether a blob exists. `stop` is the address of one: as soon
-// as the page revokes it, Python is interrupted as by Ctrl-C. Each message of lines has the address of another, which
-// the page revokes when it has shown them: a program that prints faster waits for that. Both are looked up when the
-// program prints.
-//
-// Or it sends {files, text, program}: an essay, of which it wants to see a program; then this sends "tangled". Or, after
-// a run, {files, beginning, temperature}; then this sends "wrote", with a document that the model of that run has
-// written. What it is asked is done in turn.
+// A worker that computes hears nothing, but whenever the program prints it can look whether a blob is there: `stop` is
+// the address of one, and as soon as the page revokes it, Python is interrupted as by Ctrl-C.
 
 import { loadPyodide } from "../../assets/pyodide/pyodide.mjs";
 
-const { Blob, TextDecoder, URL, XMLHttpRequest } = globalThis, send = postMessage;
+const { XMLHttpRequest } = globalThis, send = postMessage;
 const LEFT = new Set((  // to a program, which may be somebody else's: the language, and what Python needs while it runs
   "AggregateError Array ArrayBuffer Atomics BigInt BigInt64Array BigUint64Array Boolean DataView Date Error EvalError " +
   "FinalizationRegistry Float32Array Float64Array Function Infinity Int16Array Int32Array Int8Array Intl JSON Map Math " +
@@ -30,37 +24,26 @@ const FILES = {  // bytes
   "pyodide.asm.wasm": 9598218, "python_stdlib.zip": 2545637, "pyodide.asm.mjs": 1250344, "pyodide-lock.json": 121,
 };
 const HERE = "/essay";  // in a file system of its own, in memory
-const OFTEN = 100, LITTLE = 5;  // milliseconds between two looks, and messages that are sent at once until the next
-const LINES = 200, LETTERS = 20_000;  // of a message, at most
+const OFTEN = 100, LITTLE = 5;  // milliseconds between two looks, and messages that are sent until the next
+const LINES = 5000, LETTERS = 100_000;  // of a message, at most: the page must be able to show what is printed
 const interrupt = new Uint8Array(1);
 /** @type {Pyodide} */
 let python;  // as soon as it is loaded
 /** @type {(words: unknown) => number} */
-let run;  // of worker.py, as are the next three
-/** @type {any} */
-let Tangler;
-/** @type {() => boolean} */
-let canWrite;
-/** @type {(beginning: string, temperature: number) => string} */
-let writeDocument;  // what it has written, as JSON
-let stop = "", stopping = false, looked = 0, spare = 0;
-const decoders = [new TextDecoder(), new TextDecoder()], rests = ["", ""];  // of stdout and stderr: lines without an end
-let lines = /** @type {[string, boolean][]} */ ([]), letters = 0, unseen = "";  // unseen: what was sent last
-/** @type {any} */
-let tangler = null;
+let run;  // of worker.py, as is the next one, which answers in JSON
+/** @type {(text: string, program: string) => string} */
+let tangle;
+let stop = "", looked = 0, sent = 0;  // stop is empty when the program has been interrupted; sent: messages since the look
+let lines = /** @type {[string, boolean][]} */ ([]), letters = 0;
 /** @type {Promise<void>} */
 let turn = Promise.resolve();  // the work so far
 
 /** @param {string | URL} address @param {(bytes: number) => void} [report] */
-async function fetched(address, report) {
-  const response = await fetch(address), parts = [];
+async function fetched(address, report = () => {}) {
+  const response = await fetch(address);
   if (!response.ok || !response.body) throw new Error(`${address}: ${response.status} ${response.statusText}`);
-  const reader = response.body.getReader();
-  for (let part = await reader.read(); !part.done; part = await reader.read()) {
-    report?.(part.value.length);
-    parts.push(part.value);
-  }
-  return new Blob(parts);
+  const counter = new TransformStream({ transform(part, rest) { report(part.length); rest.enqueue(part); } });
+  return new Response(response.body.pipeThrough(counter)).blob();
 }
 
 async function load() {
@@ -75,9 +58,9 @@ async function load() {
   globalThis.fetch = async (address) => new Response(held.get(String(address)), options);
   python = await loadPyodide({ indexURL: PYODIDE, jsglobals: Object.create(null) });
   python.setInterruptBuffer(interrupt);
-  python.setStdout({ write: (bytes) => print(bytes, 0) });
-  python.setStderr({ write: (bytes) => print(bytes, 1) });
-  [run, Tangler, canWrite, writeDocument] = python.runPython(await start.text());
+  python.setStdout({ batched: (line) => print(line, false) });
+  python.setStderr({ batched: (line) => print(line, true) });
+  [run, tangle] = python.runPython(await start.text());
   takeAway();
 }
 
@@ -91,44 +74,34 @@ function takeAway() {
   }
 }
 
-/** @param {Uint8Array} bytes @param {number} error */
-function print(bytes, error) {
-  const parts = (rests[error] + decoders[error].decode(bytes, { stream: true })).split("\n");
-  const isLong = parts[parts.length - 1].length > LETTERS;
-  rests[error] = isLong ? "" : parts.pop() ?? "";
-  for (const line of parts) {
-    lines.push([line, Boolean(error)]);
+// What a program prints faster than a page can show it is left out.
+/** @param {string} line @param {boolean} isError */
+function print(line, isError) {
+  const isFull = () => lines.length > LINES || letters > LETTERS;
+  if (!isFull()) {
+    lines.push([line, isError]);
     letters += line.length;
-    report();
+    if (isFull()) lines.push(["… (it prints faster than can be shown)", false]);
   }
-  return bytes.length;
+  look();
 }
 
-// Sends the output: at once if it is short, since nobody knows when a program prints again; otherwise as much as the
-// page can show, for which a fast program waits.
-function report() {
-  const isFull = () => lines.length >= LINES || letters >= LETTERS;
-  if (!isFull() && Date.now() - looked < OFTEN) {
-    if (spare-- > 0) sendLines();
-    return;
-  }
-  do {
-    if (stop && !stopping && !isThere(stop)) {
-      stopping = true;
+// Sends the output at once, since nobody knows when a program prints again, but not too often.
+function look() {
+  if (Date.now() - looked >= OFTEN) {
+    [looked, sent] = [Date.now(), 0];
+    if (stop && !isThere(stop)) {
+      stop = "";
       send({ kind: "stopping" });
       interrupt[0] = 2;  // SIGINT
     }
-    spare = isFull() ? 0 : LITTLE;
-    looked = Date.now();
-    if (!unseen || !isThere(unseen)) sendLines();
-  } while (isFull());
+  }
+  if (sent < LITTLE) sendLines();
 }
 
 function sendLines() {
-  if (unseen) URL.revokeObjectURL(unseen);
-  unseen = URL.createObjectURL(new Blob([]));
-  send({ kind: "lines", lines, seen: unseen });
-  [lines, letters] = [[], 0];
+  send({ kind: "lines", lines });
+  [lines, letters, sent] = [[], 0, sent + 1];
 }
 
 /** @param {string} blob its address */
@@ -153,39 +126,25 @@ function write(files) {
   python.FS.chdir(HERE);
 }
 
-/** @typedef {{ words?: string[], stop?: string, text: string, program: string,
- *              beginning?: string, temperature: number, files: Record<string, string> }} Job */
-
-/** @param {Job} job */
-function runProgram({ words }) {
+/** @param {unknown} words the arguments of tangle.py */
+function runProgram(words) {
   send({ kind: "started" });
-  let status = 1;
   try {
-    status = run(python.toPy(words));
-  } finally {
-    for (const error of [0, 1]) if (rests[error]) print(new Uint8Array([10]), error);
-    sendLines();
-  }
-  send({ kind: "end", status, writes: canWrite() });
+    return { status: run(python.toPy(words)) };
+  } finally { sendLines(); }
 }
+
+/** @typedef {{ id: number, files: Record<string, string>, stop: string, words?: string[],
+ *              text: string, program: string }} Job */
 
 /** @param {Job} job */
-function tangle({ text, program }) {
-  tangler ??= Tangler();
-  send({ kind: "tangled", ...JSON.parse(tangler.answer(text, program)) });
-}
-
-/** @param {Job} data */
-async function work(data) {
+async function work({ id, files, words, text, program, ...given }) {
   try {
     if (!python) await load();
-    write(data.files);
+    write(files);
     interrupt[0] = 0;
-    [stop, stopping] = [data.stop ?? "", false];
-    if (data.words) runProgram(data);
-    else if (data.beginning !== undefined) {
-      send({ kind: "wrote", ...JSON.parse(writeDocument(data.beginning, data.temperature)) });
-    } else tangle(data);
+    stop = given.stop;
+    send({ kind: "answer", id, ...(words ? runProgram(words) : JSON.parse(tangle(text, program))) });
   } catch (error) {
     send({ kind: "failed", text: error instanceof Error ? error.message : String(error) });
   }
