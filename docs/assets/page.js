@@ -170,14 +170,15 @@ async function show(link) {
 }
 
 // The preview is as wide as what it shows, and in the column of the text. It is below the line that is read or above
-// it, where there is more room, with a line between them, and is never larger than that room. Beside a figure it hides
-// nothing of it, if there is room.
+// it, where there is more room, with a line between them, and is never larger than that room. Beside a figure, or
+// a paragraph if it explains a word, it hides nothing, if there is room.
 /** @param {Element} link */
 function putBeside(link) {
   const line = link.closest("p, li, .line, td, figure") ?? link;
   const boxes = [...link.getClientRects()], [box] = boxes, { bottom } = boxes.at(-1) ?? {};
   if (!box || bottom === undefined) return;
-  const figure = link.closest("svg")?.getBoundingClientRect(), beside = figure ? innerWidth - figure.right - 16 : 0;
+  const word = preview.querySelector(".terms") && line.matches("p, li") && !line.closest(".goes-along") ? line : null;
+  const figure = (link.closest("svg") ?? word)?.getBoundingClientRect(), beside = figure ? innerWidth - figure.right - 16 : 0;
   preview.style.maxWidth = beside > 320 ? `min(var(--text), ${beside}px)` : "";
   const gap = parseFloat(getComputedStyle(line).lineHeight) || box.height;
   const above = box.top - gap - 8, below = innerHeight - bottom - gap - 8;

@@ -88,6 +88,8 @@ export async function about(number, runs) {
   const name = (chunk?.querySelector(".chunk-name")?.firstChild?.textContent ?? "Where the essay explains it").trim();
   const lead = make("p", { className: "lead" }, make("a", { href: number.href }, name));
   if (chunk) lead.append(` in ${textOf(/** @type {Element} */ (chunk.ownerDocument.querySelector("article h1")))}`);
+  const walk = document.getElementById("walk"), { moment } = /** @type {HTMLElement} */ (number.closest(".line")).dataset;
+  if (walk && moment) lead.append(" ", make("a", { href: `${walk.getAttribute("href")}#scene=${moment}` }, "See it run"));
   if (runs) lead.append(" ", button("Edit", "edit", number.dataset.origin ?? ""));
   const said = chunk ? [...proseBefore(chunk), ...proseAfter(chunk)].map((prose) => closed(prose, number)) : [];
   if (chunk && !said.length) said.push(make("p", {}, "The essay shows this chunk without comment."));

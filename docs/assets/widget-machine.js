@@ -109,12 +109,10 @@ function writing(/** @type {() => void} */ change, /** @type {() => void} */ mor
       make("p", { className: "machine-field" }, make("label", {}, "Start with ", field), again), make("div", {}, list, kinds)),
     /**
      * @param {boolean} ready
-     * @param {number} [most] characters of a beginning
      * @param {number} [longest] characters of a line
      */
-    begin(ready, most = 0, longest = 0) {
+    begin(ready, longest = 0) {
       again.disabled = !ready;
-      if (ready) field.maxLength = most;
       list.classList.toggle("machine-long", longest > 12);
       list.inert = false;
       kinds.hidden = ready;
@@ -190,7 +188,7 @@ function machine(box) {
   };
   const links = make("p", { className: "machine-links" }, quiet("Copy a link", copyLink), quiet("Change the list", edit));
   let worker = /** @type {Worker | null} */ (null), turn = 0, die = 0;  // whatever is of an earlier turn is over
-  let list = /** @type {List | null} */ (null), letters = "", learned = "", latest = 0;
+  let list = /** @type {List | null} */ (null), letters = "", learned = "", latest = 0, room = 0;
 
   const say = (/** @type {string} */ words) => { if (says.textContent !== words) says.textContent = words; };
 
@@ -324,7 +322,8 @@ function machine(box) {
         learned = isNames ? `Trained on ${counted(steps, "name")}. The last loss is ${last.toFixed(4)}, as in Python; ${mean} is the mean of fifty.`
           : `Trained on ${count} in ${counted(steps, "step")}; the loss fell from ${first.toFixed(2)} to ${mean}.`;
         allow(go, true);
-        writes.begin(true, size - 1, longest);
+        room = size - 1;
+        writes.begin(true, longest);
         if (beginning().others.length) writes.field.value = "";  // it was for another list
         ask();
       }
@@ -343,9 +342,10 @@ function machine(box) {
   /** Let the model write what begins as in the field, if it knows the letters. */
   function ask() {
     const { typed, others } = beginning();
-    writes.list.inert = others.length > 0;
+    writes.list.inert = others.length > 0 || typed.length > room;
     if (!letters) say(PRESS);
     else if (others.length) say(`It has never seen ${others.map((letter) => letter.trim() || "a space").join(" ")}.`);
+    else if (typed.length > room) say(`It has room for ${counted(room, "letter")}.`);
     else {
       say(learned);
       worker?.postMessage({ beginning: typed.join(""), die });

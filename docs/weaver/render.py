@@ -255,6 +255,7 @@ class Renderer(Forms):
         tried, harms = trials.tried(self.essay), trials.harms(self.essay, self.findings)
         tried, harms = (tried, harms) if is_tried else ({}, {})  # others share lines with it, and stop elsewhere
         lines, before = [], None
+        watched = walk.moments(self.scenes) if program is self.essay.main else {}
         ways = [*playground.ways([self.essay.roots[program.target]], self.essay.chunks)]
         for row, line in enumerate(program.lines[: program.text.count("\n")], 1):
             block, names = self.essay.block_at(line.origin), program.uses.get(row, {})
@@ -264,13 +265,14 @@ class Renderer(Forms):
                 html += peek(self.essay.definition(name, [program]), piece, stop=False) if name else piece
             values = {"block": block, "stop": block is not before, "indent": indent_of(line.text)}
             values |= {"origin": line.origin, "shift": len(line.indent), "harm": harms.get(line.origin)}
-            values |= {"is_empty": not line.text.strip(), "way": ways[row - 1]}
+            values |= {"is_empty": not line.text.strip(), "moment": watched.get(row), "way": ways[row - 1]}
             lines.append({"html": Markup(html), "experiments": tried.get(line.origin, []), **values})  # noqa: S704
             before = block
         found = [harm for harm in harms.values() if any(line["harm"] is harm for line in lines)]
         legend = [(harm, sum(line["harm"] == harm for line in lines)) for harm in sorted({*found})]
         runs, flags = program in playground.programs(self.essay), playground.flags(program)
         values = {"program": program, "lines": lines, "legend": legend, "downloads": downloads, "flags": flags}
+        values["walk"] = watched and walk.page_of(self.essay)
         return self.template("listing", runs=runs and self.known["folder"], **values)
 
     def whole(self, program):

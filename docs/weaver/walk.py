@@ -201,6 +201,12 @@ def page_saying(essay, said, scene):
     return essay.page_of(said[scene["title"]][0]).path if scene["title"] in said else None
 
 
+def moments(found):
+    """Return {line of the program: the first moment that shows it, as the address of the walk names it}."""
+    beats = [(beat["row"], f"{scene['title']}.{i}") for scene in found for i, beat in enumerate(scene["beats"], 1)]
+    return dict(reversed(beats))
+
+
 def told(scene):
     """Return the lines of a scene and what they make, in words: [(number, words)]."""
     lines = {}

@@ -184,8 +184,9 @@ def test_it_prints_what_python_prints_here_and_shows_the_last_two_runs(warm, ope
 def test_an_edit_changes_the_listing_and_the_run_and_an_error_is_seen_at_its_line(warm, tmp_path):
     page = warm
     edit(page, "def softmax(", "return scale", "retrun scale")
+    first = PROGRAM[: PROGRAM.index("def softmax(")].count("\n") + 1
     problem = page.locator(".editor .problem")
-    page.locator(".editor .problem", has_text="Line 5: invalid syntax").wait_for(timeout=60_000)
+    page.locator(".editor .problem", has_text=f"Line {first + 4}: invalid syntax").wait_for(timeout=60_000)
     assert problem.evaluate(IS_SEEN)
     assert page.locator(".editor .wrong").inner_text().strip() == "retrun scale(exps, total(exps) ** -1)"
     page.fill(".editor textarea", page.input_value(".editor textarea").replace("retrun", "<<no-such>>\n    return"))
@@ -194,7 +195,7 @@ def test_an_edit_changes_the_listing_and_the_run_and_an_error_is_seen_at_its_lin
     page.fill(".editor textarea", code)
     page.keyboard.press("Control+Enter")
     assert "AttributeError: 'Value' object has no attribute 'expp'" in end(page)
-    assert problem.evaluate(IS_SEEN) and "Line 4: AttributeError" in problem.inner_text()
+    assert problem.evaluate(IS_SEEN) and f"Line {first + 3}: AttributeError" in problem.inner_text()
     page.fill(".editor textarea", code.replace("expp()", "exp()").replace("** -1", "** -2"))
     page.click("button:text('Done')")
     changed = PROGRAM.replace(SOFTMAX, SOFTMAX.replace("-1", "-2"))

@@ -65,7 +65,7 @@ places? (of|for) (an?|the|each|every) (letter|token)s?: position
 line ends?(?! with): line ending
 makes? (a|one|each) steps?: take a step
 some (minutes|hundreds?): a few minutes, or several hundred
-(web site|behavior|favorite|neighbor|optimiz|initializ)\w*: British spelling, or website
+(?<!/microgpt-)(web site|behavior|favorite|neighbor|optimiz|initializ)\w*: British spelling, or website
 anew: again, or afresh""".strip().split("\n"))  # fmt: skip
 
 

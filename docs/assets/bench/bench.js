@@ -27,7 +27,8 @@ const column = /** @type {HTMLElement} */ (page.querySelector(".column"));
 const name = target.split("/").at(-1) ?? "";
 
 const at = (/** @type {string} */ id) => /** @type {HTMLButtonElement} */ (document.getElementById(id));
-const [run, what, list] = ["run", "what", "changes"].map(at);
+const [run, what, list, link] = ["run", "what", "changes", "share"].map(at);
+const takeaway = /** @type {HTMLElement} */ (link.parentElement);
 
 let guest = /** @type {Guest} */ (null);
 let field = /** @type {ReturnType<typeof import("./editing.js").open> | null} */ (null), opened = "";  // the key of its chunk
@@ -117,6 +118,7 @@ function show() {
       "Copy a link, or download the essay.");
   }
   list.hidden = !all.length;
+  (all.length ? list : takeaway).prepend(link);  // it is beside what it holds
   field?.fill(codeNow(opened));
   mark();
 }
@@ -219,7 +221,7 @@ function complain(problem, places) {
     chunk === opened && origin > first && origin <= end + 1));
   if (place && field) {
     const row = Math.min(origin, place.end) - place.first - 1;
-    field.complain(`Line ${row + 1}: ${message.replace(/ on line \d+/, "")}`, row);  // that is a line of the essay
+    field.complain(`Line ${field.from + row}: ${message.replace(/ on line \d+/, "")}`, row);  // that is a line of the essay
   } else if (!marks.complain(message, origin, publishedLine(origin - 1, places) + 1)) say(message);
 }
 
@@ -263,7 +265,10 @@ function outcome(status, places) {
   if (status === 0) return `Finished${runs.verdict()}`;
   if (status === 130) return `Stopped after step ${runs.done()}${runs.verdict()}`;
   const { message, origin } = told.problem();
-  if (origin) complain([origin, message], places);
+  if (origin) {
+    column.classList.remove("open");  // on a phone it would cover the line
+    complain([origin, message], places);
+  }
   return `It ended with an error: ${message}`;
 }
 
@@ -288,6 +293,7 @@ const tool = python({
 function save(called, content) {
   const anchor = make("a", { href: URL.createObjectURL(new Blob([content], { type: "text/plain" })), download: called });
   anchor.click();
+  say(`${called} is downloaded${edits().length ? ", with what is changed" : ""}.`);
   setTimeout(() => URL.revokeObjectURL(anchor.href), 1000);
 }
 
@@ -326,7 +332,7 @@ async function arrive() {
 
 run.addEventListener("click", () => act(start));
 at("stop").addEventListener("click", () => { say("Stopping…"); tool.stop(); });
-at("share").addEventListener("click", () => withBook(share));
+link.addEventListener("click", () => withBook(share));
 at("save-program").addEventListener("click", () => withBook(saveProgram));
 at("save-essay").addEventListener("click", () => withBook(() => save("microgpt.md", now().lines.join("\n"))));
 at("widen").addEventListener("click", () => { column.classList.toggle("open"); column.scrollTop = 0; });

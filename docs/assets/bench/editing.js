@@ -38,6 +38,8 @@ export function open(fence, value, row, act) {
   };
   delete keyCommandMap.Escape;  // it would take the focus away
   setIgnoreTab(true);
+  const from = fence.end - fence.first === lines.length ? Number(lines[0].id.slice(1)) : 1;  // its lines are in a row
+  container.style.setProperty("--before", String(from - 1));
   textarea.addEventListener("input", () => act.typed(textarea.value));
   for (const line of lines) line.classList.add("edited");
   lines[0].before(frame);
@@ -47,6 +49,8 @@ export function open(fence, value, row, act) {
   textarea.focus({ preventScroll: true });
   if (matchMedia("(hover: none)").matches) editor.lines[row + 1]?.scrollIntoView({ block: "center" });  // above the keyboard
   return {
+    /** The number of its first line: in the program, if it has no other chunk in it. */
+    from,
     /** @param {string} code */
     fill(code) { if (code !== textarea.value) editor.setOptions({ value: code }); },
     /**

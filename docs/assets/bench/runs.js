@@ -72,7 +72,8 @@ export function draw() {
   const [{ all, losses }] = runs, beside = unchanged.slice(0, losses.length);
   drawCurves(beside);
   const other = losses.length && beside.length === losses.length ? last(beside, all) : "";
-  const gap = Math.abs(Number(last(losses, all)) - Number(other)), isClose = gap > 0 && gap < SMALL && all < 1000;
+  const gap = Math.abs(Number(last(losses, all)) - Number(other)), isOther = beside.some((loss, i) => Math.abs(loss - losses[i]) > 1e-3);
+  const isClose = isOther && gap < SMALL && all < 1000;
   const known = other && ` (${other} unchanged${isClose ? ", too close to tell after so few steps" : ""})`;
   at("runs").replaceChildren(...runs.map((run, i) => make("section", {},
     make("h2", {}, i ? "The run before" : "This run"), make("p", {}, run.what), make("p", {}, run.losses.length
@@ -90,7 +91,7 @@ function drawCurves(beside) {
   ]);
   const curves = all.filter(([, , points]) => points.length);
   const losses = curves.flatMap(([, , points]) => points.map(([, loss]) => loss)).filter(Number.isFinite);
-  const lowest = Math.floor(Math.min(1, ...losses)), highest = Math.ceil(Math.max(5, ...losses));
+  const lowest = Math.floor(Math.min(2, ...losses)), highest = Math.ceil(Math.max(4, ...losses));
   const marks = [lowest, (lowest + highest) / 2, highest], stepMarks = [0, steps / 2, steps].map(Math.round);
   const { draw: lines } = chart(picture, { lowest, highest, marks, steps, stepMarks, left: 34, top: 16, height: 130 });
   lines(...curves.map(([kind, , points]) => /** @type {[string, number[][]]} */ ([kind, points])));
