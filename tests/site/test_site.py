@@ -560,7 +560,10 @@ def test_a_line_that_is_chosen_shows_its_paragraphs_and_its_experiments(panel, c
     assert region.locator(".trial .removed, .trial .added").count() >= len(names)
     assert page.locator(f"#L{number}").bounding_box() == before  # the code has not moved
     assert page.url.endswith(f"#L{number}")
-    region.locator(".lead a").click()
+    moment = page.locator(f"#L{number}").get_attribute("data-moment")
+    ways = [link.get_attribute("href") for link in region.get_by_role("link", name="See it run").all()]
+    assert [way.partition("#scene=")[2] for way in ways] == [moment][: bool(moment)]
+    region.locator(".lead a").first.click()
     page.wait_for_url(re.compile("#(chunk|program)-"))
 
 

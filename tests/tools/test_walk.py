@@ -140,3 +140,8 @@ def test_what_has_no_end_no_scene_or_no_sentence_is_told_with_its_line_and_an_es
     assert walk.complaints(essay, reading.said, {}) == []  # it has not run yet
     assert walk.scenes(Essay(SMALL), {}, {}) == walk.complaints(Essay(SMALL), {}, {}) == []
     assert walk.files(Essay(SMALL), {}, {}, []) == {}
+
+
+def test_a_line_leads_to_the_first_moment_that_shows_it():
+    found = [{"title": "one", "beats": [{"row": 3}, {"row": 5}]}, {"title": "two", "beats": [{"row": 5}, {"row": 9}]}]
+    assert walk.moments(found) == {3: "one.1", 5: "one.2", 9: "two.2"}
