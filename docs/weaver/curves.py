@@ -58,7 +58,7 @@ def picture(entry, base):
                 for i, high in enumerate(heights)]  # fmt: skip
 
     label = f"{mean.capitalize()}, over {steps:,} steps. {as_is.told} {changed.told}"
-    parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" data-steps="{steps}" aria-label="{label}">',
+    parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">',
              axes(marks, steps, mean)]  # fmt: skip
     lines = points(as_is), points(changed)
     for curve, line, place in zip((as_is, changed), lines, apart(*lines), strict=True):
@@ -69,12 +69,11 @@ def picture(entry, base):
 def drawn(curve, line, place):
     """Return the SVG of a Curve as a line of points, and of its name at a place."""
     points = " ".join(f"{short(x)},{short(y)}" for x, y in line)
-    data = " ".join(f"{loss:.2f}" for loss in curve.losses)
     (x, y), (name_x, name_y), kind = line[-1], place, f'class="{curve.kind}"'
     cross = f'<path {kind} d="M{short(x - 3)} {short(y - 3)}l6 6m0-6l-6 6"/>' if curve.stop else ""
     name = f"{curve.name}: {curve.stop}" if curve.stop and x < ROOM else curve.name
-    return (f'<polyline {kind} points="{points}" data-every="{short(curve.every)}" data-losses="{data}"/>{cross}'
-            f'<text {kind} x="{short(name_x)}" y="{short(name_y)}">{name}</text>')  # fmt: skip
+    text = f'<text {kind} x="{short(name_x)}" y="{short(name_y)}">{name}</text>'
+    return f'<polyline {kind} points="{points}"/>{cross}{text}'
 
 
 def axes(marks, steps, title):
