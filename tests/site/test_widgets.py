@@ -89,9 +89,9 @@ def test_it_can_be_used_by_everybody(opened, axe, name):
         options = {"runOnly": ["color-contrast"]} if scheme == "dark" else {}  # nothing else depends on the scheme
         assert axe(box.page, context=f"[data-widget={name}]", **options) == []
         assert box.evaluate("box => box.scrollWidth <= box.clientWidth + 1")
-        sizes = box.locator("svg text").evaluate_all(
-            "texts => texts.map(t => [t.getScreenCTM(), parseFloat(getComputedStyle(t).fontSize)])"
-            ".map(([{a, b}, size]) => size * Math.hypot(a, b))"
+        sizes = box.evaluate(  # in one go, since the widget may draw anew at any time
+            "box => [...box.querySelectorAll('svg text')].map(t => [t.getScreenCTM(),"
+            " parseFloat(getComputedStyle(t).fontSize)]).map(([{a, b}, size]) => size * Math.hypot(a, b))"
         )
         assert min(sizes, default=11) >= 10.9
         assert box.evaluate("box => box.getAnimations({subtree: true}).length") == 0
