@@ -248,7 +248,8 @@ def test_the_picture_goes_along_with_the_chapter(tab, scenes, width):
     if width == 1220:
         page.locator(".along.away").wait_for(state="hidden")  # there the text is about something else
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    page.goto(f"{page.url.partition('#')[0]}#{page.locator('h2').nth(2).get_attribute('id')}")
-    page.reload()  # a link from elsewhere
+    link = f"{page.url.partition('#')[0]}#{page.locator('h2').nth(2).get_attribute('id')}"
+    page.goto("about:blank")  # the link is from elsewhere
+    page.goto(link)
     page.locator(".along svg *").first.wait_for(state="attached")
     assert 0 <= page.locator("h2").nth(2).bounding_box()["y"] < 150
