@@ -417,7 +417,7 @@ function machine(box) {
   });
   addEventListener("hashchange", receive);
   addEventListener("pageshow", () => {  // the browser puts back what was chosen and typed
-    if (source.value === "names" || list) return;
+    if (source.value === "names" || list || location.hash.startsWith("#list=")) return;  // what a link brings says so
     choose();
     own.count();
   });
