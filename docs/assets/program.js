@@ -51,11 +51,13 @@ function mark(number) {
 async function show(number) {
   stopAt(number);
   mark(number);
+  panel.inert = true;  // its buttons are still those of the line before
   const said = await about(number, runs);
   if (chosen !== number) return;  // another one has been chosen in the meantime
   const region = make("section", {}, closeButton(close), ...said);
   region.setAttribute("aria-labelledby", "panel-title");
   panel.replaceChildren(region);
+  panel.inert = false;
   column.classList.add("open");
   column.scrollTop = panel.offsetTop - Number.parseFloat(getComputedStyle(panel).scrollMarginTop);
   uncover(lineOf(number), column);
@@ -64,6 +66,7 @@ async function show(number) {
 function close() {
   mark(null);
   panel.replaceChildren(intro);
+  panel.inert = false;
   column.classList.remove("open");
   column.scrollTop = 0;
   current.focus({ preventScroll: true });

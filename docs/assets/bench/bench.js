@@ -317,11 +317,11 @@ async function share() {
 
 async function arrive() {
   const asked = new URLSearchParams(location.hash.includes("=") ? location.hash.slice(1) : "");
-  const trial = asked.get("break") ?? "", link = asked.get("edits") ?? "", isKnown = Object.hasOwn(book.experiments, trial);
+  const trial = asked.get("break") ?? "", sent = asked.get("edits") ?? "", isKnown = Object.hasOwn(book.experiments, trial);
   settings.take(asked);
   guest = isKnown ? { trial, edits: book.experiments[trial].edits } : null;
   try {
-    const found = link ? await unpacked(link) : [];
+    const found = sent ? await unpacked(sent) : [];
     if (found.length && JSON.stringify(found) !== JSON.stringify(store.read())) guest = { trial: "", edits: found };
   } catch { say("The changes in this link cannot be read: was the link cut off?"); }
   if (trial && !isKnown) say(`The essay has no experiment “${trial}”.`);
